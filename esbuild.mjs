@@ -1,0 +1,37 @@
+// What every bundle of this repository shares, and a way to run one TypeScript file:
+//   node esbuild.mjs bench/index.ts --filter conv
+import { mkdirSync, rmSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { build } from "esbuild";
+
+export const root = dirname(fileURLToPath(import.meta.url));
+
+/** Shared by library, CLI, demo and tools: ES modules, shaders as text. @type {import("esbuild").BuildOptions} */
+export const shared = {
+  absWorkingDir: root,
+  bundle: true,
+  format: "esm",
+  target: "es2022",
+  loader: { ".wgsl": "text" },
+  legalComments: "none",
+  logLevel: "warning",
+};
+
+/** For Node: packages stay outside the bundle. @type {import("esbuild").BuildOptions} */
+export const forNode = { ...shared, platform: "node", target: "node20", packages: "external", sourcemap: "inline" };
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const [entry, ...args] = process.argv.slice(2);
+  if (!entry) {
+    console.error("usage: node esbuild.mjs FILE.ts [ARGUMENT ...]");
+    process.exit(2);
+  }
+  const folder = join(root, "node_modules", ".cache", "injectfusion");
+  mkdirSync(folder, { recursive: true });
+  const outfile = join(folder, `${entry.replaceAll(/[^a-z0-9]/gi, "_")}.${process.pid}.mjs`);
+  await build({ ...forNode, entryPoints: [entry], outfile });
+  process.on("exit", () => rmSync(outfile, { force: true }));
+  process.argv.splice(1, process.argv.length - 1, outfile, ...args);
+  await import(pathToFileURL(outfile).href);
+}
