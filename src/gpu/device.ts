@@ -1,0 +1,119 @@
+import { DeviceLostError, UserError } from "../errors";
+import { PipelineCache } from "./pipelines";
+
+export interface DeviceOptions {
+  /** Use this device instead of opening one. It stays the caller's: `destroy()` leaves it alone. */
+  readonly device?: GPUDevice;
+  readonly powerPreference?: GPUPowerPreference;
+}
+
+/** Features the engine uses where the adapter has them; none is required. */
+const wanted: readonly string[] = [
+  "timestamp-query",
+  "subgroups",
+  "shader-f16",
+  "chromium-experimental-subgroup-matrix",
+];
+
+/** Limits the engine raises to what the adapter offers. */
+const raised = [
+  "maxBufferSize",
+  "maxStorageBufferBindingSize",
+  "maxComputeInvocationsPerWorkgroup",
+  "maxComputeWorkgroupSizeX",
+  "maxComputeWorkgroupStorageSize",
+] as const;
+
+/** What runs the kernels: classes differ in which variant of a kernel is fastest. */
+export type AdapterClass = "software" | "gpu";
+
+/** An open WebGPU device with its pipelines. Destroy it when done: in Node a live device keeps the process alive. */
+export class Device {
+  readonly pipelines: PipelineCache;
+  /** Rejects when the device is lost other than by `destroy()`; race it with anything that waits for the GPU. */
+  readonly lost: Promise<never>;
+  #gone: DeviceLostError | undefined;
+  #owned: boolean;
+  #release: (() => void) | undefined;
+
+  constructor(
+    readonly gpu: GPUDevice,
+    readonly info: GPUAdapterInfo,
+    options: { owned: boolean; release?: () => void },
+  ) {
+    this.#owned = options.owned;
+    this.#release = options.release;
+    this.pipelines = new PipelineCache(gpu);
+    this.lost = gpu.lost.then((loss) => {
+      this.#gone = new DeviceLostError(
+        `the GPU device was lost (${loss.message || loss.reason}); open a new device and run again`,
+      );
+      throw this.#gone;
+    });
+    this.lost.catch(() => {});
+  }
+
+  get adapterClass(): AdapterClass {
+    return /swiftshader|llvmpipe|lavapipe|software|microsoft basic render/i.test(this.description) ? "software" : "gpu";
+  }
+
+  /** Adapter in words: vendor, architecture, device, as far as the platform tells. */
+  get description(): string {
+    const { vendor, architecture, device, description } = this.info;
+    return [...new Set([description, device, vendor, architecture].filter(Boolean))].join(", ") || "unnamed adapter";
+  }
+
+  has(feature: string): boolean {
+    return this.gpu.features.has(feature as GPUFeatureName);
+  }
+
+  /** @throws DeviceLostError if the device is gone. */
+  check(): void {
+    if (this.#gone) throw this.#gone;
+  }
+
+  /** Runs `work` in an error scope. @throws Error with the message of the GPU if it made a validation error, and
+   *  UserError when memory ran out. */
+  async guarded<T>(what: string, work: () => T | Promise<T>): Promise<T> {
+    this.check();
+    this.gpu.pushErrorScope("out-of-memory");
+    this.gpu.pushErrorScope("validation");
+    let result: T;
+    try {
+      result = await work();
+    } finally {
+      const [invalid, memory] = await Promise.all([this.gpu.popErrorScope(), this.gpu.popErrorScope()]);
+      if (memory)
+        // biome-ignore lint/correctness/noUnsafeFinally: a GPU error explains whatever the work threw
+        throw new UserError(`${what}: the GPU ran out of memory; use a smaller batch or model (${memory.message})`);
+      // biome-ignore lint/correctness/noUnsafeFinally: as above
+      if (invalid) throw new Error(`${what}: ${invalid.message}`);
+    }
+    return result;
+  }
+
+  destroy(): void {
+    if (this.#owned) this.gpu.destroy();
+    this.#release?.();
+    this.#release = undefined;
+  }
+
+  [Symbol.dispose](): void {
+    this.destroy();
+  }
+}
+
+/** Opens a device on this adapter with every feature and limit the engine can use. */
+export async function deviceFromAdapter(adapter: GPUAdapter, release?: () => void): Promise<Device> {
+  const requiredFeatures = wanted.filter((f) => adapter.features.has(f as GPUFeatureName)) as GPUFeatureName[];
+  const requiredLimits = Object.fromEntries(raised.map((name) => [name, adapter.limits[name]]));
+  const gpu = await adapter.requestDevice({ requiredFeatures, requiredLimits });
+  return new Device(gpu, adapter.info, { owned: true, ...(release && { release }) });
+}
+
+/** Wraps the caller's own device. */
+export const deviceFromCaller = (gpu: GPUDevice): Device => new Device(gpu, gpu.adapterInfo, { owned: false });
+
+/** Dawn's null backend accepts work and never executes it. */
+export const isNullAdapter = (info: GPUAdapterInfo): boolean =>
+  /\bnull\b/i.test(`${info.vendor} ${info.architecture} ${info.device} ${info.description}`);

@@ -1,0 +1,33 @@
+import { UserError } from "../errors";
+import { type Device, type DeviceOptions, deviceFromAdapter, deviceFromCaller, isNullAdapter } from "./device";
+import { softwareAdapterHint, useSoftwareAdapter } from "./software-adapter";
+
+/** Opens a device in Node: the caller's own; else a real adapter; else, on Linux, the software adapter that the optional
+ *  package `@sparticuz/chromium` carries. `INJECTFUSION_ADAPTER=software` skips the search for a real one.
+ *  @throws UserError when there is no adapter at all. */
+export async function openDevice(options: DeviceOptions = {}): Promise<Device> {
+  if (options.device) return deviceFromCaller(options.device);
+  const forced = process.env.INJECTFUSION_ADAPTER === "software";
+  const real = forced ? undefined : await request(options);
+  if (real) return real;
+  const unpacked = await useSoftwareAdapter();
+  const software = unpacked ? await request(options) : undefined;
+  if (software) return software;
+  throw new UserError(
+    unpacked
+      ? "no WebGPU adapter: there is no GPU driver, and the software driver could not be started"
+      : `no WebGPU adapter found; install a GPU driver (Vulkan, Metal or D3D12), or: ${softwareAdapterHint}`,
+  );
+}
+
+async function request({ powerPreference }: DeviceOptions): Promise<Device | undefined> {
+  const { create, globals } = await import("webgpu");
+  for (const [name, value] of Object.entries(globals)) if (!(name in globalThis)) Object.assign(globalThis, { [name]: value });
+  let gpu: GPU | undefined = create(["enable-dawn-features=allow_unsafe_apis"]);
+  const adapter = await gpu.requestAdapter({ powerPreference: powerPreference ?? "high-performance" });
+  if (!adapter || isNullAdapter(adapter.info)) return undefined;
+  // The GPU object must outlive the device, and be dropped for Node to exit.
+  return deviceFromAdapter(adapter, () => {
+    gpu = undefined;
+  });
+}
