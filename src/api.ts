@@ -1,0 +1,71 @@
+import type { MixRule } from "./kernels/step-row";
+
+/** A decoded picture: 8-bit RGBA, rows top to bottom. `ImageData` is one. */
+export interface Pixels {
+  readonly data: Uint8Array | Uint8ClampedArray;
+  readonly width: number;
+  readonly height: number;
+}
+
+/** Values as the network sees them: f32 [3, side, side] in [-1, 1], the model's own size. */
+export interface ImageTensor {
+  readonly tensor: Float32Array;
+}
+
+/** Every form a picture may come in: file bytes (PNG, JPEG, WebP, ...), Blob, decoded pixels, what a canvas can draw,
+ *  a tensor, and in Node a path. */
+export type ImageInput = string | URL | Uint8Array | ArrayBuffer | Blob | Pixels | ImageBitmap | HTMLCanvasElement | OffscreenCanvas | ImageTensor;
+
+/** What a run tells while it goes. */
+export interface StepEvent {
+  readonly phase: "invert" | "generate";
+  /** Steps finished, and steps in all. */
+  readonly step: number;
+  readonly steps: number;
+  /** Time step t of the diffusion just finished. */
+  readonly t: number;
+  /** Predicted x0 of each sample so far. Reads back from the GPU; only asking costs anything. */
+  preview(): Promise<Pixels[]>;
+}
+
+export interface RunOptions {
+  readonly signal?: AbortSignal;
+  readonly onStep?: (event: StepEvent) => void | Promise<void>;
+}
+
+export interface InvertOptions extends RunOptions {
+  /** DDIM steps, default 50. */
+  readonly steps?: number;
+  /** How a picture is placed in the model's square: maps output to source pixels; default: centre-crop and resize. */
+  readonly placement?: Float32Array;
+}
+
+/** Where and how strongly one content acts. */
+export interface MaskInput {
+  /** Values in [0, 1] on any grid, row-major; resampled to the h grid. */
+  readonly values: Float32Array | readonly number[];
+  readonly width: number;
+  readonly height: number;
+}
+
+export interface InjectParameters {
+  /** Share of the content's h, in [0, 1]; above 0.6 the paper advises against. */
+  readonly gamma: number;
+  /** Injection acts at t >= tEdit. */
+  readonly tEdit: number;
+  /** Fresh noise (eta 1) at t <= tBoost; 0: never. */
+  readonly tBoost: number;
+  /** Latent calibration strength in (0, 1], or "off" for no calibration (what the official code means by 0). */
+  readonly omega: number | "off";
+  /** Whether calibration re-scales P~ to the standard deviation of P. */
+  readonly rescale: boolean;
+  /** lambda at t >= 950; 1: off. */
+  readonly dtLambda: number;
+  /** Generation steps. */
+  readonly steps: number;
+  readonly rule: MixRule;
+  /** Seed of the noise of quality boosting. */
+  readonly seed: number;
+  /** Reproduce the official program exactly, oddities included (docs/faithful.md). */
+  readonly faithful: boolean;
+}
