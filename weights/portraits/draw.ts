@@ -1,0 +1,59 @@
+/** Draws portraits to files.
+ *    node esbuild.mjs weights/portraits/draw.ts --count 30000 --seed 1 --out train.u8     raw bytes [count, 64, 64, 3]
+ *    node esbuild.mjs weights/portraits/draw.ts --count 64 --seed 9 --sheet sheet.png     a sheet to look at
+ *    node esbuild.mjs weights/portraits/draw.ts --count 8 --seed 7 --examples weights/examples
+ *  `--seed S` draws the portraits S * 1,000,000 + 0 .. count - 1; `--first I` starts at portrait I. */
+import { closeSync, openSync, writeSync } from "node:fs";
+import { parseArgs } from "node:util";
+import sharp from "sharp";
+import { drawPortrait, sampleFactors } from "./portrait.ts";
+
+const size = 64;
+const { values } = parseArgs({
+  options: {
+    count: { type: "string", default: "64" },
+    seed: { type: "string", default: "1" },
+    first: { type: "string", default: "0" },
+    out: { type: "string" },
+    sheet: { type: "string" },
+    examples: { type: "string" },
+  },
+});
+const count = Number(values.count);
+const start = Number(values.seed) * 1_000_000 + Number(values.first);
+const portrait = (i: number): Uint8ClampedArray<ArrayBuffer> => drawPortrait(sampleFactors(start + i), size);
+
+if (values.out) {
+  const file = openSync(values.out, "w");
+  const rgb = new Uint8Array(size * size * 3);
+  for (let i = 0; i < count; i++) {
+    const rgba = portrait(i);
+    for (let p = 0; p < size * size; p++) for (let c = 0; c < 3; c++) rgb[p * 3 + c] = rgba[p * 4 + c]!;
+    writeSync(file, rgb);
+  }
+  closeSync(file);
+}
+if (values.sheet) {
+  const across = Math.ceil(Math.sqrt(count));
+  const gap = 4;
+  const side = across * (size + gap) + gap;
+  const tiles = Array.from({ length: count }, (_, i) => ({
+    input: Buffer.from(portrait(i)),
+    raw: { width: size, height: size, channels: 4 as const },
+    left: gap + (i % across) * (size + gap),
+    top: gap + Math.floor(i / across) * (size + gap),
+  }));
+  await sharp({ create: { width: side, height: side, channels: 3, background: "#222" } })
+    .composite(tiles)
+    .png()
+    .toFile(values.sheet);
+}
+if (values.examples) {
+  for (let i = 0; i < count; i++) {
+    const name = `portrait-${String(i + 1).padStart(2, "0")}.png`;
+    await sharp(portrait(i), { raw: { width: size, height: size, channels: 4 } })
+      .removeAlpha()
+      .png()
+      .toFile(`${values.examples}/${name}`);
+  }
+}
