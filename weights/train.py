@@ -1,0 +1,381 @@
+#!/usr/bin/env python3
+"""Trains the shipped model: a DDPM U-Net (layout A, official tensor names) of 64x64 portraits, on a CPU.
+
+    python3 weights/train.py train --data train.u8 --work run --minutes 105 [--resume]
+    python3 weights/train.py export --work run --out weights/portraits64.safetensors
+
+The data are raw bytes [count, 64, 64, 3] from weights/portraits/draw.ts. Needs PyTorch >= 1.13 and numpy; matplotlib
+for `plot`. Training resumes from run/last.pt; run/log.csv gets a line every 50 steps.
+
+Four things differ from a plain DDPM run; they make a small net that saw little compute usable for injection:
+- the loss is the squared error of eps *plus* the same error of its 8x8-pixel means and its whole-picture means, each
+  weighted by how well it can be known at that noise level. All three have the same minimiser; without the last two the
+  few low frequencies that decide a sample at high t are 1 % and 0.02 % of the loss, and samples drift to flat colours;
+- steps at high t weigh more than uniform eps loss gives them;
+- whole skip channels at 8x8 and 16x16 are dropped out while training, so that the bottleneck h has to carry content;
+- weights are averaged (EMA); the average is what is shipped.
+"""
+import argparse
+import csv
+import hashlib
+import json
+import math
+import os
+import struct
+import sys
+import time
+
+import numpy as np
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+
+CONFIG = {
+    "resolution": 64,
+    "in_channels": 3,
+    "out_ch": 3,
+    "ch": 64,
+    "ch_mult": [1, 1, 2, 3],
+    "num_res_blocks": 1,
+    "attn_resolutions": [8],
+    "dropout": 0.0,
+    "resamp_with_conv": True,
+}
+T = 1000
+ALPHA_BAR = np.cumprod(1 - np.linspace(1e-4, 0.02, T))  # f64
+
+
+# ---- the network: names and shapes of the official DDPM code -------------------------------------------------------
+
+
+def norm(channels):
+    return nn.GroupNorm(32, channels, eps=1e-6)
+
+
+def run_norm(layer, x):
+    """Group norm in f32 whatever the autocast type; keeps x's memory layout."""
+    y = F.group_norm(x.float(), layer.num_groups, layer.weight, layer.bias, layer.eps)
+    return y.to(x.dtype)
+
+
+class ResBlock(nn.Module):
+    def __init__(self, c_in, c_out, temb):
+        super().__init__()
+        self.norm1 = norm(c_in)
+        self.conv1 = nn.Conv2d(c_in, c_out, 3, padding=1)
+        self.temb_proj = nn.Linear(temb, c_out)
+        self.norm2 = norm(c_out)
+        self.conv2 = nn.Conv2d(c_out, c_out, 3, padding=1)
+        if c_in != c_out:
+            self.nin_shortcut = nn.Conv2d(c_in, c_out, 1)
+
+    def forward(self, x, temb):
+        y = self.conv1(F.silu(run_norm(self.norm1, x)))
+        y = y + self.temb_proj(F.silu(temb))[:, :, None, None]
+        y = self.conv2(F.silu(run_norm(self.norm2, y)))
+        return (self.nin_shortcut(x) if hasattr(self, "nin_shortcut") else x) + y
+
+
+class Attention(nn.Module):
+    def __init__(self, c):
+        super().__init__()
+        self.norm = norm(c)
+        self.q, self.k, self.v, self.proj_out = (nn.Conv2d(c, c, 1) for _ in range(4))
+
+    def forward(self, x):
+        n, c, h, w = x.shape
+        y = run_norm(self.norm, x)
+        q, k, v = (f(y).reshape(n, c, h * w) for f in (self.q, self.k, self.v))
+        a = torch.softmax((q.transpose(1, 2) @ k).float() * c**-0.5, dim=2).to(v.dtype)
+        return x + self.proj_out((v @ a.transpose(1, 2)).reshape(n, c, h, w))
+
+
+class Downsample(nn.Module):
+    def __init__(self, c):
+        super().__init__()
+        self.conv = nn.Conv2d(c, c, 3, stride=2)
+
+    def forward(self, x):
+        return self.conv(F.pad(x, (0, 1, 0, 1)))
+
+
+class Upsample(nn.Module):
+    def __init__(self, c):
+        super().__init__()
+        self.conv = nn.Conv2d(c, c, 3, padding=1)
+
+    def forward(self, x):
+        return self.conv(F.interpolate(x, scale_factor=2.0, mode="nearest"))
+
+
+class UNet(nn.Module):
+    def __init__(self, config=CONFIG, skip_dropout=None):
+        super().__init__()
+        ch, mult, blocks = config["ch"], config["ch_mult"], config["num_res_blocks"]
+        self.ch, self.blocks = ch, blocks
+        self.skip_dropout = skip_dropout or {}  # {resolution: probability}, used in training only
+        temb = 4 * ch
+        self.temb = nn.Module()
+        self.temb.dense = nn.ModuleList([nn.Linear(ch, temb), nn.Linear(temb, temb)])
+        self.conv_in = nn.Conv2d(config["in_channels"], ch, 3, padding=1)
+
+        size, c, skips = config["resolution"], ch, [ch]
+        self.down = nn.ModuleList()
+        for level, m in enumerate(mult):
+            stage = nn.Module()
+            stage.block, stage.attn = nn.ModuleList(), nn.ModuleList()
+            for _ in range(blocks):
+                stage.block.append(ResBlock(c, m * ch, temb))
+                c = m * ch
+                skips.append(c)
+                if size in config["attn_resolutions"]:
+                    stage.attn.append(Attention(c))
+            if level < len(mult) - 1:
+                stage.downsample = Downsample(c)
+                skips.append(c)
+                size //= 2
+            self.down.append(stage)
+
+        self.mid = nn.Module()
+        self.mid.block_1, self.mid.attn_1, self.mid.block_2 = ResBlock(c, c, temb), Attention(c), ResBlock(c, c, temb)
+
+        up = []
+        for level, m in reversed(list(enumerate(mult))):
+            stage = nn.Module()
+            stage.block, stage.attn = nn.ModuleList(), nn.ModuleList()
+            for _ in range(blocks + 1):
+                stage.block.append(ResBlock(c + skips.pop(), m * ch, temb))
+                c = m * ch
+                if size in config["attn_resolutions"]:
+                    stage.attn.append(Attention(c))
+            if level > 0:
+                stage.upsample = Upsample(c)
+                size *= 2
+            up.insert(0, stage)
+        self.up = nn.ModuleList(up)
+        self.norm_out = norm(c)
+        self.conv_out = nn.Conv2d(c, config["out_ch"], 3, padding=1)
+
+    def embed(self, t):
+        half = self.ch // 2
+        freq = torch.exp(torch.arange(half, dtype=torch.float32) * (-math.log(10000.0) / (half - 1)))
+        angle = t.float()[:, None] * freq[None]
+        emb = torch.cat([angle.sin(), angle.cos()], dim=1)
+        return self.temb.dense[1](F.silu(self.temb.dense[0](emb)))
+
+    def encode(self, x, t):
+        """Skips, time embedding and h (the output of mid.block_2)."""
+        temb = self.embed(t)
+        hs = [self.conv_in(x)]
+        for level, stage in enumerate(self.down):
+            for j, block in enumerate(stage.block):
+                y = block(hs[-1], temb)
+                hs.append(stage.attn[j](y) if len(stage.attn) else y)
+            if hasattr(stage, "downsample"):
+                hs.append(stage.downsample(hs[-1]))
+        h = self.mid.block_2(self.mid.attn_1(self.mid.block_1(hs[-1], temb)), temb)
+        return hs, temb, h
+
+    def decode(self, hs, temb, h):
+        hs, y = list(hs), h
+        for level in reversed(range(len(self.up))):
+            stage = self.up[level]
+            for j, block in enumerate(stage.block):
+                y = block(torch.cat([y, self.thin(hs.pop())], dim=1), temb)
+                if len(stage.attn):
+                    y = stage.attn[j](y)
+            if hasattr(stage, "upsample"):
+                y = stage.upsample(y)
+        y = F.silu(run_norm(self.norm_out, y)).float()
+        with torch.autocast("cpu", enabled=False):
+            return self.conv_out(y)
+
+    def thin(self, skip):
+        p = self.skip_dropout.get(skip.shape[2], 0.0) if self.training else 0.0
+        return F.dropout2d(skip, p) if p > 0 else skip
+
+    def forward(self, x, t):
+        return self.decode(*self.encode(x, t))
+
+
+# ---- training ------------------------------------------------------------------------------------------------------
+
+
+def eps_loss(error, snr):
+    """Per picture: squared error at three scales, each weighted by what can be known of it at this signal-to-noise.
+
+    A mean over k x k pixels, times k, has unit noise like a pixel has; the signal in it is `gain` times stronger.
+    """
+    total = torch.clamp(snr**-0.25, 1, 4) * error.square().mean((1, 2, 3))
+    for k, gain, share in ((8, 10.0, 0.05), (64, 360.0, 0.05)):
+        s = gain * snr
+        known = torch.clamp(1 / s, max=20) / (1 + s)
+        means = F.avg_pool2d(error, k) * k
+        total = total + share * known * means.square().mean((1, 2, 3))
+    return total
+
+
+def ema_decay(step):
+    return min(0.9993, (1 + step) / (20 + step))
+
+
+def save_atomically(value, path):
+    torch.save(value, path + ".new")
+    os.replace(path + ".new", path)
+
+
+def train(args):
+    torch.set_num_threads(args.threads)
+    torch.manual_seed(args.seed)
+    rng = np.random.default_rng(args.seed)
+    data = np.concatenate([np.fromfile(p, np.uint8).reshape(-1, 64, 64, 3) for p in args.data])
+    net = UNet(CONFIG, {8: args.skip_dropout, 16: args.skip_dropout * 0.75}).to(memory_format=torch.channels_last)
+    ema = {k: v.clone().float() for k, v in net.state_dict().items()}
+    optimiser = torch.optim.AdamW(net.parameters(), lr=args.lr, betas=(0.9, 0.98), weight_decay=0.01)
+    step, spent = 0, 0.0
+    last = os.path.join(args.work, "last.pt")
+    os.makedirs(args.work, exist_ok=True)
+    if args.resume and os.path.exists(last):
+        saved = torch.load(last)
+        net.load_state_dict(saved["net"])
+        optimiser.load_state_dict(saved["optimiser"])
+        ema, step, spent = saved["ema"], saved["step"], saved["spent"]
+        rng = np.random.default_rng([args.seed, step])
+        torch.manual_seed(args.seed + step)
+    parameters = sum(p.numel() for p in net.parameters())
+    print(f"{len(data)} pictures, {parameters} parameters, from step {step}", flush=True)
+    alpha_bar = torch.tensor(ALPHA_BAR, dtype=torch.float32)
+    snr = torch.tensor(ALPHA_BAR / (1 - ALPHA_BAR), dtype=torch.float32)
+    log = open(os.path.join(args.work, "log.csv"), "a", newline="")
+    writer = csv.writer(log)
+    sums, counts, saved_at, tick = np.zeros(4), np.zeros(4), spent, time.monotonic()
+    budget = args.minutes * 60
+    while spent < budget and step < args.steps:
+        done = spent / budget if args.steps >= 10**9 else step / args.steps
+        lr = args.lr * min(1, (step + 1) / 200) * max(0.015, 0.5 + 0.5 * math.cos(math.pi * min(1, done)))
+        for group in optimiser.param_groups:
+            group["lr"] = lr
+        x0 = torch.from_numpy(data[rng.integers(len(data), size=args.batch)]).permute(0, 3, 1, 2).float() / 127.5 - 1
+        flip = torch.from_numpy(rng.random(args.batch) < 0.5)
+        x0[flip] = x0[flip].flip(3)
+        # one t from each of `batch` equal slices, a little denser at the top
+        u = (np.arange(args.batch) + rng.random(args.batch)) / args.batch
+        t = torch.from_numpy(np.minimum(T - 1, (T * (1 - (1 - u) ** 1.15)).astype(np.int64)))
+        eps = torch.randn(x0.shape)
+        a = alpha_bar[t][:, None, None, None]
+        x = (a.sqrt() * x0 + (1 - a).sqrt() * eps).contiguous(memory_format=torch.channels_last)
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=not args.f32):
+            out = net(x, t)
+        error = out - eps
+        loss = eps_loss(error, snr[t]).mean()
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        norm_ = nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+        if torch.isfinite(norm_):
+            optimiser.step()
+        decay = ema_decay(step)
+        with torch.no_grad():
+            for k, v in net.state_dict().items():
+                ema[k].mul_(decay).add_(v, alpha=1 - decay)
+        step += 1
+        now = time.monotonic()
+        spent += min(now - tick, 10.0)  # a stopped process does not count as training
+        tick = now
+        quarter = (t * 4 // T).numpy()
+        np.add.at(sums, quarter, error.detach().square().mean((1, 2, 3)).numpy())
+        np.add.at(counts, quarter, 1)
+        if step % 50 == 0:
+            means = sums / np.maximum(counts, 1)
+            writer.writerow([step, f"{spent:.0f}", f"{lr:.2e}", f"{loss.item():.4f}", *(f"{m:.5f}" for m in means)])
+            log.flush()
+            sums[:], counts[:] = 0, 0
+        if spent - saved_at > 180:
+            saved_at = spent
+            save_atomically(dict(net=net.state_dict(), ema=ema, optimiser=optimiser.state_dict(), step=step, spent=spent), last)
+    save_atomically(dict(net=net.state_dict(), ema=ema, optimiser=optimiser.state_dict(), step=step, spent=spent), last)
+    print(f"done: {step} steps, {spent / 60:.1f} minutes", flush=True)
+
+
+# ---- export --------------------------------------------------------------------------------------------------------
+
+
+def write_safetensors(path, tensors, metadata):
+    header, offset = {"__metadata__": metadata}, 0
+    for name, value in tensors.items():
+        header[name] = {"dtype": "F16", "shape": list(value.shape), "data_offsets": [offset, offset + value.nbytes]}
+        offset += value.nbytes
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    with open(path + ".new", "wb") as file:
+        file.write(struct.pack("<Q", len(text)) + text)
+        for value in tensors.values():
+            file.write(value.tobytes())
+    os.replace(path + ".new", path)
+
+
+def export(args):
+    saved = torch.load(os.path.join(args.work, "last.pt"))
+    tensors = {k: np.ascontiguousarray(v.contiguous().numpy().astype("<f2")) for k, v in saved["ema"].items()}
+    with open(__file__, "rb") as file:
+        script = hashlib.sha256(file.read()).hexdigest()
+    metadata = {
+        "name": "portraits64",
+        "layout": "ddpm",
+        "config": json.dumps(CONFIG),
+        "parameters": str(sum(v.size for v in tensors.values())),
+        "data": "weights/portraits, --seed 1 --count 40000",
+        "steps": str(saved["step"]),
+        "minutes": f"{saved['spent'] / 60:.0f}",
+        "weights": "EMA",
+        "train.py": f"sha256:{script}",
+        "license": "MIT",
+    }
+    write_safetensors(args.out, tensors, metadata)
+    print(f"{args.out}: {os.path.getsize(args.out)} bytes, step {saved['step']}")
+
+
+def plot(args):
+    import matplotlib
+
+    matplotlib.use("svg")
+    matplotlib.rcParams["svg.hashsalt"] = "portraits64"
+    import matplotlib.pyplot as plt
+
+    rows = np.loadtxt(os.path.join(args.work, "log.csv"), delimiter=",", ndmin=2)
+    width = 10
+    fig, axes = plt.subplots(figsize=(7, 3.6))
+    for q, colour in enumerate(["#4269d0", "#3ca951", "#efb118", "#ff725c"]):
+        smooth = np.convolve(rows[:, 4 + q], np.ones(width) / width, "valid")
+        axes.semilogy(rows[width - 1 :, 0], smooth, color=colour, label=f"t {q * 250}..{q * 250 + 249}")
+    axes.set(xlabel="step", ylabel="squared error of eps")
+    axes.legend(frameon=False)
+    axes.grid(alpha=0.25, which="both")
+    fig.tight_layout()
+    fig.savefig(args.out, metadata={"Date": None})
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    p = commands.add_parser("train")
+    p.add_argument("--data", nargs="+", required=True)
+    p.add_argument("--work", required=True)
+    p.add_argument("--minutes", type=float, default=105)
+    p.add_argument("--steps", type=int, default=10**9, help="stop (and end the schedule) here instead of by time")
+    p.add_argument("--batch", type=int, default=16)
+    p.add_argument("--lr", type=float, default=8e-4)
+    p.add_argument("--skip-dropout", type=float, default=0.3)
+    p.add_argument("--threads", type=int, default=2)
+    p.add_argument("--seed", type=int, default=1)
+    p.add_argument("--f32", action="store_true")
+    p.add_argument("--resume", action="store_true")
+    for name in ("export", "plot"):
+        p = commands.add_parser(name)
+        p.add_argument("--work", required=True)
+        p.add_argument("--out", required=True)
+    args = parser.parse_args()
+    {"train": train, "export": export, "plot": plot}[args.command](args)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
