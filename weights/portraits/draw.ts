@@ -1,8 +1,8 @@
 /** Draws portraits to files.
  *    node esbuild.mjs weights/portraits/draw.ts --count 30000 --seed 1 --out train.u8     raw bytes [count, 64, 64, 3]
  *    node esbuild.mjs weights/portraits/draw.ts --count 64 --seed 9 --sheet sheet.png     a sheet to look at
- *    node esbuild.mjs weights/portraits/draw.ts --count 8 --seed 7 --examples weights/examples
- *  `--seed S` draws the portraits S * 1,000,000 + 0 .. count - 1; `--first I` starts at portrait I. */
+ *    node esbuild.mjs weights/portraits/draw.ts --seed 7 --pick 0,49,14 --examples weights/examples
+ *  `--seed S` draws the portraits S * 1,000,000 + 0 .. count - 1; `--first I` starts at portrait I, `--pick` names them. */
 import { closeSync, openSync, writeSync } from "node:fs";
 import { parseArgs } from "node:util";
 import sharp from "sharp";
@@ -14,14 +14,16 @@ const { values } = parseArgs({
     count: { type: "string", default: "64" },
     seed: { type: "string", default: "1" },
     first: { type: "string", default: "0" },
+    pick: { type: "string" },
     out: { type: "string" },
     sheet: { type: "string" },
     examples: { type: "string" },
   },
 });
-const count = Number(values.count);
-const start = Number(values.seed) * 1_000_000 + Number(values.first);
-const portrait = (i: number): Uint8ClampedArray<ArrayBuffer> => drawPortrait(sampleFactors(start + i), size);
+const picked = values.pick?.split(",").map(Number);
+const count = picked?.length ?? Number(values.count);
+const numbered = (i: number): number => Number(values.seed) * 1_000_000 + (picked?.[i] ?? Number(values.first) + i);
+const portrait = (i: number): Uint8ClampedArray<ArrayBuffer> => drawPortrait(sampleFactors(numbered(i)), size);
 
 if (values.out) {
   const file = openSync(values.out, "w");
