@@ -1,0 +1,38 @@
+// Builds dist/: the library for Node and for browsers, their type declarations, and the command line.
+//   node build.mjs            everything
+//   node build.mjs --quiet    only what runs (no declarations), and no talk: what `npm start` needs
+import { spawnSync } from "node:child_process";
+import { chmodSync, existsSync, rmSync, statSync } from "node:fs";
+import { join, relative } from "node:path";
+import { build } from "esbuild";
+import { forNode, root, shared } from "./esbuild.mjs";
+
+const quiet = process.argv.includes("--quiet");
+
+/** What goes into dist/, by output file. A source that is not there yet is skipped. */
+const targets = [
+  { entry: "src/node.ts", outfile: "dist/node.js", options: forNode },
+  {
+    entry: "src/browser.ts",
+    outfile: "dist/browser.js",
+    options: { ...shared, platform: "browser", sourcemap: "linked" },
+  },
+  { entry: "src/cli/main.ts", outfile: "dist/cli.js", options: { ...forNode, banner: { js: "#!/usr/bin/env node" } } },
+].filter(({ entry }) => existsSync(join(root, entry)));
+
+for (const { entry, outfile, options } of targets) {
+  await build({ ...options, entryPoints: [entry], outfile });
+  const file = join(root, outfile);
+  if (outfile.endsWith("cli.js")) chmodSync(file, 0o755);
+  if (!quiet) console.log(`${relative(root, file)}  ${Math.round(statSync(file).size / 1024)} KB`);
+}
+
+if (!quiet) {
+  const types = join(root, "dist", "types");
+  rmSync(types, { recursive: true, force: true });
+  const compiler = join(root, "node_modules", "typescript", "bin", "tsc");
+  const flags = ["--noEmit", "false", "--emitDeclarationOnly", "--declaration", "--outDir", types, "--rootDir", root];
+  const { status } = spawnSync(process.execPath, [compiler, "-p", root, ...flags], { cwd: root, stdio: "inherit" });
+  if (status !== 0) process.exit(1);
+  console.log("dist/types");
+}
