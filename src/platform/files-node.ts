@@ -1,0 +1,74 @@
+import { rmSync } from "node:fs";
+import { open, readFile, rename, rm, stat } from "node:fs/promises";
+import { basename, dirname, join, resolve } from "node:path";
+import { UserError } from "../errors";
+
+const reasons: Readonly<Record<string, string>> = {
+  ENOENT: "no such file",
+  EISDIR: "is a folder, needed a file",
+  EACCES: "may not be read (permission denied)",
+  EPERM: "may not be read (permission denied)",
+  ENOTDIR: "no such file (part of its path is not a folder)",
+  ENAMETOOLONG: "no such file (the name is too long)",
+};
+
+const codeOf = (error: unknown): string => (error as NodeJS.ErrnoException).code ?? String(error);
+
+/** All bytes of a file. @throws UserError when it is missing, a folder, not readable or empty. */
+export async function readWhole(file: string, needed = "a file"): Promise<Uint8Array<ArrayBuffer>> {
+  let bytes: Buffer<ArrayBuffer>;
+  try {
+    bytes = await readFile(file);
+  } catch (error) {
+    throw new UserError(`${file}: ${reasons[codeOf(error)] ?? `could not be read (${codeOf(error)})`}`);
+  }
+  if (bytes.length === 0) throw new UserError(`${file}: is empty (0 bytes), needed ${needed}`);
+  return bytes;
+}
+
+/** @throws UserError unless `file` can be written: its folder is there and it is not itself a folder. Ask before any work. */
+export async function checkWritable(file: string): Promise<void> {
+  const folder = dirname(resolve(file));
+  const info = await stat(folder).catch(() => undefined);
+  if (!info) throw new UserError(`${file}: the folder ${dirname(file)} does not exist; make it first`);
+  if (!info.isDirectory()) throw new UserError(`${file}: ${dirname(file)} is not a folder`);
+  const there = await stat(file).catch(() => undefined);
+  if (there?.isDirectory()) throw new UserError(`${file}: is a folder, needed the name of a file to write`);
+}
+
+const partial = new Set<string>();
+process.on("exit", () => {
+  for (const file of partial) rmSync(file, { force: true });
+});
+
+let written = 0;
+
+/** Writes a file whole or not at all: into a temporary file of the same folder, flushed, then renamed.
+ *  A run that is interrupted leaves neither. @throws UserError when the folder cannot be written. */
+export async function writeWhole(file: string, bytes: Uint8Array | string): Promise<void> {
+  const target = resolve(file);
+  const temporary = join(dirname(target), `.${basename(target).slice(0, 64)}.${process.pid}.${written++}.part`);
+  partial.add(temporary);
+  try {
+    const handle = await open(temporary, "w");
+    try {
+      await handle.writeFile(bytes);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await rename(temporary, target);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    const code = codeOf(error);
+    const why =
+      code === "ENOENT"
+        ? `the folder ${dirname(file)} does not exist; make it first`
+        : code === "EISDIR"
+          ? "is a folder, needed the name of a file to write"
+          : `could not be written (${code})`;
+    throw new UserError(`${file}: ${why}`);
+  } finally {
+    partial.delete(temporary);
+  }
+}
