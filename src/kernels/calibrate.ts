@@ -1,0 +1,40 @@
+import { type Dispatch, dims4, expectShape, read, step, type Tensor, write } from "./dispatch";
+import { expectSteps, perSample } from "./per-sample";
+import { expectEps } from "./predict-x0";
+
+export interface CalibrateIo {
+  /** the step row of each sample */
+  readonly steps: Tensor;
+  /** f32 [N, C, H, W] */
+  readonly x: Tensor;
+  /** f32 [2N, C' >= C, H, W]: e, then e~ (injected) */
+  readonly eps: Tensor;
+  /** f32 [2N, C, H, W]: P, then P~, of `predictX0` */
+  readonly p: Tensor;
+  /** f32 [2N, 2]: mean and std of p, of `moments` */
+  readonly moments: Tensor;
+  /** f32 [N, C, H, W]: the calibrated x' */
+  readonly y: Tensor;
+}
+
+/** Latent calibration: x' = x + sqrt(a_t) (P' - P) + omega sqrt(1 - a_t) (e~ - e), where
+ *  P' = mean(P~) + (P~ - mean(P~)) std(P) / std(P~), or P~ itself in a row with RESCALE = 0.
+ *  Jeong et al. 2023, section 3.4; shaders/calibrate.wgsl. A P~ without any contrast is not re-scaled. */
+export function calibrate({ steps, x, eps, p, moments, y }: CalibrateIo): Dispatch[] {
+  const [n, c, h, w] = dims4(x);
+  expectSteps(steps, n);
+  expectEps(eps, x);
+  expectShape(eps, 2 * n, eps.shape[1]!, h, w);
+  expectShape(p, 2 * n, c, h, w);
+  expectShape(moments, 2 * n, 2);
+  expectShape(y, n, c, h, w);
+  return [
+    {
+      label: y.name,
+      shader: "calibrate",
+      constants: { COUNT: c * h * w, EPS_COUNT: eps.shape[1]! * h * w, SAMPLES: n },
+      bindings: [step(steps), read(x), read(eps), read(p), read(moments), write(y)],
+      workgroups: perSample(c * h * w, n),
+    },
+  ];
+}
