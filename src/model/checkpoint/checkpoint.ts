@@ -1,0 +1,85 @@
+import { UserError } from "../../errors";
+import type { Opened, TensorInfo } from "./container";
+import { openSafetensors, openSharded } from "./safetensors";
+import { SNIFF_BYTES, sniff } from "./sniff";
+import { type ByteSource, isAbort } from "./source";
+import { openTorchLegacy } from "./torch-legacy";
+import { openTorchZip } from "./torch-zip";
+import { unwrapNames } from "./unwrap";
+
+export type { TensorInfo } from "./container";
+
+/** An opened checkpoint: what it holds is known, nothing is loaded until `read`. */
+export interface Checkpoint {
+  readonly file: string;
+  readonly container: Opened["container"];
+  /** In file order: reading them in turn streams the file from front to back. */
+  readonly tensors: ReadonlyMap<string, TensorInfo>;
+  readonly metadata: Readonly<Record<string, string>>;
+  /** Way and prefix by which the network was found, such as `list[4]` or `state_dict module.`; empty when flat. */
+  readonly wrapper: string;
+  /** Names left out: other things in the file, Asyrp's layers, duplicates. */
+  readonly ignored: readonly string[];
+  /** One tensor as contiguous row-major f32. f32 keeps its exact bits; f16, bf16 and integers are exact or rounded.
+   *  @throws UserError when the file lacks it or ends before it. */
+  read(name: string, signal?: AbortSignal): Promise<Float32Array<ArrayBuffer>>;
+  close(): void;
+}
+
+export interface CheckpointOptions {
+  /** Take the moving average where the file carries one; true unless said otherwise. */
+  readonly ema?: boolean;
+  readonly signal?: AbortSignal;
+}
+
+/** Opens a checkpoint by its content, never by its extension, and finds the network inside its wrappers.
+ *  Reads a few hundred KB. @throws UserError naming what the file is when it is no checkpoint. */
+export async function openCheckpoint(source: ByteSource, options: CheckpointOptions = {}): Promise<Checkpoint> {
+  const { signal, ema = true } = options;
+  try {
+    return unwrapped(source.name, await openContainer(source, ema, signal));
+  } catch (error) {
+    source.close?.();
+    if (error instanceof UserError || isAbort(error) || signal?.aborted) throw error;
+    throw new Error(`${source.name}: the checkpoint reader failed`, { cause: error });
+  }
+}
+
+/** Opens the container without looking for a network in it. */
+export async function openContainer(source: ByteSource, ema = true, signal?: AbortSignal): Promise<Opened> {
+  const head = await source.read(0, Math.min(SNIFF_BYTES, source.size), signal);
+  const container = sniff(head, source.size, source.name);
+  switch (container) {
+    case "safetensors":
+      return openSafetensors(source, signal);
+    case "safetensors-index":
+      return openSharded(source, signal);
+    case "torch-zip":
+      return openTorchZip(source, ema, signal);
+    case "torch-legacy":
+      return openTorchLegacy(source, ema, signal);
+    default:
+      return container satisfies never;
+  }
+}
+
+function unwrapped(file: string, opened: Opened): Checkpoint {
+  const { names, ignored, prefix } = unwrapNames(opened.tensors.keys());
+  const tensors = new Map<string, TensorInfo>();
+  for (const [own, name] of names) tensors.set(own, opened.tensors.get(name)!);
+  return {
+    file,
+    container: opened.container,
+    tensors,
+    metadata: opened.metadata,
+    wrapper: [opened.wrapper, prefix].filter(Boolean).join(" "),
+    ignored: [...opened.ignored, ...ignored],
+    async read(name, signal) {
+      signal?.throwIfAborted();
+      const inside = names.get(name);
+      if (inside === undefined) throw new UserError(`${file}: has no tensor ${name}`);
+      return opened.read(inside, signal);
+    },
+    close: () => opened.close(),
+  };
+}

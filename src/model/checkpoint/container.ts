@@ -1,0 +1,30 @@
+import type { DType } from "./dtype";
+import type { View } from "./strided";
+
+export interface TensorInfo {
+  readonly dtype: DType;
+  readonly shape: readonly number[];
+}
+
+/** One opened file as its container sees it: named tensors, nothing renamed. */
+export interface Opened {
+  readonly container: "safetensors" | "torch-zip" | "torch-legacy";
+  /** In the order the bytes lie in the file, so that reading them in turn reads it from front to back. */
+  readonly tensors: ReadonlyMap<string, TensorInfo>;
+  readonly metadata: Readonly<Record<string, string>>;
+  /** The way from the pickled object to its tensors, such as `list[4]` or `state_dict`; empty when flat. */
+  readonly wrapper: string;
+  /** Names in the file that are not tensors. */
+  readonly ignored: readonly string[];
+  /** Contiguous row-major f32; the bits of f32 tensors are kept. */
+  read(name: string, signal?: AbortSignal): Promise<Float32Array<ArrayBuffer>>;
+  close(): void;
+}
+
+/** How many tensors a file may name; the largest of the paper's has 566. */
+export const MAX_TENSORS = 100_000;
+
+/** A tensor of a torch file: a view on one of its storages. */
+export interface StoredTensor extends View {
+  readonly key: string;
+}

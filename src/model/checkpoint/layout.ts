@@ -1,0 +1,76 @@
+import { UserError } from "../../errors";
+import type { Checkpoint } from "./checkpoint";
+import type { TensorInfo } from "./container";
+import { fromDiffusers, levelsOf } from "./names";
+
+/** Whose names a checkpoint uses. "A": DDPM, pesser, SDEdit, Asyrp. "B-old", "B-new": diffusers' UNet2DModel before and
+ *  after its attention was renamed, "B-mixed" both in one file. "C": guided diffusion, improved diffusion, P2, ILVR. */
+export type Layout = "A" | "B-old" | "B-new" | "B-mixed" | "C";
+
+type Names = Pick<ReadonlyMap<string, unknown>, "has" | "keys">;
+
+/** [a key only they have, what they are]: U-Nets and networks that look near but compute something else. */
+const strangers: readonly (readonly [RegExp, string])[] = [
+  [/transformer_blocks\.\d+\.attn/, "a text-conditioned latent diffusion model (Stable Diffusion)"],
+  [/^first_stage_model\.|^(?:encoder|decoder)\.down\./, "a latent diffusion model or an autoencoder"],
+  [/^cond_stage_model\.|^text_model\./, "a text encoder"],
+  [/^map_(?:noise|layer\d)\.|^model\.map_noise/, "an EDM network"],
+  [/^synthesis\.|^mapping\./, "a StyleGAN generator"],
+  [/lora_(?:up|down|A|B)\b/, "a LoRA, a difference to some other model's weights"],
+];
+
+/** Recognises the layout by its keys.
+ *  @throws UserError saying what the file holds when it is none of them. */
+export function detectLayout(names: Names, file: string): Layout {
+  const keys = [...names.keys()];
+  for (const [pattern, what] of strangers)
+    if (keys.some((key) => pattern.test(key)))
+      throw new UserError(`${file}: is ${what}; this engine needs an unconditional DDPM or ADM U-Net in pixel space`);
+  if (names.has("temb.dense.0.weight") && names.has("down.0.block.0.norm1.weight")) return "A";
+  if (names.has("time_embedding.linear_1.weight") && names.has("conv_in.weight")) {
+    const old = keys.some((key) => /\.attentions\.\d+\.query\./.test(key));
+    const young = keys.some((key) => /\.attentions\.\d+\.to_q\./.test(key));
+    if (old && young) return "B-mixed";
+    return old ? "B-old" : "B-new";
+  }
+  if (names.has("time_embed.0.weight") && names.has("input_blocks.0.0.weight")) return "C";
+  const shown = keys.slice(0, 3).join(", ") || "no tensors";
+  throw new UserError(
+    `${file}: its names (${shown}) are not a DDPM's (temb.dense.0, down.0...), diffusers' (time_embedding...) or ADM's (time_embed.0, input_blocks...); choose a U-Net checkpoint`,
+  );
+}
+
+/** Diffusers keeps attention weights as [C, C] linears; the names of layout A go with [C, C, 1, 1] convolutions. */
+const asConv = (name: string, { dtype, shape }: TensorInfo): TensorInfo =>
+  /\.attn(?:\.\d+|_1)\.(?:q|k|v|proj_out)\.weight$/.test(name) && shape.length === 2
+    ? { dtype, shape: [...shape, 1, 1] }
+    : { dtype, shape };
+
+/** The checkpoint under canonical names: layout A's for the DDPM family (whatever it was saved as, so that equal weights
+ *  give equal tensors), layout C's own for ADM. Names the table does not know stay as they are.
+ *  @throws UserError for an unknown layout, or two names for one tensor. */
+export function canonicalNames(checkpoint: Checkpoint): Checkpoint & { readonly layout: Layout } {
+  const layout = detectLayout(checkpoint.tensors, checkpoint.file);
+  const levels = levelsOf(checkpoint.tensors.keys());
+  const inFile = new Map<string, string>();
+  const tensors = new Map<string, TensorInfo>();
+  for (const [name, info] of checkpoint.tensors) {
+    const own = layout === "C" ? name : (fromDiffusers(name, levels) ?? name);
+    if (inFile.has(own))
+      throw new UserError(
+        `${checkpoint.file}: ${inFile.get(own)} and ${name} are the same tensor; re-save one of them`,
+      );
+    inFile.set(own, name);
+    tensors.set(own, asConv(own, info));
+  }
+  return {
+    ...checkpoint,
+    layout,
+    tensors,
+    async read(name, signal) {
+      const inside = inFile.get(name);
+      if (inside === undefined) throw new UserError(`${checkpoint.file}: has no tensor ${name}`);
+      return checkpoint.read(inside, signal);
+    },
+  };
+}

@@ -1,0 +1,153 @@
+import { UserError } from "../../errors";
+import type { DType } from "./dtype";
+import { count, span } from "./strided";
+
+/** What a restricted pickle can hold. Dicts are Maps, lists arrays. */
+export type Pickled =
+  | null
+  | boolean
+  | number
+  | bigint
+  | string
+  | Pickled[]
+  | Map<Pickled, Pickled>
+  | Tuple
+  | GlobalRef
+  | StorageRef
+  | TensorRef;
+
+export class Tuple {
+  constructor(readonly items: readonly Pickled[]) {}
+}
+
+/** An allowlisted name; never the thing itself. */
+export class GlobalRef {
+  constructor(readonly name: string) {}
+}
+
+/** A flat run of elements elsewhere in the file. */
+export class StorageRef {
+  constructor(
+    readonly key: string,
+    readonly dtype: DType,
+    /** Elements. */
+    readonly numel: number,
+    /** Elements between the start of the root storage and this one (legacy storage views). */
+    readonly offset = 0,
+  ) {}
+}
+
+/** A view on a storage; `offset`, `shape` and `stride` count elements. */
+export class TensorRef {
+  constructor(
+    readonly storage: StorageRef,
+    readonly offset: number,
+    readonly shape: readonly number[],
+    readonly stride: readonly number[],
+  ) {}
+}
+
+const storages: Readonly<Record<string, DType>> = {
+  "torch.FloatStorage": "F32",
+  "torch.HalfStorage": "F16",
+  "torch.BFloat16Storage": "BF16",
+  "torch.DoubleStorage": "F64",
+  "torch.LongStorage": "I64",
+  "torch.IntStorage": "I32",
+  "torch.ByteStorage": "U8",
+  "torch.BoolStorage": "BOOL",
+};
+
+const calls = new Set([
+  "collections.OrderedDict",
+  "torch._utils._rebuild_tensor",
+  "torch._utils._rebuild_tensor_v2",
+  "torch._utils._rebuild_parameter",
+  "torch.serialization._get_layout",
+  "torch.Size",
+]);
+
+/** @throws UserError for every global but the ten or so that state dicts of plain tensors are made of. */
+export function refuseGlobal(module: string, name: string, file: string): void {
+  const full = `${module}.${name}`;
+  if (calls.has(full) || Object.hasOwn(storages, full)) return;
+  const shown = full.replaceAll(/[^\x20-\x7e]/g, "?");
+  throw new UserError(
+    `${file}: refused, its pickle asks for "${shown}", which is not part of a state dict and is never run here; if you trust the file, re-save only the tensors: torch.save(model.state_dict(), ...)`,
+  );
+}
+
+const isSize = (value: Pickled | undefined): value is number =>
+  typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
+
+/** The storage a persistent id `('storage', Class, key, location, numel[, view])` names; undefined when it is none. */
+export function storageOf(id: readonly Pickled[]): StorageRef | undefined {
+  const [kind, type, key, , numel, view] = id;
+  if (kind !== "storage" || !(type instanceof GlobalRef) || typeof key !== "string" || !isSize(numel)) return undefined;
+  const dtype = Object.hasOwn(storages, type.name) ? storages[type.name] : undefined;
+  if (!dtype) return undefined;
+  if (view === undefined || view === null) return new StorageRef(key, dtype, numel);
+  if (!(view instanceof Tuple)) return undefined;
+  const [, offset, size] = view.items; // (view_key, offset, size), elements of the root storage
+  if (!isSize(offset) || !isSize(size) || offset + size > numel) return undefined;
+  return new StorageRef(key, dtype, numel, offset);
+}
+
+const sizes = (value: Pickled | undefined): readonly number[] | undefined =>
+  value instanceof Tuple && value.items.length <= 8 && value.items.every(isSize)
+    ? (value.items as readonly number[])
+    : undefined;
+
+function tensor(args: readonly Pickled[], file: string): TensorRef {
+  const [storage, offset] = args;
+  const shape = sizes(args[2]);
+  const stride = sizes(args[3]);
+  if (!(storage instanceof StorageRef) || !isSize(offset) || !shape || !stride || shape.length !== stride.length)
+    throw new UserError(`${file}: damaged pickle (a tensor with impossible sizes); download the file again`);
+  const elements = count(shape);
+  const last = storage.offset + offset + span({ shape, stride });
+  if (
+    !Number.isSafeInteger(elements) ||
+    !Number.isSafeInteger(last) ||
+    last > storage.numel ||
+    elements > storage.numel
+  )
+    throw new UserError(
+      `${file}: a tensor of shape [${shape.join(", ")}] at element ${offset} does not fit its storage of ${storage.numel} elements; the file is damaged, download it again`,
+    );
+  return new TensorRef(storage, storage.offset + offset, shape, stride);
+}
+
+function ordered(items: readonly Pickled[], file: string): Map<Pickled, Pickled> {
+  const dict = new Map<Pickled, Pickled>();
+  const pairs = items[0] ?? []; // Python 2 writes the items as a list of [key, value]
+  if (!Array.isArray(pairs)) throw new UserError(`${file}: damaged pickle (an OrderedDict of no list)`);
+  for (const pair of pairs) {
+    const both = pair instanceof Tuple ? pair.items : pair;
+    if (!Array.isArray(both) || both.length !== 2)
+      throw new UserError(`${file}: damaged pickle (an OrderedDict item that is no pair); download the file again`);
+    dict.set(both[0] as Pickled, both[1] as Pickled);
+  }
+  return dict;
+}
+
+/** What a call of an allowlisted global stands for. Pure data in, pure data out. */
+export function call(name: string, args: readonly Pickled[], file: string): Pickled {
+  switch (name) {
+    case "collections.OrderedDict":
+      return ordered(args, file);
+    case "torch._utils._rebuild_tensor":
+    case "torch._utils._rebuild_tensor_v2":
+      return tensor(args, file);
+    case "torch._utils._rebuild_parameter": {
+      const data = args[0];
+      if (data instanceof TensorRef) return data;
+      throw new UserError(`${file}: damaged pickle (a Parameter without a tensor); download the file again`);
+    }
+    case "torch.serialization._get_layout":
+    case "torch.Size":
+      return null;
+    default:
+      throw new UserError(`${file}: damaged pickle ("${name}" is called but is a storage); download the file again`);
+  }
+}

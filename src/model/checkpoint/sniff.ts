@@ -1,0 +1,114 @@
+import { UserError } from "../../errors";
+
+export type Container = "safetensors" | "safetensors-index" | "torch-zip" | "torch-legacy";
+
+/** Bytes of a file's start that `sniff` wants to see, fewer when the file is shorter. */
+export const SNIFF_BYTES = 512;
+
+/** A safetensors header is JSON of ~100 bytes a tensor; the largest of the paper's models needs 60 KB.
+ *  The format allows 100 MB, more memory than the whole loader may use. */
+export const MAX_HEADER_BYTES = 32 * 2 ** 20;
+
+const ascii = (head: Uint8Array, from = 0, to = head.length) => String.fromCharCode(...head.subarray(from, to));
+
+/** [text at the start, what it is, what to do] */
+const texts: readonly (readonly [RegExp, string, string])[] = [
+  [
+    /^version https:\/\/git-lfs/,
+    "a git-LFS pointer, not the file itself",
+    "fetch the file with `git lfs pull`, or download it from the hub's resolve/ URL",
+  ],
+  [
+    /^\s*(?:<!doctype html|<html|<head|<body)/i,
+    "a web page (HTML), not a checkpoint",
+    "download the file itself: on Hugging Face resolve/ instead of blob/, on Google Drive confirm the virus-scan page",
+  ],
+  [
+    /^\s*<(?:\?xml|Error>).*AccessDenied/s,
+    "an XML answer saying AccessDenied, not a checkpoint",
+    "the link no longer serves the file; take a mirror",
+  ],
+  [/^\s*<(?:\?xml|Error>)/, "an XML document, not a checkpoint", "look inside: it may be a server's error message"],
+];
+
+const unpack = (what: string) => [what, "unpack it first"] as const;
+const picture = ["an image, not a checkpoint", "were the image and the model swapped?"] as const;
+
+/** [first bytes, what it is, what to do] */
+const magics: readonly (readonly [string, string, string])[] = [
+  ["\x1f\x8b", ...unpack("gzip-compressed")],
+  ["BZh", ...unpack("bzip2-compressed")],
+  ["\xfd7zXZ", ...unpack("xz-compressed")],
+  ["\x28\xb5\x2f\xfd", ...unpack("zstd-compressed")],
+  ["7z\xbc\xaf", ...unpack("a 7z archive")],
+  ["Rar!", ...unpack("a RAR archive")],
+  ["\x89PNG", ...picture],
+  ["\xff\xd8\xff", ...picture],
+  ["GIF8", ...picture],
+  ["RIFF", ...picture],
+  ["II*\0", ...picture],
+  ["MM\0*", ...picture],
+  ["\x89HDF", "an HDF5 (Keras) file", "export the PyTorch or safetensors weights"],
+  ["GGUF", "a GGUF language model", "this engine needs a DDPM or ADM U-Net"],
+  ["\x93NUMPY", "a NumPy array", "this engine needs a PyTorch or safetensors checkpoint"],
+  ["%PDF", "a PDF document", "choose the checkpoint"],
+  ["\x7fELF", "a program", "choose the checkpoint"],
+];
+
+/** A protobuf whose field 1 is a small version number and whose next field is the producer's name: ONNX. */
+const isOnnx = (head: Uint8Array) =>
+  head[0] === 0x08 && head[1]! >= 1 && head[1]! <= 20 && [0x12, 0x3a, 0x42].includes(head[2]!) && head[8] !== 0x7b;
+
+/** Names the container by its first bytes; the extension plays no part.
+ *  @param head the first `SNIFF_BYTES` of the file
+ *  @param size of the whole file in bytes
+ *  @throws UserError naming what the file is instead, and what to do. */
+export function sniff(head: Uint8Array, size: number, file: string): Container {
+  const refuse: (what: string, todo: string) => never = (what, todo) => {
+    throw new UserError(`${file}: is ${what}; ${todo}`);
+  };
+  if (size === 0) refuse("empty", "download it again");
+  const start = ascii(head, 0, SNIFF_BYTES);
+  if (start.startsWith("PK\x03\x04")) return "torch-zip";
+  if (start.startsWith("PK\x05\x06")) refuse("an empty zip archive", "download it again");
+  if (start.startsWith("\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19")) return "torch-legacy";
+  if (start.slice(257, 262) === "ustar")
+    refuse("a tar archive (PyTorch before 0.1.10, or a plain tar)", "unpack it, or re-save the model with torch.save");
+  for (const [pattern, what, todo] of texts) if (pattern.test(start)) refuse(what, todo);
+  for (const [magic, what, todo] of magics) if (start.startsWith(magic)) refuse(what, todo);
+  if (isOnnx(head))
+    refuse(
+      "an ONNX model",
+      "this engine runs PyTorch or safetensors weights: take the checkpoint it was exported from",
+    );
+  if (head[0] === 0x80 && head[1]! >= 2 && head[1]! <= 5)
+    refuse(
+      "a Python pickle that torch.save did not write",
+      "re-save the weights with torch.save(model.state_dict(), ...)",
+    );
+  if (head[8] === 0x7b && size >= 10) {
+    const n = new DataView(head.buffer, head.byteOffset, head.byteLength).getBigUint64(0, true);
+    if (n + 8n > BigInt(size))
+      refuse(`safetensors cut short (header of ${n} bytes, file of ${size})`, "download it again");
+    if (n > BigInt(MAX_HEADER_BYTES))
+      refuse(
+        `safetensors with a header of ${n} bytes (at most ${MAX_HEADER_BYTES} are read)`,
+        "re-save it with fewer tensors or less metadata",
+      );
+    if (n >= 2n) return "safetensors";
+  }
+  if (/^\s*\{/.test(start)) {
+    if (/"weight_map"|"total_size"/.test(start)) return "safetensors-index";
+    if (/"_class_name"|"_diffusers_version"/.test(start))
+      refuse("a diffusers config, not the weights", "choose diffusion_pytorch_model.safetensors or .bin beside it");
+    refuse("a JSON document, not a checkpoint", "look inside: it may be a server's error message");
+  }
+  if (size < 64 || /^[\s\x20-\x7e]{64}/.test(start)) {
+    const shown = start.slice(0, 40).replaceAll(/[^\x20-\x7e]/g, ".");
+    refuse(`no checkpoint: it starts with "${shown}"`, "download it again, or choose another file");
+  }
+  return refuse(
+    "in no known container (safetensors, torch zip, torch legacy)",
+    "download it again, or re-save it as safetensors",
+  );
+}

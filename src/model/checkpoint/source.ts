@@ -1,0 +1,85 @@
+import { UserError } from "../../errors";
+
+/** Random access to the bytes of one file, wherever it lies. Nothing here ever holds the whole file. */
+export interface ByteSource {
+  /** File name, for messages. */
+  readonly name: string;
+  /** Bytes. */
+  readonly size: number;
+  /** sha256 in hex, when whoever serves the file states one. */
+  readonly sha256?: string | undefined;
+  /** Exactly `length` bytes from `offset`, in a fresh array the caller owns.
+   *  @throws UserError when the file ends before, or the bytes cannot be had. */
+  read(offset: number, length: number, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>>;
+  /** A file beside this one (a shard, a `config.json`), or undefined when there is none. `relative` is a plain file name. */
+  sibling?(relative: string, signal?: AbortSignal): Promise<ByteSource | undefined>;
+  close?(): void;
+}
+
+/** What a caller may hand in where a file is expected; Node adds file paths. */
+export type SourceLike = string | URL | Blob | ArrayBuffer | Uint8Array | ByteSource;
+
+/** @throws UserError unless [offset, offset + length) lies inside the source. */
+export function checkRange(source: Pick<ByteSource, "name" | "size">, offset: number, length: number): void {
+  const sound = Number.isSafeInteger(offset) && Number.isSafeInteger(length) && offset >= 0 && length >= 0;
+  if (!sound || offset + length > source.size)
+    throw new UserError(
+      `${source.name}: bytes ${offset} to ${offset + length} are needed but the file has ${source.size}; it is truncated or damaged, download it again`,
+    );
+}
+
+/** @throws UserError unless `relative` is a plain file name, optionally below one folder: nothing that leaves the folder. */
+export function checkSibling(relative: string): void {
+  if (!/^(?:[\w][\w.@+-]*\/)?[\w][\w.@+-]*$/.test(relative) || relative.includes(".."))
+    throw new UserError(`"${relative}" is not a plain file name beside the checkpoint; refused`);
+}
+
+/** Bytes already in memory. */
+export function memorySource(bytes: Uint8Array | ArrayBuffer, name = "bytes"): ByteSource {
+  const view = bytes instanceof Uint8Array ? bytes : new Uint8Array(bytes);
+  const source: ByteSource = {
+    name,
+    size: view.byteLength,
+    async read(offset, length, signal) {
+      signal?.throwIfAborted();
+      checkRange(source, offset, length);
+      return new Uint8Array(view.subarray(offset, offset + length));
+    },
+  };
+  return source;
+}
+
+/** A Blob or a dropped File; only the slices that are read are ever in memory. */
+export function blobSource(blob: Blob, name?: string): ByteSource {
+  const source: ByteSource = {
+    name: name ?? (blob instanceof File ? blob.name : "blob"),
+    size: blob.size,
+    async read(offset, length, signal) {
+      signal?.throwIfAborted();
+      checkRange(source, offset, length);
+      let buffer: ArrayBuffer;
+      try {
+        buffer = await blob.slice(offset, offset + length).arrayBuffer();
+      } catch (error) {
+        throw new UserError(`${source.name}: could not be read (${message(error)}); choose the file again`);
+      }
+      signal?.throwIfAborted();
+      if (buffer.byteLength !== length)
+        throw new UserError(`${source.name}: gave ${buffer.byteLength} of ${length} bytes; choose the file again`);
+      return new Uint8Array(buffer);
+    },
+  };
+  return source;
+}
+
+/** The text of anything thrown, for one-line messages. */
+export function message(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  return text.split("\n", 1)[0] ?? "";
+}
+
+export const isAbort = (error: unknown): boolean => error instanceof Error && error.name === "AbortError";
+
+/** Is this already a `ByteSource`? */
+export const isSource = (value: SourceLike): value is ByteSource =>
+  typeof value === "object" && "read" in value && typeof value.read === "function" && "size" in value;

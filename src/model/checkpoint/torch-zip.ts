@@ -1,0 +1,103 @@
+import { UserError } from "../../errors";
+import { MAX_TENSORS, type Opened, type StoredTensor } from "./container";
+import { crc32 } from "./crc32";
+import { DTYPE_BYTES } from "./dtype";
+import { PickleShort, unpickle } from "./pickle";
+import type { ByteSource } from "./source";
+import { findStateDict } from "./state-dict";
+import { readView } from "./strided";
+import { dataOffset, type ZipRecord, zipDirectory } from "./zip-directory";
+
+/** data.pkl of the largest of the paper's models: 60 KB. */
+const MAX_PICKLE_BYTES = 32 * 2 ** 20;
+
+/** A record in memory, its CRC-32 checked. Zero stands for "not computed" (torch can be told to skip it). */
+async function wholeRecord(source: ByteSource, record: ZipRecord, signal?: AbortSignal) {
+  const bytes = await source.read(await dataOffset(source, record, signal), record.size, signal);
+  if (record.crc32 !== 0 && crc32(bytes) !== record.crc32)
+    throw new UserError(`${source.name}: "${record.name}" is damaged (CRC-32 differs); download the file again`);
+  return bytes;
+}
+
+/** The folder all records lie in: the one that holds data.pkl. */
+function rootOf(records: ReadonlyMap<string, ZipRecord>, file: string): string {
+  const names = [...records.keys()];
+  if (names.some((name) => /^[^/]+\/constants\.pkl$/.test(name)))
+    throw new UserError(
+      `${file}: is a TorchScript program, not a state dict; in PyTorch: torch.save(torch.jit.load(path).state_dict(), ...)`,
+    );
+  const pickles = names.filter((name) => /^[^/]+\/data\.pkl$/.test(name));
+  if (pickles.length === 1) return pickles[0]!.slice(0, -"data.pkl".length);
+  if (names.some((name) => name.endsWith(".npy")))
+    throw new UserError(`${file}: is a NumPy archive (npz), not a checkpoint; choose the PyTorch or safetensors file`);
+  throw new UserError(
+    `${file}: is a zip without one data.pkl (it holds ${names.slice(0, 3).join(", ") || "nothing"}); if a checkpoint was zipped, unzip it first`,
+  );
+}
+
+/** Opens what torch.save writes since PyTorch 1.6. Reads the directory and data.pkl; storages only when asked for.
+ *  @param ema take the moving average where the file carries one */
+export async function openTorchZip(source: ByteSource, ema: boolean, signal?: AbortSignal): Promise<Opened> {
+  const file = source.name;
+  const records = await zipDirectory(source, signal);
+  const root = rootOf(records, file);
+  const order = records.get(`${root}byteorder`);
+  if (order && order.size < 16) {
+    const text = new TextDecoder().decode(await wholeRecord(source, order, signal)).trim();
+    if (text !== "little")
+      throw new UserError(
+        `${file}: its numbers are ${text.slice(0, 12)}-endian; re-save it on a little-endian machine`,
+      );
+  }
+  const pickle = records.get(`${root}data.pkl`)!;
+  if (!pickle.stored) throw new UserError(`${file}: is re-compressed; unzip it and re-save it with torch.save`);
+  if (pickle.size > MAX_PICKLE_BYTES)
+    throw new UserError(
+      `${file}: its data.pkl has ${pickle.size} bytes, too many for a state dict; re-save the tensors`,
+    );
+  const bytes = await wholeRecord(source, pickle, signal);
+  const { tensors, wrapper, ignored } = findStateDict(unpickleAll(bytes, file), file, ema);
+  if (tensors.size > MAX_TENSORS)
+    throw new UserError(`${file}: names ${tensors.size} tensors, more than ${MAX_TENSORS}`);
+
+  const found: (readonly [string, StoredTensor, ZipRecord])[] = [];
+  for (const [name, { storage, offset, shape, stride }] of tensors) {
+    const record = records.get(`${root}data/${storage.key}`);
+    const size = storage.numel * DTYPE_BYTES[storage.dtype];
+    if (!record) throw new UserError(`${file}: tensor ${name} lost its storage data/${storage.key}; download it again`);
+    if (!record.stored) throw new UserError(`${file}: is re-compressed; unzip it and re-save it with torch.save`);
+    if (record.size !== size)
+      throw new UserError(`${file}: tensor ${name}: ${record.size} bytes stored, ${size} needed; download it again`);
+    found.push([name, { key: storage.key, dtype: storage.dtype, offset, shape, stride }, record]);
+  }
+  found.sort((a, b) => a[2].header - b[2].header || a[1].offset - b[1].offset);
+  const byName = new Map(found.map(([name, tensor, record]) => [name, { tensor, record }]));
+
+  return {
+    container: "torch-zip",
+    tensors: new Map(found.map(([name, { dtype, shape }]) => [name, { dtype, shape }])),
+    metadata: {},
+    wrapper,
+    ignored,
+    async read(name, signal) {
+      const entry = byName.get(name);
+      if (!entry) throw new UserError(`${file}: has no tensor ${name}`);
+      const { tensor, record } = entry;
+      return readView(tensor, async (offset, length) => {
+        if (offset === 0 && length === record.size) return wholeRecord(source, record, signal);
+        return source.read((await dataOffset(source, record, signal)) + offset, length, signal);
+      });
+    },
+    close: () => source.close?.(),
+  };
+}
+
+/** The whole record as one pickle. */
+function unpickleAll(bytes: Uint8Array, file: string) {
+  try {
+    return unpickle(bytes, 0, file).value;
+  } catch (error) {
+    if (error instanceof PickleShort) throw new UserError(`${file}: data.pkl ends too early; download the file again`);
+    throw error;
+  }
+}

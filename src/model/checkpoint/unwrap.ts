@@ -1,0 +1,43 @@
+/** Names every layout has at its top, by which a prefix is recognised. */
+const probes = ["conv_in.weight", "time_embed.0.weight"];
+
+/** Wrappers that put their name in front of all tensors: DataParallel, Lightning, torch.compile, pipelines. */
+const prefix = /^(?:(?:module|model|_orig_mod|unet|diffusion_model)\.)*$/;
+
+/** Tensors that no U-Net of ours has and that may be there all the same. */
+const extras = [
+  /\.num_batches_tracked$/,
+  /^layer_\d+\./, // Asyrp's DeltaBlocks
+  /samplers\.0\.Conv2d_0\./, // the same tensor a second time, in early diffusers files
+];
+
+/** What to strip from the front of all names; empty when the probe key is there as it is. */
+export function findPrefix(names: Iterable<string>): string {
+  const found: string[] = [];
+  for (const name of names)
+    for (const probe of probes)
+      if (name.endsWith(probe)) {
+        const front = name.slice(0, -probe.length);
+        if (prefix.test(front)) found.push(front);
+      }
+  return found.sort((a, b) => a.length - b.length)[0] ?? "";
+}
+
+/** Maps the network's own names to the names in the file; the rest is listed as ignored.
+ *  With a prefix, names without it are no part of the network. */
+export function unwrapNames(names: Iterable<string>): {
+  names: Map<string, string>;
+  ignored: string[];
+  prefix: string;
+} {
+  const all = [...names];
+  const front = findPrefix(all);
+  const kept = new Map<string, string>();
+  const ignored: string[] = [];
+  for (const name of all) {
+    const own = name.slice(front.length);
+    if (!name.startsWith(front) || extras.some((pattern) => pattern.test(own))) ignored.push(name);
+    else kept.set(own, name);
+  }
+  return { names: kept, ignored, prefix: front };
+}
