@@ -57,9 +57,9 @@ export function groupNorm(io: GroupNormIo, o: { groups: number; eps: number; sil
   const statistics: Dispatch[] = [
     {
       label: `${norm.name}/partials`,
-      shader: "group_norm_partials",
+      shader: plane % 16 === 0 ? "group_norm_partials" : "group_norm_partials_any",
       constants: { SAMPLES: n, C1: c1, C2: channels - c1, PLANE: plane, LANES: lanes, SKIP_SAMPLES: skip.shape[0]! },
-      bindings: [read(x), read(x), read(skip), read(skip), write(partials)],
+      bindings: [read(x), read(skip), write(partials)],
       workgroups: grid1d(ceilDiv(n * channels * lanes, 64)),
     },
     {

@@ -14,9 +14,9 @@ export function moments({ x, y }: { x: Tensor; y: Tensor }): Dispatch[] {
   return [
     {
       label: `${y.name}/partials`,
-      shader: "group_norm_partials",
+      shader: count % 16 === 0 ? "group_norm_partials" : "group_norm_partials_any",
       constants: { SAMPLES: n, C1: 1, C2: 0, PLANE: count, LANES, SKIP_SAMPLES: n },
-      bindings: [read(x), read(x), read(x), read(x), write(partials)],
+      bindings: [read(x), read(x), write(partials)],
       workgroups: grid1d((n * LANES) / 64),
     },
     {

@@ -1,4 +1,58 @@
+import add from "../../shaders/add.wgsl";
+import addRow from "../../shaders/add_row.wgsl";
+import avgPool2 from "../../shaders/avg_pool2.wgsl";
+import calibrate from "../../shaders/calibrate.wgsl";
+import concat from "../../shaders/concat.wgsl";
+import ddim from "../../shaders/ddim.wgsl";
+import groupNormFinalize from "../../shaders/group_norm_finalize.wgsl";
+import groupNormPartials from "../../shaders/group_norm_partials.wgsl";
+import groupNormPartialsAny from "../../shaders/group_norm_partials_any.wgsl";
+import linear from "../../shaders/linear.wgsl";
+import linearAny from "../../shaders/linear_any.wgsl";
+import mixApply from "../../shaders/mix_apply.wgsl";
+import mixPartials from "../../shaders/mix_partials.wgsl";
+import mixWeights from "../../shaders/mix_weights.wgsl";
+import moments from "../../shaders/moments.wgsl";
+import noise from "../../shaders/noise.wgsl";
+import nonFinite from "../../shaders/non_finite.wgsl";
+import normalise from "../../shaders/normalise.wgsl";
+import normaliseAny from "../../shaders/normalise_any.wgsl";
+import predictX0 from "../../shaders/predict_x0.wgsl";
+import resample from "../../shaders/resample.wgsl";
+import silu from "../../shaders/silu.wgsl";
+import stack from "../../shaders/stack.wgsl";
+import timeEmbedding from "../../shaders/time_embedding.wgsl";
+import toRgba8 from "../../shaders/to_rgba8.wgsl";
+import upsample2x from "../../shaders/upsample2x.wgsl";
+
 /** Every shader by name: the text of shaders/<name>.wgsl. One line each, in alphabetical order. */
-export const shaders = {} satisfies Record<string, string>;
+export const shaders = {
+  add,
+  add_row: addRow,
+  avg_pool2: avgPool2,
+  calibrate,
+  concat,
+  ddim,
+  group_norm_finalize: groupNormFinalize,
+  group_norm_partials: groupNormPartials,
+  group_norm_partials_any: groupNormPartialsAny,
+  linear,
+  linear_any: linearAny,
+  mix_apply: mixApply,
+  mix_partials: mixPartials,
+  mix_weights: mixWeights,
+  moments,
+  noise,
+  non_finite: nonFinite,
+  normalise,
+  normalise_any: normaliseAny,
+  predict_x0: predictX0,
+  resample,
+  silu,
+  stack,
+  time_embedding: timeEmbedding,
+  to_rgba8: toRgba8,
+  upsample2x,
+} satisfies Record<string, string>;
 
 export type ShaderName = keyof typeof shaders;

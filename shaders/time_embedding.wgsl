@@ -1,0 +1,47 @@
+// y[n, j] = sin or cos of t f_i: sin for the first half of the columns and cos for the second, f_i =
+// exp(-ln(1e4) i / (half - 1)) (DDPM); or, COS_FIRST, the other way round, f_i = exp(-ln(1e4) i / half) (ADM).
+// steps: f32 [N, 32], t = column 0; y: f32 [N, CHANNELS], half = CHANNELS / 2; an odd last column is 0.
+// Dispatch (ceil(CHANNELS / 64), N, 1)
+// exp, sin and cos are our own (after Cephes, 1 to 2 ulp): built-in sines are good to 2^-11 only, and undefined far from
+// 0. The products t f_i are rounded to f32 as in the official code.
+override CHANNELS: u32;
+override COS_FIRST: bool;
+const LN_1E4 = 9.210340371976184;
+@group(0) @binding(0) var<storage, read> steps: array<f32>;
+@group(0) @binding(1) var<storage, read_write> y: array<f32>;
+
+fn exponential(v: f32) -> f32 {
+  let k = round(v * 1.4426950408889634);
+  let r = (v - k * 0.693359375) + k * 2.12194440e-4;   // ln 2 in two parts
+  var p = 1.9875691500e-4;
+  p = p * r + 1.3981999507e-3;
+  p = p * r + 8.3334519073e-3;
+  p = p * r + 4.1665795894e-2;
+  p = p * r + 1.6666665459e-1;
+  p = p * r + 5.0000001201e-1;
+  return ldexp(p * r * r + r + 1.0, i32(k));
+}
+
+// sin(v + quarters pi / 2) for |v| <= 8192
+fn sine(v: f32, quarters: u32) -> f32 {
+  let k = round(v * 0.6366197723675814);
+  let r = ((v - k * 1.5703125) - k * 4.8375129699707031e-4) - k * 7.5497899548918822e-8;   // pi / 2 in three parts
+  let z = r * r;
+  let quadrant = (u32(i32(k)) + quarters) & 3u;
+  let s = ((-1.9515295891e-4 * z + 8.3321608736e-3) * z - 1.6666654611e-1) * z * r + r;
+  let c = ((2.443315711809948e-5 * z - 1.388731625493765e-3) * z + 4.166664568298827e-2) * z * z - 0.5 * z + 1.0;
+  let value = select(s, c, (quadrant & 1u) == 1u);
+  return select(value, -value, quadrant >= 2u);
+}
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3u) {
+  if (id.x >= CHANNELS) { return; }
+  let half = CHANNELS / 2u;
+  let second = id.x >= half;
+  let i = select(id.x, id.x - half, second);
+  let spacing = f32(LN_1E4) / f32(select(half - 1u, half, COS_FIRST));
+  let angle = steps[id.y * 32u] * exponential(-spacing * f32(i));
+  let value = sine(angle, select(0u, 1u, second != COS_FIRST));
+  y[id.y * CHANNELS + id.x] = select(value, 0.0, id.x >= 2u * half);
+}
