@@ -1,5 +1,5 @@
 /** A tiny painter: signed-distance shapes with soft edges, laid over each other on a float canvas. */
-import { mixRgb, type Rgb } from "./factors.ts";
+import { mixRgb, type Rgb } from "./factors";
 
 /** Negative inside, positive outside, in half picture sizes. */
 export type Shape = (x: number, y: number) => number;

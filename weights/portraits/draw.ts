@@ -6,7 +6,7 @@
 import { closeSync, openSync, writeSync } from "node:fs";
 import { parseArgs } from "node:util";
 import sharp from "sharp";
-import { drawPortrait, sampleFactors } from "./portrait.ts";
+import { drawPortrait, sampleFactors } from "./portrait";
 
 const size = 64;
 const { values } = parseArgs({

@@ -1,5 +1,5 @@
 /** What a portrait is made of: content factors say what is drawn and where, style factors how it is painted. */
-import { around, between, pick, type Random, random } from "./random.ts";
+import { around, between, pick, type Random, random } from "./random";
 
 /** Red, green, blue in 0..1. */
 export type Rgb = readonly [number, number, number];

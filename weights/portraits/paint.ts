@@ -1,7 +1,7 @@
 /** The last pass: the light over the whole picture, the paint's surface, and rounding to bytes. */
-import type { Canvas } from "./canvas.ts";
-import type { Factors } from "./factors.ts";
-import { lattice } from "./random.ts";
+import type { Canvas } from "./canvas";
+import type { Factors } from "./factors";
+import { lattice } from "./random";
 
 /** Float canvas to RGBA bytes. */
 export function finish({ size, rgb, x, y }: Canvas, f: Factors): Uint8ClampedArray<ArrayBuffer> {

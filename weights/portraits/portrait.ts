@@ -16,11 +16,11 @@ import {
   stroke,
   type Tone,
   union,
-} from "./canvas.ts";
-import { type Factors, mixRgb, type Rgb } from "./factors.ts";
-import { finish } from "./paint.ts";
+} from "./canvas";
+import { type Factors, mixRgb, type Rgb } from "./factors";
+import { finish } from "./paint";
 
-export { contentFactors, type Factors, mixFactors, sampleFactors, styleFactors } from "./factors.ts";
+export { contentFactors, type Factors, mixFactors, sampleFactors, styleFactors } from "./factors";
 
 /** What several parts of the face need to know. */
 interface Face {
