@@ -1,0 +1,38 @@
+import { type Command, Option } from "commander";
+import type { CheckpointOptions } from "../model/checkpoint/checkpoint";
+import type { ConfigHints } from "../model/checkpoint/infer";
+import { integer } from "./values";
+
+/** Flags for what a checkpoint's weights do not tell. */
+export interface HintFlags {
+  readonly resolution?: number;
+  readonly headChannels?: number;
+  readonly heads?: number;
+  readonly qkvOrder?: "legacy" | "new";
+  readonly ema?: boolean;
+}
+
+const whole = integer(1, 65536);
+
+export const withHintFlags = (command: Command): Command =>
+  command
+    .option("--resolution <pixels>", "side of the images, where the file does not tell", whole)
+    .option("--head-channels <n>", "width of one attention head of an ADM network (default 64)", whole)
+    .option("--heads <n>", "number of attention heads instead of their width", whole)
+    .addOption(new Option("--qkv-order <order>", "how an ADM network packs q, k and v").choices(["legacy", "new"]))
+    .option("--no-ema", "take the raw weights where the file carries a moving average too");
+
+/** The flags that were given, as options of the reader. */
+export const hintsOf = ({
+  resolution,
+  headChannels,
+  heads,
+  qkvOrder,
+  ema,
+}: HintFlags): CheckpointOptions & ConfigHints => ({
+  ...(resolution ? { resolution } : {}),
+  ...(headChannels ? { headChannels } : {}),
+  ...(heads ? { heads } : {}),
+  ...(qkvOrder ? { qkvOrder } : {}),
+  ...(ema === false ? { ema } : {}),
+});

@@ -1,0 +1,57 @@
+import { Command, Option } from "commander";
+import { convertModel } from "../model/checkpoint/convert";
+import { openModel } from "../model/checkpoint/model";
+import { openSourceNode } from "../model/checkpoint/open-source-node";
+import { writeFileAtomic } from "../model/checkpoint/source-node";
+import { type HintFlags, hintsOf, withHintFlags } from "./checkpoint-flags";
+import type { Context } from "./context";
+import { Talk } from "./talk";
+
+interface Flags extends HintFlags {
+  readonly dtype: "f16" | "f32";
+  readonly quiet?: boolean;
+}
+
+/** `injectfusion convert IN OUT.safetensors`: any checkpoint as one safetensors file under canonical names. */
+export const convert = (context: Pick<Context, "terminal" | "signal">) =>
+  withHintFlags(new Command("convert"))
+    .description("write a checkpoint as safetensors, in f32 or half the size in f16")
+    .argument("<in>", "path, URL or hf:owner/name[@revision][:file]")
+    .argument("<out>", "safetensors file to write, or to replace")
+    .addOption(new Option("--dtype <dtype>", "element type").choices(["f16", "f32"]).default("f32"))
+    .option("--quiet", "no progress")
+    .action((from: string, to: string, flags: Flags) => run(context, from, to, flags));
+
+async function run({ terminal, signal }: Pick<Context, "terminal" | "signal">, from: string, to: string, flags: Flags) {
+  const talk = new Talk(terminal, flags.quiet);
+  const model = await openModel(await openSourceNode(from, { signal }), { ...hintsOf(flags), signal });
+  try {
+    let bytes = 0;
+    const report = await talk.phase("convert", async (progress) => {
+      const { dtype } = flags;
+      const onTensor = (_: string, done: number, total: number) => progress(done, total);
+      const { report, pieces } = await convertModel(model, { dtype, signal, onTensor });
+      const counted = async function* () {
+        for await (const piece of pieces) {
+          bytes += piece.length;
+          yield piece;
+        }
+      };
+      await writeFileAtomic(to, counted());
+      return report;
+    });
+    const { tensors, parameters, dtype } = report;
+    talk.result(`${to}: ${tensors} tensors, ${inWords(parameters)} parameters, ${dtype}, ${inWords(bytes)} bytes`);
+    for (const [name, half] of Object.entries(report.notes)) {
+      if (half.safe && half.flushedShare < 0.001) continue;
+      const share = (100 * half.flushedShare).toFixed(2);
+      talk.result(
+        `${half.safe ? "in f16" : "kept f32"} ${name}: ${half.overflow} beyond 65504, ${half.flushed} to zero (${share} %), largest ${half.absMax.toPrecision(4)}`,
+      );
+    }
+  } finally {
+    model.close();
+  }
+}
+
+const inWords = (n: number): string => n.toLocaleString("en");

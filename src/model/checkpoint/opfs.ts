@@ -1,0 +1,110 @@
+import { UserError } from "../../errors";
+import { sha256 } from "./sha256";
+import { type ByteSource, blobSource, message } from "./source";
+
+/** What of a browser's private file system (OPFS) is used here; injectable for tests. */
+export type Folder = FileSystemDirectoryHandle;
+
+export interface CacheOptions {
+  /** Where to keep files; the page's own OPFS folder `injectfusion` unless given. */
+  readonly folder?: Folder;
+  /** sha256 the download must have, in hex. */
+  readonly checksum?: string | undefined;
+  readonly signal?: AbortSignal;
+  /** Told once when a file is used without being kept, and why (no space left, no OPFS). */
+  readonly onNotice?: (notice: string) => void;
+}
+
+/** Bytes copied at a time. */
+const PIECE = 4 * 2 ** 20;
+
+async function defaultFolder(): Promise<Folder | undefined> {
+  const root = await globalThis.navigator?.storage?.getDirectory?.().catch(() => undefined);
+  return root?.getDirectoryHandle("injectfusion", { create: true }).catch(() => undefined);
+}
+
+/** A file name that stands for a URL of a certain version. */
+async function keyOf(url: string, source: ByteSource): Promise<string> {
+  const text = new TextEncoder().encode(`${url}\n${source.size}\n${source.sha256 ?? ""}`);
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", text));
+  return [...digest.slice(0, 16)].map((b) => b.toString(16).padStart(2, "0")).join("");
+}
+
+/** The remote file through the browser's cache: from OPFS when it is there whole, else downloaded into it, hashed on the
+ *  way, then read from there. Without OPFS or space the remote source itself is used, and `onNotice` says so.
+ *  @throws UserError when the download does not have the checksum; it is not kept then. */
+export async function cachedSource(url: string, remote: ByteSource, options: CacheOptions = {}): Promise<ByteSource> {
+  const { signal, onNotice, checksum = remote.sha256 } = options;
+  const folder = options.folder ?? (await defaultFolder());
+  const uncached = (why: string) => {
+    onNotice?.(`${remote.name} is not kept for next time (${why})`);
+    return remote;
+  };
+  if (!folder) return uncached("this browser offers no private file system here");
+  const key = await keyOf(url, remote);
+  const kept = await folder.getFileHandle(key).catch(() => undefined);
+  if (kept) {
+    const blob = await kept.getFile();
+    if (blob.size === remote.size) return fromCache(blob, remote);
+    await folder.removeEntry(key).catch(() => {});
+  }
+  const estimate = await globalThis.navigator?.storage?.estimate?.().catch(() => undefined);
+  if (estimate?.quota !== undefined && estimate.quota - (estimate.usage ?? 0) < remote.size)
+    return uncached(`${remote.size} bytes needed, ${estimate.quota - (estimate.usage ?? 0)} free`);
+  const part = `${key}.part`;
+  try {
+    await download(folder, part, remote, checksum, signal);
+    const blob = await rename(folder, part, key);
+    return fromCache(blob, remote);
+  } catch (error) {
+    await folder.removeEntry(part).catch(() => {});
+    if (error instanceof Error && error.name === "QuotaExceededError")
+      return uncached("the browser's space is used up");
+    throw error;
+  }
+}
+
+/** Reads from the cache; shards and configs beside the file still come from where it came from. */
+function fromCache(blob: Blob, remote: ByteSource): ByteSource {
+  remote.close?.();
+  return {
+    ...blobSource(blob, remote.name),
+    sha256: remote.sha256,
+    ...(remote.sibling ? { sibling: remote.sibling.bind(remote) } : {}),
+  };
+}
+
+async function download(folder: Folder, name: string, remote: ByteSource, checksum?: string, signal?: AbortSignal) {
+  const writable = await (await folder.getFileHandle(name, { create: true })).createWritable();
+  const hash = checksum ? sha256() : undefined;
+  try {
+    for (let at = 0; at < remote.size; at += PIECE) {
+      const bytes = await remote.read(at, Math.min(PIECE, remote.size - at), signal);
+      hash?.update(bytes);
+      await writable.write(bytes);
+    }
+    const found = hash?.digest();
+    if (found !== undefined && found !== checksum?.toLowerCase())
+      throw new UserError(`${remote.name}: sha256 is ${found}, ${checksum} expected; damaged, download it again`);
+    await writable.close();
+  } catch (error) {
+    await writable.abort(message(error)).catch(() => {});
+    throw error;
+  }
+}
+
+/** Gives a finished download its name; browsers without `move` have it copied. */
+async function rename(folder: Folder, from: string, to: string): Promise<Blob> {
+  const handle = (await folder.getFileHandle(from)) as FileSystemFileHandle & {
+    move?: (name: string) => Promise<void>;
+  };
+  if (handle.move) {
+    await handle.move(to);
+    return (await folder.getFileHandle(to)).getFile();
+  }
+  const target = await folder.getFileHandle(to, { create: true });
+  const writable = await target.createWritable();
+  await (await handle.getFile()).stream().pipeTo(writable);
+  await folder.removeEntry(from);
+  return target.getFile();
+}
