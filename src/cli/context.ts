@@ -1,0 +1,85 @@
+import type { Command } from "commander";
+import type { StepEvent } from "../api";
+import type { Engine, EngineDevice, EngineModel } from "./engine";
+import { type Report, Talk, type Terminal } from "./talk";
+
+/** What every command is given. */
+export interface Context {
+  /** Loads the library: late, so that help and usage errors come at once. */
+  engine(): Promise<Engine>;
+  readonly terminal: Terminal;
+  /** Aborted by Ctrl-C. */
+  readonly signal: AbortSignal;
+}
+
+export interface CommonOptions {
+  readonly model?: string;
+  readonly dtype?: "f32" | "f16";
+  readonly precision?: "exact" | "fast";
+  readonly json?: boolean;
+  readonly quiet?: boolean;
+}
+
+/** Adds the options that every command with a model has. */
+export function withCommonOptions(command: Command): Command {
+  return command
+    .option("--model <source>", "a checkpoint file, hf:owner/name, or the name of a shipped model")
+    .addOption(command.createOption("--dtype <type>", "how weights are stored on the GPU").choices(["f32", "f16"]))
+    .addOption(command.createOption("--precision <mode>", "convolution algorithms").choices(["exact", "fast"]))
+    .option("--json", "print the results as JSON")
+    .option("--quiet", "say nothing but results and errors");
+}
+
+/** An open device with a loaded model. */
+export interface Session {
+  readonly engine: Engine;
+  readonly device: EngineDevice;
+  readonly model: EngineModel;
+  readonly talk: Talk;
+  readonly signal: AbortSignal;
+}
+
+/** Adapter in one line, as every run says first. */
+export function adapterLine(device: EngineDevice): string {
+  const kind = device.adapterClass === "software" ? "software adapter, no GPU" : "GPU";
+  return `adapter: ${device.description} (${kind})`;
+}
+
+/** Opens a device, says which, loads the model, runs `work`, and closes both, whatever happens. */
+export async function withSession<T>(
+  context: Context,
+  options: CommonOptions,
+  work: (session: Session) => Promise<T>,
+  talk = new Talk(context.terminal, options.quiet),
+): Promise<T> {
+  const engine = await context.engine();
+  const device = await talk.phase("open device", () => engine.openDevice());
+  try {
+    talk.say(adapterLine(device));
+    const { signal } = context;
+    const { dtype, precision } = options;
+    const model = await talk.phase("load model", (report) =>
+      engine.loadModel(options.model, {
+        device,
+        ...(dtype && { dtype }),
+        ...(precision && { precision }),
+        signal,
+        onProgress: ({ loaded, total }) => report(loaded, total),
+      }),
+    );
+    try {
+      signal.throwIfAborted();
+      return await work({ engine, device, model, talk, signal });
+    } finally {
+      model.dispose();
+    }
+  } finally {
+    device.destroy();
+  }
+}
+
+/** Passes the steps of a run on to a progress bar; `runs` before it are done, of `all`. */
+export const stepsTo =
+  (report: Report, runs = 0, all = 1) =>
+  ({ step, steps }: StepEvent): void =>
+    report(runs * steps + step, all * steps);

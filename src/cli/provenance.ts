@@ -1,0 +1,17 @@
+import { basename } from "node:path";
+import { packageVersion } from "../platform/package-root";
+import type { EngineModel } from "./engine";
+
+/** What made a picture: goes into its PNG text metadata. File names lose their folders. */
+export function provenance(
+  model: Pick<EngineModel, "name" | "hash">,
+  command: string,
+  details: Readonly<Record<string, unknown>>,
+): Record<string, string> {
+  return {
+    Software: `injectfusion ${packageVersion()}`,
+    Parameters: JSON.stringify({ command, model: model.name, hash: model.hash, ...details }),
+  };
+}
+
+export const nameOf = (file: string): string => basename(file);

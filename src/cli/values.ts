@@ -1,0 +1,61 @@
+import { InvalidArgumentError, Option } from "commander";
+import { MIX } from "../kernels/step-row";
+
+/** Parsers of option values. What they refuse ends the program with exit status 2 and one line. */
+
+const number = (text: string): number => {
+  const value = text.trim() === "" ? Number.NaN : Number(text);
+  if (!Number.isFinite(value)) throw new InvalidArgumentError("It is not a number.");
+  return value;
+};
+
+/** A number in [from, to]. */
+export const within = (from: number, to: number) => (text: string) => {
+  const value = number(text);
+  if (value < from || value > to) throw new InvalidArgumentError(`It must lie between ${from} and ${to}.`);
+  return value;
+};
+
+/** An integer in [from, to]. */
+export const integer = (from: number, to: number) => (text: string) => {
+  const value = within(from, to)(text);
+  if (!Number.isInteger(value)) throw new InvalidArgumentError("It must be a whole number.");
+  return value;
+};
+
+/** gamma, in [0, 1]. */
+export const gamma = within(0, 1);
+
+/** omega, in (0, 1], or "off". */
+export function omega(text: string): number | "off" {
+  if (text === "off") return "off";
+  const value = number(text);
+  if (value <= 0 || value > 1)
+    throw new InvalidArgumentError(
+      'It must lie above 0 and up to 1, or be "off" (no calibration: what the official program means by 0).',
+    );
+  return value;
+}
+
+export const steps = integer(1, 1000);
+export const timeStep = integer(0, 1000);
+export const seed = integer(0, 2 ** 32 - 1);
+
+/** A list of numbers: "0.1,0.3,0.5", or "from:to:count" evenly spaced ("0:0.6:7"). */
+export const list =
+  <T>(item: (text: string) => T) =>
+  (text: string): T[] => {
+    const parts = text.split(":");
+    if (parts.length === 1) return text.split(",").map((part) => item(part.trim()));
+    const [from, to, count] = parts.map(number);
+    if (parts.length !== 3 || !Number.isInteger(count) || count! < 2 || count! > 1000)
+      throw new InvalidArgumentError(
+        'It must be a list like "0.1,0.3" or "from:to:count" with a count from 2 to 1000.',
+      );
+    const spaced = Array.from({ length: count! }, (_, i) => from! + ((to! - from!) * i) / (count! - 1));
+    return spaced.map((value) => item(String(Number(value.toPrecision(10)))));
+  };
+
+/** The mixing rules, as a choice. */
+export const ruleOption = () =>
+  new Option("--rule <name>", "how h and the content's h are mixed").choices(Object.keys(MIX));
