@@ -1,7 +1,10 @@
 import { afterAll } from "vitest";
 import type { Device } from "../../src/gpu/device";
 import { openDevice } from "../../src/gpu/open-node";
-import { byteLength, type Dispatch, elements, type Tensor } from "../../src/kernels/dispatch";
+import type { Dispatch, Tensor } from "../../src/kernels/dispatch";
+import { type Data, runOn } from "./run";
+
+export type { Data } from "./run";
 
 let opened: Promise<Device> | undefined;
 
@@ -16,79 +19,11 @@ afterAll(async () => {
   opened = undefined;
 });
 
-export type Data = Float32Array<ArrayBuffer> | Uint32Array<ArrayBuffer> | Uint16Array<ArrayBuffer>;
-
-const SENTINEL = 0x7fc0dead; // a NaN with a known payload
-const RING = 64; // words on each side: storage offsets are multiples of 256 bytes
-
-/** Runs dispatches in order on given inputs and returns the tensors asked for. Every tensor without data starts as NaN,
- *  and every tensor is ringed by 256 bytes of sentinels on both sides, checked afterwards: a stray write is an error. */
+/** `runOn` the device of this test file: runs dispatches in order on given inputs and returns the tensors asked for. */
 export async function runDispatches(
   dispatches: readonly Dispatch[],
   inputs: ReadonlyMap<Tensor, Data>,
   outputs: readonly Tensor[],
-): Promise<Float32Array[]> {
-  const device = await testDevice();
-  const byName = new Map<string, { tensor: Tensor; buffer: GPUBuffer }>();
-  const data = new Map([...inputs].map(([t, d]) => [t.name, d]));
-  const words = (t: Tensor) => byteLength(t) / 4;
-  const results = await device.guarded("test", async () => {
-    for (const tensor of [...dispatches.flatMap((d) => d.bindings.map((b) => b.tensor)), ...outputs]) {
-      if (byName.has(tensor.name)) continue;
-      const total = new Uint32Array(words(tensor) + 2 * RING).fill(SENTINEL);
-      const given = data.get(tensor.name);
-      if (given) {
-        if (given.byteLength !== elements(tensor) * (tensor.dtype === "f16" ? 2 : 4))
-          throw new Error(`${tensor.name}: ${given.byteLength} bytes given for shape [${tensor.shape}]`);
-        new Uint8Array(total.buffer, RING * 4).set(new Uint8Array(given.buffer, given.byteOffset, given.byteLength));
-      }
-      const buffer = device.gpu.createBuffer({
-        label: tensor.name,
-        size: total.byteLength,
-        usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST | GPUBufferUsage.COPY_SRC,
-      });
-      device.gpu.queue.writeBuffer(buffer, 0, total);
-      byName.set(tensor.name, { tensor, buffer });
-    }
-    const pipelines = await Promise.all(dispatches.map((d) => device.pipelines.get(d)));
-    const encoder = device.gpu.createCommandEncoder();
-    const pass = encoder.beginComputePass();
-    dispatches.forEach((d, i) => {
-      const { pipeline, layout } = pipelines[i]!;
-      const entries = d.bindings.map(({ tensor }, binding) => ({
-        binding,
-        resource: { buffer: byName.get(tensor.name)!.buffer, offset: RING * 4, size: byteLength(tensor) },
-      }));
-      pass.setPipeline(pipeline);
-      pass.setBindGroup(
-        0,
-        device.gpu.createBindGroup({ label: d.label, layout, entries }),
-        d.bindings.filter((b) => b.access === "step").map(() => 0),
-      );
-      pass.dispatchWorkgroups(...d.workgroups);
-    });
-    pass.end();
-    const reads = [...byName.values()].map(({ tensor, buffer }) => {
-      const staging = device.gpu.createBuffer({ size: buffer.size, usage: GPUBufferUsage.COPY_DST | GPUBufferUsage.MAP_READ });
-      encoder.copyBufferToBuffer(buffer, 0, staging, 0, buffer.size);
-      return { tensor, staging };
-    });
-    device.gpu.queue.submit([encoder.finish()]);
-    const read = new Map<string, Uint32Array>();
-    for (const { tensor, staging } of reads) {
-      await staging.mapAsync(GPUMapMode.READ);
-      read.set(tensor.name, new Uint32Array(staging.getMappedRange().slice(0)));
-      staging.destroy();
-    }
-    return read;
-  });
-  for (const { buffer } of byName.values()) buffer.destroy();
-  for (const [name, all] of results) {
-    const ring = [...all.subarray(0, RING), ...all.subarray(all.length - RING)];
-    if (ring.some((word) => word !== SENTINEL)) throw new Error(`${name}: written outside its bounds`);
-  }
-  return outputs.map((t) => {
-    const all = results.get(t.name)!;
-    return new Float32Array(all.buffer, RING * 4, words(t)).slice(0, t.dtype === "f16" ? words(t) : elements(t));
-  });
+): Promise<Float32Array<ArrayBuffer>[]> {
+  return runOn(await testDevice(), dispatches, inputs, outputs);
 }
