@@ -1,8 +1,8 @@
 import { Command, Option } from "commander";
 import { convertModel } from "../model/checkpoint/convert";
+import { writeFileAtomic } from "../model/checkpoint/file-node";
 import { openModel } from "../model/checkpoint/model";
-import { openSourceNode } from "../model/checkpoint/open-source-node";
-import { writeFileAtomic } from "../model/checkpoint/source-node";
+import { openSource } from "../model/checkpoint/source-node";
 import { type HintFlags, hintsOf, withHintFlags } from "./checkpoint-flags";
 import type { Context } from "./context";
 import { Talk } from "./talk";
@@ -24,7 +24,7 @@ export const convert = (context: Pick<Context, "terminal" | "signal">) =>
 
 async function run({ terminal, signal }: Pick<Context, "terminal" | "signal">, from: string, to: string, flags: Flags) {
   const talk = new Talk(terminal, flags.quiet);
-  const model = await openModel(await openSourceNode(from, { signal }), { ...hintsOf(flags), signal });
+  const model = await openModel(await openSource(from, { signal }), { ...hintsOf(flags), signal });
   try {
     let bytes = 0;
     const report = await talk.phase("convert", async (progress) => {

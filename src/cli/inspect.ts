@@ -1,6 +1,6 @@
 import { Command } from "commander";
 import { type Inspection, inspectCheckpoint } from "../model/checkpoint/inspect";
-import { openSourceNode } from "../model/checkpoint/open-source-node";
+import { openSource } from "../model/checkpoint/source-node";
 import { type HintFlags, hintsOf, withHintFlags } from "./checkpoint-flags";
 import type { Context } from "./context";
 import { PartialFailure } from "./failure";
@@ -13,7 +13,7 @@ export const inspect = ({ terminal, signal }: Pick<Context, "terminal" | "signal
     .argument("<file>", "path, URL or hf:owner/name[@revision][:file]")
     .option("--json", "print the report as JSON")
     .action(async (file: string, flags: HintFlags & { json?: boolean }) => {
-      const source = await openSourceNode(file, { signal });
+      const source = await openSource(file, { signal });
       const report = await inspectCheckpoint(source, { ...hintsOf(flags), signal });
       new Talk(terminal).result(flags.json ? JSON.stringify(report, null, 2) : describe(report));
       if (report.problems.length > 0) throw new PartialFailure();

@@ -50,8 +50,8 @@ export async function convertModel(
   const kept = new Set(keptF32);
   const entries = [...model.tensors].map(([name, info]): WriteEntry => {
     const half = dtype === "f16" && !kept.has(name);
-    const data = async () => (half ? toHalf(await read(name)) : read(name));
-    return { name, dtype: half ? "F16" : "F32", shape: info.shape, data };
+    const bytes = async () => (half ? toHalf(await read(name)) : read(name));
+    return { name, dtype: half ? "F16" : "F32", shape: info.shape, bytes };
   });
   const metadata = {
     format: "pt",

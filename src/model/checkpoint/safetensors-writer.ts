@@ -2,12 +2,12 @@ import { UserError } from "../../errors";
 import { DTYPE_BYTES, type DType } from "./dtype";
 import { count } from "./strided";
 
-/** One tensor to write. `data` is asked for when its turn comes, so no more than one is in memory. */
+/** One tensor to write. `bytes`, little-endian, are asked for when their turn comes, so no more than one is in memory. */
 export interface WriteEntry {
   readonly name: string;
   readonly dtype: DType;
   readonly shape: readonly number[];
-  readonly data: ArrayBufferView | (() => ArrayBufferView | Promise<ArrayBufferView>);
+  readonly bytes: ArrayBufferView | (() => ArrayBufferView | Promise<ArrayBufferView>);
 }
 
 /** The order tensors lie in: wide elements first, so each starts on a multiple of its element size. */
@@ -40,15 +40,15 @@ function header(entries: readonly WriteEntry[], metadata: Readonly<Record<string
 }
 
 /** A safetensors file, piece by piece: header, then one tensor after another.
- *  @throws UserError for a name used twice; Error when data does not have the bytes its shape needs. */
+ *  @throws UserError for a name used twice; Error when there are not the bytes its shape needs. */
 export async function* writeSafetensors(
   entries: Iterable<WriteEntry>,
   metadata: Readonly<Record<string, string>> = {},
 ): AsyncGenerator<Uint8Array<ArrayBuffer>, void, undefined> {
   const ordered = fileOrder([...entries]);
   yield header(ordered, metadata);
-  for (const { name, dtype, shape, data } of ordered) {
-    const view = typeof data === "function" ? await data() : data;
+  for (const { name, dtype, shape, bytes } of ordered) {
+    const view = typeof bytes === "function" ? await bytes() : bytes;
     const need = count(shape) * DTYPE_BYTES[dtype];
     if (view.byteLength !== need)
       throw new Error(`${name}: ${view.byteLength} bytes for ${dtype} [${shape.join(", ")}], which needs ${need}`);
