@@ -1,6 +1,7 @@
 // y[SLOT, :, i, j] = weighted mean of source pixels around M (j + 1/2, i + 1/2, 1), as PIL's antialiased bilinear resize:
 // a triangle filter along the axes that M maps x and y to, of radius max(1, scale) source pixels, cut at the window and
-// renormalised; where nothing of it lies in the window, the nearest pixel of the window.
+// renormalised; where nothing of it lies in the window, the nearest pixel of the window. Colours are rounded to 8 bits as
+// PIL does: the result, and, where M keeps rows, the mean along each row.
 // image: u32 [height, width], RGBA bytes; placement: f32 [20] = M as mat3x3f, window (left, top, right, bottom), width,
 // height; y: f32 [N, 3, HEIGHT, WIDTH], value / 127.5 - 1, or, LUMINANCE (ITU-R 601), f32 [N, HEIGHT, WIDTH], value / 255.
 // Dispatch (ceil(WIDTH / 8), ceil(HEIGHT / 8), 1)
@@ -13,7 +14,12 @@ struct Placement { matrix: mat3x3f, window: vec4f, size: vec2f }
 @group(0) @binding(1) var<storage, read> placement: Placement;
 @group(0) @binding(2) var<storage, read_write> y: array<f32>;
 
-fn pixel(p: vec2i) -> vec3f { return unpack4x8unorm(image[u32(p.y) * u32(placement.size.x) + u32(p.x)]).rgb; }
+fn pixel(p: vec2i) -> vec3f {
+  let rgba = image[u32(p.y) * u32(placement.size.x) + u32(p.x)];
+  return vec3f((vec3u(rgba) >> vec3u(0u, 8u, 16u)) & vec3u(255u));
+}
+
+fn nearest_byte(v: vec3f) -> vec3f { return floor(v + 0.5); }
 
 @compute @workgroup_size(8, 8)
 fn main(@builtin(global_invocation_id) id: vec3u) {
@@ -31,13 +37,17 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let reach = abs(u) * radius.x + abs(v) * radius.y;
   let low = vec2i(max(floor(centre - reach), placement.window.xy));
   let high = vec2i(min(ceil(centre + reach), placement.window.zw));   // exclusive
-  var sum = vec4f();
+  let keeps_rows = u.y == 0.0 && v.x == 0.0;
+  var sum = vec4f();   // weighted colours, weights
   for (var py = low.y; py < high.y; py++) {
+    var row = vec4f();
     for (var px = low.x; px < high.x; px++) {
       let q = abs(inverse * (vec2f(f32(px), f32(py)) + 0.5 - centre)) / radius;
       let weight = max(0.0, 1.0 - q.x) * max(0.0, 1.0 - q.y);
-      if (weight > 0.0) { sum += weight * vec4f(pixel(vec2i(px, py)), 1.0); }
+      if (weight > 0.0) { row += weight * vec4f(pixel(vec2i(px, py)), 1.0); }
     }
+    if (keeps_rows && !LUMINANCE && row.w > 0.0) { row = vec4f(nearest_byte(row.rgb / row.w) * row.w, row.w); }
+    sum += row;
   }
   var colour: vec3f;
   if (sum.w > 0.0) {
@@ -48,10 +58,11 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let plane = HEIGHT * WIDTH;
   let at = id.y * WIDTH + id.x;
   if (LUMINANCE) {
-    y[SLOT * plane + at] = dot(colour, vec3f(0.299, 0.587, 0.114));
+    y[SLOT * plane + at] = dot(colour, vec3f(0.299, 0.587, 0.114)) / 255.0;
     return;
   }
-  y[SLOT * 3u * plane + at] = colour.r * 2.0 - 1.0;
-  y[(SLOT * 3u + 1u) * plane + at] = colour.g * 2.0 - 1.0;
-  y[(SLOT * 3u + 2u) * plane + at] = colour.b * 2.0 - 1.0;
+  let scaled = nearest_byte(colour) / 127.5 - 1.0;
+  y[SLOT * 3u * plane + at] = scaled.r;
+  y[(SLOT * 3u + 1u) * plane + at] = scaled.g;
+  y[(SLOT * 3u + 2u) * plane + at] = scaled.b;
 }
