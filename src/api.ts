@@ -1,3 +1,5 @@
+import type { Inversion } from "./inject/inversion";
+import type { RunStep } from "./inject/plan-run";
 import type { MixRule } from "./kernels/step-row";
 
 /** A decoded picture: 8-bit RGBA, rows top to bottom. `ImageData` is one. */
@@ -14,7 +16,17 @@ export interface ImageTensor {
 
 /** Every form a picture may come in: file bytes (PNG, JPEG, WebP, ...), Blob, decoded pixels, what a canvas can draw,
  *  a tensor, and in Node a path. */
-export type ImageInput = string | URL | Uint8Array | ArrayBuffer | Blob | Pixels | ImageBitmap | HTMLCanvasElement | OffscreenCanvas | ImageTensor;
+export type ImageInput =
+  | string
+  | URL
+  | Uint8Array
+  | ArrayBuffer
+  | Blob
+  | Pixels
+  | ImageBitmap
+  | HTMLCanvasElement
+  | OffscreenCanvas
+  | ImageTensor;
 
 /** What a run tells while it goes. */
 export interface StepEvent {
@@ -36,11 +48,17 @@ export interface RunOptions {
 export interface InvertOptions extends RunOptions {
   /** DDIM steps, default 50. */
   readonly steps?: number;
-  /** How a picture is placed in the model's square: maps output to source pixels; default: centre-crop and resize. */
-  readonly placement?: Float32Array;
+  /** Largest time step, default 999. */
+  readonly top?: number;
+  /** As the official program does it: f32 schedule, no h at the top step. */
+  readonly faithful?: boolean;
+  /** Tensor whose values are kept at every step; default: the bottleneck h. */
+  readonly tap?: string;
+  /** Class of every picture, for class-conditional models. */
+  readonly labels?: readonly number[];
 }
 
-/** Where and how strongly one content acts. */
+/** Where a content acts. */
 export interface MaskInput {
   /** Values in [0, 1] on any grid, row-major; resampled to the h grid. */
   readonly values: Float32Array | readonly number[];
@@ -55,17 +73,68 @@ export interface InjectParameters {
   readonly tEdit: number;
   /** Fresh noise (eta 1) at t <= tBoost; 0: never. */
   readonly tBoost: number;
-  /** Latent calibration strength in (0, 1], or "off" for no calibration (what the official code means by 0). */
+  /** Latent calibration strength in [0, 1]: 1 holds on to the original, 0 injects strongest; "off": no calibration,
+   *  which is what the official code means by 0. */
   readonly omega: number | "off";
   /** Whether calibration re-scales P~ to the standard deviation of P. */
   readonly rescale: boolean;
-  /** lambda at t >= 950; 1: off. */
+  /** Factor lambda of the direction term at t >= dtEnd; 1: off. */
   readonly dtLambda: number;
+  readonly dtEnd: number;
+  /** Largest time step, where inversion ends and generation begins (the official t_0): 999. */
+  readonly top: number;
   /** Generation steps. */
   readonly steps: number;
+  /** Inject at this many of the steps only (the official content_replace_step): those t that a run of so many steps
+   *  would have; the rest are plain, without noise. undefined: at every step. */
+  readonly replaceSteps?: number | undefined;
   readonly rule: MixRule;
   /** Seed of the noise of quality boosting. */
   readonly seed: number;
   /** Reproduce the official program exactly, oddities included (docs/faithful.md). */
   readonly faithful: boolean;
+}
+
+/** One of several contents, each with a share and a region of its own. */
+export interface ContentInput {
+  readonly inversion: Inversion;
+  /** default: the run's gamma */
+  readonly gamma?: number;
+  /** default: the run's mask */
+  readonly mask?: MaskInput;
+}
+
+type Optional<T> = { readonly [K in keyof T]?: T[K] | undefined };
+
+export interface InjectOptions extends RunOptions, Optional<InjectParameters> {
+  /** Whose x_T generation starts from: colours and texture come from here. */
+  readonly original: Inversion;
+  /** Whose h is injected: shape and identity come from here. Or several, in `contents`. */
+  readonly content?: Inversion;
+  readonly contents?: readonly ContentInput[];
+  readonly mask?: MaskInput;
+  /** Parameters to start from: quick, paper, faces, afhq, artistic. */
+  readonly preset?: string;
+  /** Every pair is generated once with each of these, in one batch: sweeps of gamma, omega, tEdit, rule. */
+  readonly variants?: readonly Optional<InjectParameters>[];
+  /** Tensor after which the contents are mixed in; default: the tap of the inversions. */
+  readonly tap?: string;
+  readonly labels?: readonly number[];
+  /** Noise to use instead of the generator's, f32 [N, 3, side, side] for step k; for reproducing recorded runs. */
+  readonly noise?: (step: number) => Float32Array | undefined;
+  /** Edits the run step by step before it starts: gamma schedules and the like. */
+  readonly mutate?: (plan: readonly RunStep[]) => RunStep[];
+}
+
+export interface SampleOptions extends RunOptions {
+  readonly count?: number;
+  readonly seed?: number;
+  /** Number of the first sample: sample n of a seed is the same in any batch. */
+  readonly first?: number;
+  readonly steps?: number;
+  /** Time steps to use instead of evenly spaced ones. */
+  readonly times?: readonly number[];
+  /** Share of fresh noise: 0 DDIM, 1 ancestral. */
+  readonly eta?: number;
+  readonly labels?: readonly number[];
 }

@@ -22,7 +22,8 @@ export async function openDevice(options: DeviceOptions = {}): Promise<Device> {
 
 async function request({ powerPreference }: DeviceOptions): Promise<Device | undefined> {
   const { create, globals } = await import("webgpu");
-  for (const [name, value] of Object.entries(globals)) if (!(name in globalThis)) Object.assign(globalThis, { [name]: value });
+  for (const [name, value] of Object.entries(globals))
+    if (!(name in globalThis)) Object.assign(globalThis, { [name]: value });
   let gpu: GPU | undefined = create(["enable-dawn-features=allow_unsafe_apis"]);
   const adapter = await gpu.requestAdapter({ powerPreference: powerPreference ?? "high-performance" });
   if (!adapter || isNullAdapter(adapter.info)) return undefined;

@@ -61,7 +61,8 @@ async function unpackOnce(archive: string): Promise<string> {
   for await (const chunk of createReadStream(archive).pipe(createBrotliDecompress())) chunks.push(chunk as Buffer);
   const partial = `${folder}.${process.pid}`;
   mkdirSync(partial, { recursive: true });
-  for (const { name, body } of tarFiles(Buffer.concat(chunks))) writeFileSync(join(partial, name), body, { mode: 0o755 });
+  for (const { name, body } of tarFiles(Buffer.concat(chunks)))
+    writeFileSync(join(partial, name), body, { mode: 0o755 });
   try {
     renameSync(partial, folder);
   } catch {

@@ -1,0 +1,57 @@
+import { byteLength, type Tensor } from "../kernels/dispatch";
+import type { Device } from "./device";
+
+const STORAGE = 0x80 | 0x8 | 0x4; // GPUBufferUsage.STORAGE | COPY_DST | COPY_SRC
+
+/** Named buffers that are destroyed together. */
+export class Buffers {
+  readonly #byName = new Map<string, GPUBuffer>();
+
+  constructor(readonly device: Device) {}
+
+  /** The buffer of this name, made on first use. New buffers are zero. */
+  make(name: string, bytes: number): GPUBuffer {
+    let buffer = this.#byName.get(name);
+    if (buffer) return buffer;
+    this.device.check();
+    buffer = this.device.gpu.createBuffer({ label: name, size: Math.max(4, bytes), usage: STORAGE });
+    this.#byName.set(name, buffer);
+    return buffer;
+  }
+
+  makeFor(tensor: Tensor): GPUBuffer {
+    return this.make(tensor.name, byteLength(tensor));
+  }
+
+  get(name: string): GPUBuffer | undefined {
+    return this.#byName.get(name);
+  }
+
+  get bytes(): number {
+    return [...this.#byName.values()].reduce((sum, b) => sum + b.size, 0);
+  }
+
+  destroy(): void {
+    for (const buffer of this.#byName.values()) buffer.destroy();
+    this.#byName.clear();
+  }
+}
+
+/** Copies a buffer back to the host: waits for all work submitted before. */
+export async function readBuffer(
+  device: Device,
+  buffer: GPUBuffer,
+  { offset = 0, bytes = buffer.size - offset }: { offset?: number; bytes?: number } = {},
+): Promise<ArrayBuffer> {
+  device.check();
+  const staging = device.gpu.createBuffer({ size: bytes, usage: 0x1 | 0x8 /* MAP_READ | COPY_DST */ });
+  try {
+    const encoder = device.gpu.createCommandEncoder();
+    encoder.copyBufferToBuffer(buffer, offset, staging, 0, bytes);
+    device.gpu.queue.submit([encoder.finish()]);
+    await Promise.race([staging.mapAsync(1), device.lost]);
+    return staging.getMappedRange().slice(0);
+  } finally {
+    staging.destroy();
+  }
+}

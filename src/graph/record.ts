@@ -1,0 +1,64 @@
+import type { Device } from "../gpu/device";
+import { byteLength } from "../kernels/dispatch";
+import type { LoweredNode } from "./lower";
+
+/** A dispatch bound to its pipeline and buffers. */
+interface Recorded {
+  readonly pipeline: GPUComputePipeline;
+  readonly bindGroup: GPUBindGroup;
+  /** bindings of the step row: each takes the step's byte offset */
+  readonly stepBindings: number;
+  readonly workgroups: readonly [number, number, number];
+}
+
+interface RecordedNode {
+  readonly name: string;
+  readonly output: string;
+  readonly dispatches: readonly Recorded[];
+}
+
+/** A graph ready to replay: only the step's offset changes from one replay to the next. */
+export interface Recording {
+  readonly nodes: readonly RecordedNode[];
+}
+
+/** Compiles what is not compiled yet (all pipelines at once) and binds every dispatch.
+ *  @param bufferOf the buffer of a tensor, by name */
+export async function record(
+  device: Device,
+  nodes: readonly LoweredNode[],
+  bufferOf: (name: string) => GPUBuffer,
+): Promise<Recording> {
+  const pipelines = await Promise.all(
+    nodes.map((node) => Promise.all(node.dispatches.map((d) => device.pipelines.get(d)))),
+  );
+  return {
+    nodes: nodes.map((node, i) => ({
+      name: node.name,
+      output: node.output.name,
+      dispatches: node.dispatches.map((d, j) => {
+        const { pipeline, layout } = pipelines[i]![j]!;
+        const entries = d.bindings.map(({ tensor }, binding) => ({
+          binding,
+          resource: { buffer: bufferOf(tensor.name), size: byteLength(tensor) },
+        }));
+        return {
+          pipeline,
+          bindGroup: device.gpu.createBindGroup({ label: d.label, layout, entries }),
+          stepBindings: d.bindings.filter((b) => b.access === "step").length,
+          workgroups: d.workgroups,
+        };
+      }),
+    })),
+  };
+}
+
+/** Replays a recording into a compute pass, with the step table read from `stepOffset` (bytes). */
+export function replay(pass: GPUComputePassEncoder, nodes: readonly RecordedNode[], stepOffset: number): void {
+  for (const node of nodes)
+    for (const { pipeline, bindGroup, stepBindings, workgroups } of node.dispatches) {
+      pass.setPipeline(pipeline);
+      pass.setBindGroup(0, bindGroup, stepBindings === 0 ? [] : Array(stepBindings).fill(stepOffset));
+      pass.dispatchWorkgroups(workgroups[0], workgroups[1], workgroups[2]);
+    }
+}

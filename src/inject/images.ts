@@ -1,0 +1,148 @@
+import type { ImageTensor, MaskInput, Pixels } from "../api";
+import { UserError } from "../errors";
+import { readBuffer } from "../gpu/buffers";
+import type { Device } from "../gpu/device";
+import { type Dispatch, f32, type Tensor, u32 } from "../kernels/dispatch";
+import { type Placement, placementData, resample } from "../kernels/resample";
+import { toRgba8 } from "../kernels/to-rgba8";
+import { centreCrop, stretch } from "./placement";
+
+/** Runs a few dispatches once on given buffers. */
+async function runOnce(device: Device, dispatches: readonly Dispatch[], buffers: ReadonlyMap<string, GPUBuffer>) {
+  const pipelines = await Promise.all(dispatches.map((d) => device.pipelines.get(d)));
+  const encoder = device.gpu.createCommandEncoder();
+  const pass = encoder.beginComputePass();
+  dispatches.forEach((d, i) => {
+    const { pipeline, layout } = pipelines[i]!;
+    const entries = d.bindings.map(({ tensor }, binding) => ({
+      binding,
+      resource: { buffer: buffers.get(tensor.name)! },
+    }));
+    pass.setPipeline(pipeline);
+    pass.setBindGroup(0, device.gpu.createBindGroup({ layout, entries }));
+    pass.dispatchWorkgroups(...d.workgroups);
+  });
+  pass.end();
+  device.gpu.queue.submit([encoder.finish()]);
+}
+
+const storage = (device: Device, label: string, data: ArrayBufferView<ArrayBuffer>): GPUBuffer => {
+  const buffer = device.gpu.createBuffer({ label, size: Math.ceil(data.byteLength / 4) * 4, usage: 0x80 | 0x8 | 0x4 });
+  device.gpu.queue.writeBuffer(buffer, 0, data);
+  return buffer;
+};
+
+/** Places pictures into x: f32 [N, 3, side, side] in [-1, 1], by antialiased resampling on the GPU; tensors are copied.
+ *  @throws UserError for an empty picture, a tensor of another size, or values that are not finite */
+export async function placeImages(
+  device: Device,
+  images: readonly (Pixels | ImageTensor)[],
+  side: number,
+  x: GPUBuffer,
+  place: (width: number, height: number) => Placement = (w, h) => centreCrop(w, h, side),
+): Promise<void> {
+  const count = 3 * side * side;
+  for (const [slot, image] of images.entries()) {
+    if ("tensor" in image) {
+      const { tensor } = image;
+      if (tensor.length !== count)
+        throw new UserError(`image ${slot}: a tensor of ${tensor.length} values; the model needs 3x${side}x${side}`);
+      if (!tensor.every(Number.isFinite)) throw new UserError(`image ${slot}: holds values that are not finite`);
+      device.gpu.queue.writeBuffer(x, slot * count * 4, new Float32Array(tensor));
+      continue;
+    }
+    const y = f32("x", images.length, 3, side, side);
+    await resampleInto(device, image, place(image.width, image.height), y, x, slot);
+  }
+}
+
+/** Carries a mask to the h grid: f32 [1, side, side]. A square mask covers the model's square; one of the picture's own
+ *  aspect is cropped and resized as the picture was.
+ *  @param picture size of the picture the mask belongs to
+ *  @throws UserError for values outside [0, 1], or a mask of another aspect */
+export async function placeMask(
+  device: Device,
+  { values, width, height }: MaskInput,
+  side: number,
+  picture?: { readonly width: number; readonly height: number },
+): Promise<GPUBuffer> {
+  if (values.length !== width * height) throw new UserError(`mask: ${values.length} values for ${width}x${height}`);
+  const bad = Array.from(values).find((v) => !(v >= 0 && v <= 1));
+  if (bad !== undefined) throw new UserError(`mask: a value of ${bad}; needed 0 to 1`);
+  const square = width === height;
+  const same = picture && Math.abs((width * picture.height) / (height * picture.width) - 1) < 0.01;
+  if (!square && !same) {
+    const aspect =
+      picture && picture.width !== picture.height
+        ? ` or of the original's aspect, as ${picture.width}x${picture.height}`
+        : "";
+    throw new UserError(`mask: ${width}x${height}; needed a square mask${aspect}`);
+  }
+  if (square && width === side) return storage(device, "mask", Float32Array.from(values));
+  const data = new Uint8Array(4 * width * height);
+  for (let i = 0; i < width * height; i++) data.fill(Math.round(values[i]! * 255), 4 * i, 4 * i + 4);
+  const placement = square ? stretch(width, height, side, side) : centreCrop(width, height, side);
+  const y = f32("mask", 1, side, side);
+  const buffer = device.gpu.createBuffer({ label: "mask", size: 4 * side * side, usage: 0x80 | 0x8 | 0x4 });
+  await resampleInto(device, { data, width, height }, placement, y, buffer, 0);
+  return buffer;
+}
+
+async function resampleInto(
+  device: Device,
+  { data, width, height }: Pixels,
+  placement: Placement,
+  y: Tensor,
+  buffer: GPUBuffer,
+  slot: number,
+): Promise<void> {
+  if (!(width > 0 && height > 0) || data.length !== 4 * width * height)
+    throw new UserError(`image: ${data.length} bytes for ${width}x${height} RGBA pixels`);
+  const limit = device.gpu.limits.maxStorageBufferBindingSize;
+  if (data.length > limit)
+    throw new UserError(
+      `image: ${width}x${height} pixels take ${data.length} bytes, this adapter binds ${limit}; shrink it`,
+    );
+  const image = u32("image", height, width);
+  const where = f32("placement", 20);
+  const pixels = storage(device, "image", new Uint8Array(data));
+  const matrix = storage(device, "placement", placementData(placement));
+  const dispatches = resample({ image, placement: where, y }, { slot });
+  await runOnce(
+    device,
+    dispatches,
+    new Map([
+      ["image", pixels],
+      ["placement", matrix],
+      [y.name, buffer],
+    ]),
+  );
+  pixels.destroy();
+  matrix.destroy();
+}
+
+/** x: f32 [N, 3, side, side] in [-1, 1] on the GPU, as pictures on the host. */
+export async function toPixels(device: Device, x: GPUBuffer, count: number, side: number): Promise<Pixels[]> {
+  const bytes = device.gpu.createBuffer({ label: "rgba8", size: 4 * count * side * side, usage: 0x80 | 0x4 });
+  try {
+    const from = f32("x", count, 3, side, side);
+    const to = u32("rgba8", count, side, side);
+    await runOnce(
+      device,
+      toRgba8({ x: from, y: to }),
+      new Map([
+        ["x", x],
+        ["rgba8", bytes],
+      ]),
+    );
+    const all = new Uint8ClampedArray(await readBuffer(device, bytes));
+    const size = 4 * side * side;
+    return Array.from({ length: count }, (_, n) => ({
+      data: all.slice(n * size, (n + 1) * size),
+      width: side,
+      height: side,
+    }));
+  } finally {
+    bytes.destroy();
+  }
+}

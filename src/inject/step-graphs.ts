@@ -1,0 +1,114 @@
+import { type Graph, instance, type Node, spliceAfter } from "../graph/graph";
+import type { UNet } from "../model/unet";
+
+/** How one run edits the network. */
+export interface InjectionSpec {
+  /** tensor after which contents are mixed in; default: the bottleneck h */
+  readonly tap?: string;
+  /** contents mixed in one after another; those with a mask act inside it only */
+  readonly contents: readonly { readonly masked: boolean }[];
+  /** take the noise of eta > 0 from the tensor "noise" instead of the generator (to reproduce recorded runs) */
+  readonly givenNoise?: boolean;
+}
+
+/** Tensors by which a run feeds and reads the step graphs. */
+export const TENSOR = {
+  next: "x_next",
+  x0: "x0",
+  noise: "noise",
+  flag: "non_finite",
+  content: (k: number) => `content.${k}`,
+  mask: (k: number) => `mask.${k}`,
+} as const;
+
+/** x -> x_next by one DDIM step. Used by inversion, and by generation where nothing is injected.   Song et al. 2021 */
+export function plainStep(net: UNet, options: { givenNoise?: boolean; keep?: readonly string[] } = {}): Graph {
+  const { givenNoise = false, keep = [] } = options;
+  return withUpdate(net.graph, net.graph.nodes, { x: "x", eps: net.eps, asymmetric: false, givenNoise }, keep);
+}
+
+/** One injected step: h~ is mixed at the tap and everything behind it runs on [h; h~] as a batch of two, over the same
+ *  skips; P comes from e~, the direction from e.   Kwon et al. 2023, eq. 5 */
+export function injectedStep(net: UNet, spec: InjectionSpec, shapes: TapShape): Graph {
+  const edited = inject(net, spec, shapes);
+  const update = { x: "x", eps: net.eps, asymmetric: true, givenNoise: spec.givenNoise ?? false };
+  return withUpdate(edited, edited.nodes, update);
+}
+
+/** One injected step with latent calibration: x is moved so that a plain evaluation there gives the injected P~ at the
+ *  scale of P, then an ordinary DDIM step is made from the moved x.   Jeong et al. 2023, section 3.3 */
+export function calibratedStep(net: UNet, spec: InjectionSpec, shapes: TapShape): Graph {
+  const edited = inject(net, spec, shapes);
+  const steps = "steps";
+  const p = "calibration/p";
+  const moved = "calibration/x";
+  const nodes: Node[] = [
+    ...edited.nodes,
+    { name: p, op: { kind: "predictX0" }, inputs: { steps, x: "x", eps: net.eps }, output: p },
+    { name: "calibration/moments", op: { kind: "moments" }, inputs: { x: p }, output: "calibration/moments" },
+    {
+      name: moved,
+      op: { kind: "calibrate" },
+      inputs: { steps, x: "x", eps: net.eps, p, moments: "calibration/moments" },
+      output: moved,
+    },
+    ...instance(net.graph.nodes, "calibrated/", { x: moved }),
+  ];
+  const eps = `calibrated/${net.eps}`;
+  const update = { x: moved, eps, asymmetric: false, givenNoise: spec.givenNoise ?? false };
+  return withUpdate(edited, nodes, update);
+}
+
+/** [C, H, W] of the tensor at the tap. */
+export type TapShape = readonly [number, number, number];
+
+function inject(net: UNet, { tap = net.h, contents }: InjectionSpec, [c, height, width]: TapShape): Graph {
+  const batch = net.graph.inputs.x![0]!;
+  const mixes = contents.map(({ masked }, slot): Node => {
+    const h = slot === 0 ? tap : `${tap}/mix.${slot - 1}`;
+    const name = `${tap}/mix.${slot}`;
+    const mask: Record<string, string> = masked ? { mask: TENSOR.mask(slot) } : {};
+    const inputs = { steps: "steps", h, content: TENSOR.content(slot), ...mask };
+    return { name, op: { kind: "mix", slot }, inputs, output: name };
+  });
+  const both = `${tap}/both`;
+  const stack: Node = {
+    name: both,
+    op: { kind: "stack" },
+    inputs: { a: tap, b: mixes.at(-1)!.output },
+    output: both,
+  };
+  const inputs: Record<string, readonly number[]> = { ...net.graph.inputs };
+  contents.forEach(({ masked }, slot) => {
+    inputs[TENSOR.content(slot)] = [batch, c, height, width];
+    if (masked) inputs[TENSOR.mask(slot)] = [batch, height, width];
+  });
+  return { ...spliceAfter(net.graph, tap, [...mixes, stack], both), inputs };
+}
+
+/** Ends a step graph with the DDIM update and the check for values that are not finite. */
+function withUpdate(
+  graph: Graph,
+  nodes: readonly Node[],
+  { x, eps, asymmetric, givenNoise = false }: { x: string; eps: string; asymmetric: boolean; givenNoise?: boolean },
+  keep: readonly string[] = [],
+): Graph {
+  const noise: Record<string, string> = givenNoise ? { noise: TENSOR.noise } : {};
+  const ddim: Node = {
+    name: "ddim",
+    op: { kind: "ddim", asymmetric },
+    inputs: { steps: "steps", x, eps, ...noise },
+    output: TENSOR.next,
+  };
+  const check: Node = {
+    name: "non_finite",
+    op: { kind: "nonFinite" },
+    inputs: { x: TENSOR.next, steps: "steps" },
+    output: TENSOR.flag,
+  };
+  return {
+    inputs: { ...graph.inputs, ...(givenNoise && { [TENSOR.noise]: graph.inputs.x! }) },
+    nodes: [...nodes, ddim, check],
+    outputs: [TENSOR.next, TENSOR.x0, TENSOR.flag, ...keep],
+  };
+}

@@ -1,0 +1,195 @@
+import { UserError } from "../errors";
+import { Buffers, readBuffer } from "../gpu/buffers";
+import type { Device } from "../gpu/device";
+import type { Graph } from "../graph/graph";
+import { type Lowered, lower, type PackedWeight } from "../graph/lower";
+import { compile, type Programs } from "../graph/programs";
+import { replay } from "../graph/record";
+import type { Target } from "../kernels/conv3x3";
+import { byteLength } from "../kernels/dispatch";
+import { STEP, STEP_FLOATS } from "../kernels/step-row";
+import type { ModelCheckpoint } from "./checkpoint/model";
+import { hShape, type UNetConfig } from "./config";
+import { type UNet, unet } from "./unet";
+
+export interface NetworkOptions {
+  /** How conv weights are stored on the GPU; arithmetic is f32 either way. */
+  readonly dtype?: "f32" | "f16";
+  /** "fast" lets 3x3 convs use Winograd F(4,3) (error 2e-5 of the output's scale), "exact" does not (1e-6). */
+  readonly precision?: "fast" | "exact";
+  readonly signal?: AbortSignal;
+}
+
+/** eps and h of one evaluation, on the host. */
+export interface Evaluation {
+  /** f32 [N, outChannels, side, side]: eps in the first 3 channels */
+  readonly eps: Float32Array;
+  /** f32 [N, C, side/2^L, side/2^L]: the bottleneck */
+  readonly h: Float32Array;
+}
+
+/** A U-Net with its weights on the GPU. */
+export class Network {
+  readonly #forwards = new Map<number, Promise<Programs>>();
+
+  private constructor(
+    readonly device: Device,
+    readonly config: UNetConfig,
+    readonly target: Target,
+    readonly weights: Buffers,
+    /** SHA-256 over the weights' values in hexadecimal: which network this is, whatever file it came in */
+    readonly hash: string,
+    readonly parameters: number,
+  ) {}
+
+  /** Streams a checkpoint to the GPU, tensor by tensor.
+   *  @throws UserError when a weight does not fit the device, or the file is damaged */
+  static async load(checkpoint: ModelCheckpoint, device: Device, options: NetworkOptions = {}): Promise<Network> {
+    const { config } = checkpoint;
+    const target = targetOf(device, options);
+    const { weights: packed } = lower(unet(config, 1).graph, target);
+    const buffers = new Buffers(device);
+    try {
+      const hash = await upload(checkpoint, [...packed.values()], buffers, device, options.signal);
+      const parameters = [...checkpoint.tensors.values()].reduce(
+        (sum, t) => sum + t.shape.reduce((a, b) => a * b, 1),
+        0,
+      );
+      return new Network(device, config, target, buffers, hash, parameters);
+    } catch (error) {
+      buffers.destroy();
+      throw error;
+    }
+  }
+
+  unet(batch: number): UNet {
+    return unet(this.config, batch);
+  }
+
+  lower(graph: Graph): Lowered {
+    return lower(graph, this.target);
+  }
+
+  /** Compiles graphs of this network into programs that share its weights. */
+  compile(graphs: Readonly<Record<string, Graph>>, given: (name: string) => GPUBuffer | undefined = () => undefined) {
+    const lowered = Object.fromEntries(Object.entries(graphs).map(([name, graph]) => [name, this.lower(graph)]));
+    return compile(this.device, lowered, (name) => this.weights.get(name) ?? given(name));
+  }
+
+  /** One evaluation: eps and h of x at time step t.
+   *  @param x f32 [N, 3, side, side] in [-1, 1] plus noise
+   *  @param t one time step for all samples, or one each
+   *  @param labels class of each sample, for class-conditional networks
+   *  @throws UserError if x is no whole number of images, or t is not in [0, 999] */
+  async forward(x: Float32Array, t: number | readonly number[], labels?: readonly number[]): Promise<Evaluation> {
+    const { inChannels, resolution, outChannels, classes } = this.config;
+    const plane = resolution * resolution;
+    const batch = x.length / (inChannels * plane);
+    if (!Number.isInteger(batch) || batch < 1)
+      throw new UserError(`x has ${x.length} values; needed a multiple of ${inChannels}x${resolution}x${resolution}`);
+    const times = typeof t === "number" ? Array<number>(batch).fill(t) : t;
+    if (times.length !== batch) throw new UserError(`${times.length} time steps for ${batch} images`);
+    const bad = times.find((time) => !(time >= 0 && time < 1000));
+    if (bad !== undefined) throw new UserError(`time step ${bad}: needed 0 to 999`);
+    const programs = await this.#forward(batch);
+    const { gpu } = this.device;
+    gpu.queue.writeBuffer(programs.bufferOf("forward", "x"), 0, new Float32Array(x));
+    const rows = new Float32Array(batch * STEP_FLOATS);
+    times.forEach((time, n) => {
+      rows[n * STEP_FLOATS + STEP.T] = time;
+    });
+    gpu.queue.writeBuffer(programs.bufferOf("forward", "steps"), 0, rows);
+    if (classes > 0)
+      gpu.queue.writeBuffer(programs.bufferOf("forward", "labels"), 0, checkLabels(labels, batch, classes));
+    const encoder = gpu.createCommandEncoder();
+    const pass = encoder.beginComputePass();
+    replay(pass, programs.recordings.forward!.nodes, 0);
+    pass.end();
+    gpu.queue.submit([encoder.finish()]);
+    const { eps, h } = this.unet(batch);
+    const read = async (name: string, values: number) =>
+      new Float32Array(await readBuffer(this.device, programs.bufferOf("forward", name), { bytes: 4 * values }));
+    const [c, height, width] = hShape(this.config);
+    return { eps: await read(eps, batch * outChannels * plane), h: await read(h, batch * c * height * width) };
+  }
+
+  #forward(batch: number): Promise<Programs> {
+    let programs = this.#forwards.get(batch);
+    if (!programs) {
+      programs = this.compile({ forward: this.unet(batch).graph });
+      this.#forwards.set(batch, programs);
+      programs.catch(() => this.#forwards.delete(batch));
+    }
+    return programs;
+  }
+
+  destroy(): void {
+    for (const programs of this.#forwards.values()) programs.then((p) => p.destroy()).catch(() => {});
+    this.#forwards.clear();
+    this.weights.destroy();
+  }
+}
+
+/** What kernels may count on here. */
+export function targetOf(device: Device, { dtype = "f32", precision = "fast" }: NetworkOptions = {}): Target {
+  return {
+    adapterClass: device.adapterClass,
+    subgroups: device.has("subgroups"),
+    precision,
+    weights: dtype,
+    maxBindingBytes: device.gpu.limits.maxStorageBufferBindingSize,
+  };
+}
+
+/** The classes asked for, checked. @throws UserError when the network needs classes and these are none of its own */
+export function checkLabels(
+  labels: readonly number[] | undefined,
+  batch: number,
+  classes: number,
+): Uint32Array<ArrayBuffer> {
+  if (!labels)
+    throw new UserError(`this network is class-conditional: give a label from 0 to ${classes - 1} (--label)`);
+  if (labels.length !== batch) throw new UserError(`${labels.length} labels for ${batch} images`);
+  const bad = labels.find((l) => !Number.isInteger(l) || l < 0 || l >= classes);
+  if (bad !== undefined) throw new UserError(`label ${bad}: this network has classes 0 to ${classes - 1}`);
+  return Uint32Array.from(labels);
+}
+
+/** Reads, packs and uploads every weight. @returns the hash of the values */
+async function upload(
+  checkpoint: ModelCheckpoint,
+  packed: readonly PackedWeight[],
+  buffers: Buffers,
+  device: Device,
+  signal?: AbortSignal,
+): Promise<string> {
+  const limit = device.gpu.limits.maxStorageBufferBindingSize;
+  const digests: string[] = [];
+  await device.guarded("weights", async () => {
+    for (const { tensor, sources, pack } of packed) {
+      signal?.throwIfAborted();
+      if (byteLength(tensor) > limit)
+        throw new UserError(
+          `${tensor.name} takes ${byteLength(tensor)} bytes on the GPU, this adapter binds at most ${limit}; use dtype f16, precision exact, or another adapter`,
+        );
+      const all = new Float32Array(sources.reduce((sum, s) => sum + s.elements, 0));
+      let at = 0;
+      for (const { key, elements } of sources) {
+        const values = await checkpoint.read(key, signal);
+        if (values.length !== elements)
+          throw new UserError(`${checkpoint.file}: ${key} has ${values.length} values, the model needs ${elements}`);
+        digests.push(`${key}:${await sha256(values)}`);
+        all.set(values, at);
+        at += elements;
+      }
+      const bytes = pack(all);
+      device.gpu.queue.writeBuffer(buffers.makeFor(tensor), 0, bytes as Uint8Array<ArrayBuffer>);
+    }
+  });
+  return sha256(new TextEncoder().encode(digests.sort().join("\n")));
+}
+
+async function sha256(data: Float32Array | Uint8Array): Promise<string> {
+  const digest = await crypto.subtle.digest("SHA-256", data as Uint8Array<ArrayBuffer>);
+  return [...new Uint8Array(digest)].map((b) => b.toString(16).padStart(2, "0")).join("");
+}

@@ -1,0 +1,37 @@
+import { basename } from "node:path";
+import { UserError } from "./errors";
+import type { Model } from "./inject/model";
+import { type LoadOptions, modelFrom } from "./load";
+import { openSource, type SourceOptions } from "./model/checkpoint/source-node";
+import type { SourceLike } from "./model/checkpoint/source";
+import { pixelsOf, shippedModel, shippedModels } from "./platform/node";
+
+export type * from "./api";
+export * from "./errors";
+export { Device, type DeviceOptions } from "./gpu/device";
+export { openDevice } from "./gpu/open-node";
+export { Inversion } from "./inject/inversion";
+export { Model } from "./inject/model";
+export { defaults, type PresetName, presets, resolveParameters } from "./inject/parameters";
+export { Result } from "./inject/result";
+export type { MixRule } from "./kernels/step-row";
+export type { UNetConfig } from "./model/config";
+export { shippedModels };
+
+export const DEFAULT_MODEL = "portraits64";
+
+/** Loads a model onto the GPU.
+ *  @param source a shipped model's name, a path, a URL, `hf:owner/name[@revision][:file]`, or bytes; safetensors or torch
+ *  files in DDPM, diffusers or ADM naming
+ *  @throws UserError in one line when it is not such a file, or does not fit the device */
+export async function loadModel(
+  source: SourceLike = DEFAULT_MODEL,
+  options: LoadOptions & Omit<SourceOptions, "signal" | "onProgress">,
+): Promise<Model> {
+  const shipped = typeof source === "string" ? shippedModel(source) : undefined;
+  if (source === DEFAULT_MODEL && !shipped)
+    throw new UserError(`the shipped model is missing; reinstall the package, or give a checkpoint (--model FILE)`);
+  const opened = await openSource(shipped ?? source, options);
+  const name = typeof source === "string" ? (shipped ? source : basename(source)) : opened.name;
+  return modelFrom(opened, name, options, pixelsOf);
+}
