@@ -19,7 +19,7 @@ fn pixel(p: vec2i) -> vec3f {
   return vec3f((vec3u(rgba) >> vec3u(0u, 8u, 16u)) & vec3u(255u));
 }
 
-fn nearest_byte(v: vec3f) -> vec3f { return floor(v + 0.5); }
+fn nearest_byte(v: vec3f) -> vec3f { return floor(v + 0.5001); }   // halves up, in spite of f32 rounding
 
 @compute @workgroup_size(8, 8)
 fn main(@builtin(global_invocation_id) id: vec3u) {
