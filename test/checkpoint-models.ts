@@ -1,0 +1,104 @@
+import { expectedTensors } from "../src/model/checkpoint/expected";
+import { openModel } from "../src/model/checkpoint/model";
+import { memorySource } from "../src/model/checkpoint/source";
+import type { UNetConfig } from "../src/model/config";
+import type { State } from "./checkpoint-writers";
+
+const base = {
+  resolution: 256,
+  inChannels: 3,
+  groups: 32,
+  qkvOrder: "legacy",
+  convResample: true,
+  classes: 0,
+} as const;
+
+/** CelebA-HQ, bedroom, church: layouts A and B. */
+export const DDPM_256: UNetConfig = {
+  ...base,
+  family: "ddpm",
+  outChannels: 3,
+  channels: 128,
+  channelMult: [1, 1, 2, 2, 4, 4],
+  resBlocks: 2,
+  attention: [4],
+  eps: 1e-6,
+  headChannels: 0,
+  scaleShift: false,
+  resblockUpdown: false,
+};
+
+/** FFHQ, AFHQ, MetFaces, CelebA-HQ P2. */
+export const ADM_P2: UNetConfig = {
+  ...base,
+  family: "adm",
+  outChannels: 6,
+  channels: 128,
+  channelMult: [1, 1, 2, 2, 4, 4],
+  resBlocks: 1,
+  attention: [4],
+  eps: 1e-5,
+  headChannels: 64,
+  scaleShift: true,
+  resblockUpdown: true,
+  convResample: true,
+};
+
+/** ImageNet unconditional, LSUN. */
+export const ADM_256: UNetConfig = {
+  ...ADM_P2,
+  channels: 256,
+  channelMult: [1, 1, 2, 2, 4, 4],
+  resBlocks: 2,
+  attention: [3, 4, 5],
+};
+
+/** 16 x 16, two levels: the same shape of network as the golden containers. */
+export const DDPM_TINY: UNetConfig = {
+  ...DDPM_256,
+  resolution: 16,
+  channels: 32,
+  channelMult: [1, 1],
+  resBlocks: 1,
+  attention: [1],
+};
+
+/** Numbers in [-1, 1) from a seed (mulberry32). */
+export function random(seed: number): () => number {
+  let a = seed >>> 0;
+  return () => {
+    a = (a + 0x6d2b79f5) >>> 0;
+    let t = Math.imul(a ^ (a >>> 15), a | 1);
+    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 31 - 1;
+  };
+}
+
+/** A network of this configuration with seeded weights, under canonical names. */
+export function stateOf(config: UNetConfig, seed = 1): State {
+  const next = random(seed);
+  return new Map(
+    [...expectedTensors(config)].map(([name, shape]) => {
+      const values = Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, next);
+      return [name, { shape, values }];
+    }),
+  );
+}
+
+export const open = (bytes: Uint8Array, options: Parameters<typeof openModel>[1] = {}, name = "file") =>
+  openModel(memorySource(bytes, name), options);
+
+/** Every tensor of a file equals the state's, bit by bit. */
+export async function expectState(
+  model: { readonly tensors: ReadonlyMap<string, unknown>; read(name: string): Promise<Float32Array> },
+  state: State,
+): Promise<void> {
+  if (model.tensors.size !== state.size) throw new Error(`${model.tensors.size} tensors, ${state.size} expected`);
+  for (const [name, { values }] of state) {
+    const found = await model.read(name);
+    if (
+      Buffer.compare(Buffer.from(found.buffer), Buffer.from(values.buffer, values.byteOffset, values.byteLength)) !== 0
+    )
+      throw new Error(`${name} differs`);
+  }
+}
