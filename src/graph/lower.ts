@@ -149,7 +149,7 @@ class Lowering {
         const qkv = input("qkv");
         const [n, c3, h, w] = qkv.shape as [number, number, number, number];
         const y = f32(name, n, c3 / 3, h, w);
-        const dispatches = attention({ qkv, y }, { heads: op.heads, order: op.order, target: this.target });
+        const dispatches = attention({ qkv, y }, { heads: op.heads, order: op.order });
         return { dispatches, output: y, macs: 2 * n * (c3 / 3) * (h * w) ** 2 };
       }
       case "upsample2x":
@@ -246,8 +246,9 @@ class Lowering {
     const [n, c1, h, w] = x.shape as [number, number, number, number];
     const io = convInputs(x, optional, op.tembOffset);
     const ic = c1 + (io.skip?.shape[1] ?? 0);
-    const { channels: oc, stride = 1, upsample = false, pad = "asymmetric" } = op;
-    const out = (side: number) => (upsample ? 2 * side : Math.ceil(side / stride));
+    const { channels: oc, stride = 1, upsample = false, pad = stride === 2 ? "asymmetric" : "same" } = op;
+    const round = pad === "asymmetric" ? Math.floor : Math.ceil;
+    const out = (side: number) => (upsample ? 2 * side : round(side / stride));
     // The variant must not depend on the batch: all step graphs of a model share one set of packed weights.
     const variant = chooseConv3x3({ n: 1, c1, c2: ic - c1, oc, h, w, stride, upsample }, this.target);
     const weight = this.#weight(
@@ -271,7 +272,7 @@ class Lowering {
     const ic = c1 + (io.skip?.shape[1] ?? 0);
     const { channels: oc, layers } = op;
     const rows = oc / layers.length;
-    const variant = chooseConv1x1({ n: 1, c1, c2: ic - c1, oc, h, w }, this.target);
+    const variant = chooseConv1x1({ n: 1, c1, c2: ic - c1, oc, h, w, stride: 1, upsample: false }, this.target);
     const weight = this.#weight(
       conv1x1Weight(`${layers.join("+")}.weight`, oc, ic, variant),
       layers.map((layer) => ({ key: `${layer}.weight`, elements: rows * ic })),

@@ -59,7 +59,7 @@ export function resolveParameters(
     throw new UserError(`steps ${p.steps}: needed a whole number from 2 to ${p.top + 1}`);
   if (p.replaceSteps !== undefined && !(Number.isInteger(p.replaceSteps) && p.replaceSteps >= 1))
     throw new UserError(`replaceSteps ${p.replaceSteps}: needed a whole number from 1`);
-  if (p.tBoost > p.tEdit)
+  if (p.tBoost > p.tEdit && !p.faithful)
     throw new UserError(
       `tBoost ${p.tBoost} is above tEdit ${p.tEdit}: boosting would drown the injection; lower tBoost or raise tEdit`,
     );

@@ -113,6 +113,37 @@ export class Network {
     return { eps: await read(eps, batch * outChannels * plane), h: await read(h, batch * c * height * width) };
   }
 
+  /** Runs any graph of this network once: tensors in, tensors out. For looking inside; compiles anew each time.
+   *  @param inputs a value for every graph input @param outputs names of tensors, graph outputs or not */
+  async evaluate(
+    graph: Graph,
+    inputs: Readonly<Record<string, Float32Array | Uint32Array>>,
+    outputs: readonly string[],
+  ): Promise<Map<string, { shape: readonly number[]; data: Float32Array<ArrayBuffer> }>> {
+    const kept = { ...graph, outputs: [...new Set([...graph.outputs, ...outputs])] };
+    const programs = await this.compile({ evaluate: kept });
+    const { external } = this.lower(kept);
+    try {
+      for (const [name, values] of Object.entries(inputs)) {
+        const buffer = programs.bufferOf("evaluate", name);
+        this.device.gpu.queue.writeBuffer(buffer, 0, values.slice() as Float32Array<ArrayBuffer>);
+      }
+      const encoder = this.device.gpu.createCommandEncoder();
+      const pass = encoder.beginComputePass();
+      replay(pass, programs.recordings.evaluate!.nodes, 0);
+      pass.end();
+      this.device.gpu.queue.submit([encoder.finish()]);
+      const results = new Map<string, { shape: readonly number[]; data: Float32Array<ArrayBuffer> }>();
+      for (const name of outputs) {
+        const data = new Float32Array(await readBuffer(this.device, programs.bufferOf("evaluate", name)));
+        results.set(name, { shape: external.get(name)!.shape, data });
+      }
+      return results;
+    } finally {
+      programs.destroy();
+    }
+  }
+
   #forward(batch: number): Promise<Programs> {
     let programs = this.#forwards.get(batch);
     if (!programs) {

@@ -1,0 +1,80 @@
+// npm run golden -- DIR [--filter RE]: runs every case of a golden directory; one line a case, exit 1 on a failure.
+import { existsSync, readdirSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { parseArgs } from "node:util";
+import type { Device } from "../../src/gpu/device";
+import { openDevice } from "../../src/gpu/open-node";
+import { type NetworkManifest, openNetwork, readManifest, readTensors } from "./files";
+import { type CaseResult, type Manifest, runKernelCase } from "./kernels";
+import { runForward, runStepCase } from "./network";
+import { runSchedule } from "./schedule";
+import { type OfficialArguments, runGeneration, runInversion } from "./trajectories";
+
+/** Every check of one case. A case of an unknown kind is a failure. */
+export async function* runCase(folder: string, name: string, device: Device): AsyncGenerator<CaseResult> {
+  const manifest = readManifest<NetworkManifest & Manifest>(folder, name);
+  const tensors = await readTensors(join(folder, manifest.file ?? `${name}.safetensors`));
+  if (manifest.bank_keys || manifest.args || manifest.weights) {
+    using model = await openNetwork(folder, manifest, device);
+    if (manifest.bank_keys) yield* runInversion(model, manifest.bank_keys as number[], tensors);
+    else if (manifest.args) {
+      const inversion = String(manifest.inversion_case);
+      const inverted = await readTensors(join(folder, `${inversion}.safetensors`));
+      yield* runGeneration(model, manifest.args as OfficialArguments, tensors, inverted);
+    } else {
+      if (tensors.has("x") && tensors.has("t")) yield* runForward(model, tensors);
+      for (const subcase of (manifest.subcases ?? []) as unknown as Parameters<typeof runStepCase>[1][])
+        yield* runStepCase(model, subcase, tensors);
+    }
+  } else if (manifest.seq || tensors.has("alphas_cumprod_f32")) yield* runSchedule(manifest, tensors);
+  else yield* runKernelCase(manifest, tensors, { device, load: (file) => readTensors(join(folder, file)) });
+}
+
+/** Names of the cases of a directory: manifests that have tensors beside them. */
+export function casesOf(folder: string): string[] {
+  return readdirSync(folder)
+    .filter((file) => file.endsWith(".json") && file !== "index.json")
+    .map((file) => file.slice(0, -5))
+    .filter((name) => existsSync(join(folder, `${name}.safetensors`)) || name !== "containers")
+    .sort();
+}
+
+async function main(): Promise<number> {
+  const { positionals, values } = parseArgs({
+    allowPositionals: true,
+    options: { filter: { type: "string" }, verbose: { type: "boolean" } },
+  });
+  const folder = resolve(positionals[0] ?? "test/golden");
+  const filter = new RegExp(values.filter ?? "");
+  let failures = 0;
+  let passed = 0;
+  using device = await openDevice();
+  console.error(device.description);
+  for (const name of casesOf(folder).filter((n) => filter.test(n))) {
+    let checks = 0;
+    let worst: CaseResult | undefined;
+    const failed: string[] = [];
+    const started = performance.now();
+    try {
+      for await (const result of runCase(folder, name, device)) {
+        checks++;
+        if (values.verbose) console.log(`  ${result.ok ? "ok  " : "FAIL"} ${result.id} rel ${result.worstRel.toExponential(1)} abs ${result.worstAbs.toExponential(1)} ${result.reason ?? ""}`);
+        if (!(result.worstRel <= (worst?.worstRel ?? -1))) worst = result;
+        if (!result.ok) failed.push(`${result.id} (${result.reason ?? `rel ${result.worstRel.toExponential(1)}, abs ${result.worstAbs.toExponential(1)}`})`);
+      }
+    } catch (error) {
+      failed.push((error as Error).message);
+      if (values.verbose) console.error(error);
+    }
+    if (checks === 0 && failed.length === 0) failed.push("no check ran");
+    if (failed.length > 0) failures++;
+    else passed++;
+    const errors = worst ? `worst relative ${worst.worstRel.toExponential(1)}, absolute ${worst.worstAbs.toExponential(1)}` : "";
+    const seconds = ((performance.now() - started) / 1000).toFixed(1);
+    console.log(`${failed.length > 0 ? "FAIL" : "pass"} ${name}: ${checks} checks, ${errors}, ${seconds} s${failed.length > 0 ? `\n     ${failed.slice(0, 5).join("\n     ")}` : ""}`);
+  }
+  console.log(`${passed} passed, ${failures} failed`);
+  return failures > 0 || passed === 0 ? 1 : 0;
+}
+
+if (process.argv[1]?.includes("golden_runner")) process.exitCode = await main();

@@ -1,0 +1,174 @@
+import type { Model } from "../../src/inject/model";
+import { injectedStep, calibratedStep, plainStep, TENSOR } from "../../src/inject/step-graphs";
+import { stepTable, type Step } from "../../src/inject/step-table";
+import type { Graph } from "../../src/graph/graph";
+import { STEP_FLOATS } from "../../src/kernels/step-row";
+import { hShape } from "../../src/model/config";
+import { alphaBars } from "../../src/model/schedule";
+import { compare } from "./compare";
+import type { CaseResult, Values } from "./kernels";
+
+const TOLERANCE = 1e-4;
+
+const rows = (steps: readonly Step[]): Float32Array =>
+  new Float32Array(stepTable([steps], alphaBars("f32")).buffer).subarray(0, steps.length * STEP_FLOATS);
+
+/** eps, h and every recorded activation of one forward. */
+export async function* runForward(model: Model, tensors: ReadonlyMap<string, Values>): AsyncGenerator<CaseResult> {
+  const x = tensors.get("x")!;
+  const t = [...tensors.get("t")!.data];
+  const net = model.network.unet(x.shape[0]!);
+  const { eps, h } = await model.forward(x.data, t);
+  const out = tensors.get("out");
+  if (out) yield compare("out", eps, out, TOLERANCE);
+  const expectedEps = tensors.get("eps");
+  if (expectedEps) {
+    const per = expectedEps.data.length / x.shape[0]!;
+    const own = eps.length / x.shape[0]!;
+    const first = Float32Array.from(expectedEps.data, (_, i) => eps[Math.floor(i / per) * own + (i % per)]!);
+    yield compare("eps", first, expectedEps, TOLERANCE);
+  }
+  yield compare("middle_h", h, tensors.get("middle_h")!, TOLERANCE);
+  const steps = rows(t.map((time) => ({ t: time, next: -1 })));
+  for (const [name, expected] of tensors) {
+    if (!name.startsWith("act.") && name !== "temb.sinusoidal") continue;
+    yield await activation(model, net.graph, name, expected, { x: x.data, steps });
+  }
+}
+
+/** One activation. Some of the official modules are fused here: their values are completed on the host. */
+async function activation(
+  model: Model,
+  graph: Graph,
+  name: string,
+  expected: Values,
+  inputs: Record<string, Float32Array>,
+): Promise<CaseResult> {
+  const module = name.replace(/^act\./, "");
+  const names = new Set(graph.nodes.map((n) => n.output));
+  const candidates =
+    name === "temb.sinusoidal"
+      ? ["temb", "time_embed"]
+      : [module, `${module}.2`, `${module}.1`, `${module}.0`, module.replace(/\.attention\.in_qkv$/, ".qkv"), "eps"];
+  if (module === "out") candidates.unshift("eps");
+  const tensor = candidates.find((c) => names.has(c) && (c !== "eps" || /^(conv_out|out\.2|out)$/.test(module)));
+  if (!tensor) return { id: name, ok: false, worstAbs: Infinity, worstRel: Infinity, tolerance: TOLERANCE, reason: "no such tensor" };
+  const node = graph.nodes.find((n) => n.output === tensor)!;
+  const wanted = node.op.kind === "groupNorm" ? [tensor, node.inputs.x!] : [tensor];
+  const values = await model.network.evaluate(graph, inputs, wanted);
+  let { data } = values.get(tensor)!;
+  let golden = expected;
+  if (node.op.kind === "groupNorm" && !node.op.apply) {
+    const x = values.get(node.inputs.x!)!;
+    const plane = x.shape[2]! * x.shape[3]!;
+    const norm = data;
+    data = Float32Array.from(x.data, (v, i) => {
+      const c = 4 * Math.floor(i / plane);
+      return (v - norm[c]!) * norm[c + 1]! + norm[c + 2]!;
+    });
+  }
+  if (node.op.kind === "linear" && node.op.siluOut)
+    golden = { ...expected, data: Float32Array.from(expected.data, (v) => v / (1 + Math.exp(-v))) };
+  return compare(name, data.subarray(0, golden.data.length), golden, TOLERANCE);
+}
+
+interface StepCase {
+  readonly id: string;
+  readonly scalars: Readonly<Record<string, unknown>>;
+  readonly tensors?: Readonly<Record<string, string>>;
+}
+
+/** Single steps in every branch of the official `denoising_step`. Roles missing in a subcase are not compared. */
+export async function* runStepCase(
+  model: Model,
+  { id, scalars, tensors: roles }: StepCase,
+  tensors: ReadonlyMap<string, Values>,
+): AsyncGenerator<CaseResult> {
+  const of = (role: string): Values | undefined =>
+    tensors.get(roles?.[role] ?? "") ?? (roles ? undefined : tensors.get(`${id}.${role}`));
+  const x = of("xt") ?? tensors.get("step.xt")!;
+  const n = x.shape[0]!;
+  const list = (v: unknown): number[] => (Array.isArray(v) ? v.map(Number) : Array<number>(n).fill(Number(v)));
+  const number = (key: string, otherwise: number): number => Number(scalars[key] ?? otherwise);
+  const times = list(scalars.t);
+  const nexts = list(scalars.t_next);
+  const indexed = scalars.index !== undefined && scalars.index !== null;
+  const edits = indexed && times[0]! >= number("t_edit", 0);
+  const omega = number("omega", 0);
+  const calibrates = edits && omega !== 0;
+  const masked = Boolean(scalars.use_mask);
+  const hs = scalars.hs_coeff;
+  const gamma = 1 - Number(Array.isArray(hs) ? hs[0] : (hs ?? 1));
+  const lambda = number("dt_lambda", 1);
+  const late = times[0]! >= number("dt_end", 999) && !(indexed && omega !== 0);
+  const steps = rows(
+    times.map((t, i) => ({
+      t,
+      next: nexts[i]!,
+      eta: number("eta", 0),
+      ancestral: scalars.sampling_type === "ddpm",
+      dtLambda: late ? lambda : 1,
+      gammas: [gamma],
+      rules: [masked ? ("slerpRaw" as const) : ("slerp" as const)],
+      omega,
+      rescale: true,
+    })),
+  );
+  const shape = hShape(model.config);
+  const net = model.network.unet(n);
+  const noise = of("noise1") ?? of("noise0");
+  const spec = { contents: [{ masked }], givenNoise: noise !== undefined };
+  const graph = calibrates
+    ? calibratedStep(net, spec, shape)
+    : edits
+      ? injectedStep(net, spec, shape)
+      : plainStep(net, { givenNoise: noise !== undefined });
+  const inputs: Record<string, Float32Array> = { x: x.data, steps };
+  if (noise) inputs[TENSOR.noise] = noise.data;
+  if (edits) {
+    inputs[TENSOR.content(0)] = (of("delta_h") ?? tensors.get("step.delta_h_hi")!).data;
+    if (masked) inputs[TENSOR.mask(0)] = repeat(officialMask(shape[1], shape[2]), n);
+  }
+  const mixed = edits ? `${net.h}/mix.0` : net.h;
+  const results = await model.network.evaluate(graph, inputs, [net.eps, net.h, mixed, TENSOR.next, TENSOR.x0]);
+  const { data: eps, shape: epsShape } = results.get(net.eps)!;
+  const first = firstChannels(eps, epsShape, x.shape[1]!, 0, n);
+  const second = edits ? firstChannels(eps, epsShape, x.shape[1]!, n, n) : first;
+  const found: Record<string, Float32Array> = {
+    et: first,
+    et_modified: second,
+    out_modified: edits ? eps.subarray(eps.length / 2) : eps,
+    middle_h: results.get(net.h)!.data,
+    h2: results.get(mixed)!.data,
+    x0_t: results.get(TENSOR.x0)!.data,
+    xt_next: results.get(TENSOR.next)!.data,
+  };
+  for (const [role, data] of Object.entries(found)) {
+    const expected = of(role);
+    if (expected) yield compare(`${id}.${role}`, data, expected, TOLERANCE);
+  }
+}
+
+/** The official mask, hard-coded there: rows 4 to the last but one, columns 3 and 4. */
+export function officialMask(height: number, width: number): Float32Array {
+  return Float32Array.from({ length: height * width }, (_, i) => {
+    const row = Math.floor(i / width);
+    const column = i % width;
+    return row >= 4 && row < height - 1 && column >= 3 && column < 5 ? 1 : 0;
+  });
+}
+
+const repeat = (values: Float32Array, n: number): Float32Array =>
+  Float32Array.from({ length: values.length * n }, (_, i) => values[i % values.length]!);
+
+/** The first `wanted` channels of `n` samples from sample `from` on. */
+function firstChannels(values: Float32Array, shape: readonly number[], wanted: number, from: number, n: number) {
+  const [, channels, height, width] = shape as [number, number, number, number];
+  const plane = height * width;
+  const out = new Float32Array(n * wanted * plane);
+  for (let s = 0; s < n; s++) {
+    const at = (from + s) * channels * plane;
+    out.set(values.subarray(at, at + wanted * plane), s * wanted * plane);
+  }
+  return out;
+}
