@@ -4,8 +4,8 @@ import { join } from "node:path";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { runCli } from "../src/cli/cli";
-import type { EngineModel } from "../src/cli/engine";
 import { NonFiniteError } from "../src/errors";
+import type { Model } from "../src/inject/model";
 import { readPngText } from "../src/platform/png-text";
 import { fakeContext, fakeEngine } from "./support/fake-engine";
 
@@ -25,7 +25,7 @@ beforeAll(async () => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 /** Runs the command line against a stand-in of the library. `{}` in an argument is the test's folder. */
-async function cli(line: string, overrides: Partial<EngineModel> = {}, interruption = new AbortController()) {
+async function cli(line: string, overrides: Partial<Model> = {}, interruption = new AbortController()) {
   const { engine, calls, of } = fakeEngine(overrides);
   const { context, written } = fakeContext(engine, interruption);
   const code = await runCli(
@@ -50,7 +50,13 @@ describe("inject", () => {
       tEdit: 500,
       tBoost: 100,
     });
-    expect(parameters).toMatchObject({ steps: 20, seed: 7, stepsInversion: 4, original: "b.jpg", contents: ["a.png"] });
+    expect(parameters).toMatchObject({
+      steps: 20,
+      seed: 7,
+      stepsInversion: 50,
+      original: "b.jpg",
+      contents: ["a.png"],
+    });
     const strip = await sharp(at("out-strip.png")).metadata();
     expect(strip.width).toBeGreaterThan(3 * 256);
     expect(run.of("invert")).toHaveLength(1); // both pictures in one batch
@@ -78,7 +84,7 @@ describe("inject", () => {
     ];
     expect(given.contents.map(({ gamma, mask }) => [gamma, mask.width, mask.height])).toEqual([
       [0.2, 8, 8],
-      [0.6, 16, 16], // centre-cropped as the original is
+      [0.6, 24, 16], // of the aspect of the original
     ]);
   });
 
@@ -102,11 +108,11 @@ describe("usage errors: status 2, one line, no device", () => {
     [`${pair} --gamma 1.2`, /--gamma.*between 0 and 1/],
     [`${pair} --gamma -0.1`, /--gamma.*between 0 and 1/],
     [`${pair} --gamma abc`, /--gamma.*not a number/],
-    [`${pair} --omega 0`, /--omega.*above 0.*"off"/],
-    [`${pair} --omega 1.5`, /--omega.*up to 1/],
+    [`${pair} --omega -0.1`, /--omega.*between 0 and 1/],
+    [`${pair} --omega 1.5`, /--omega.*between 0 and 1/],
     [`${pair} --t-edit 1001`, /--t-edit.*between 0 and 1000/],
     [`${pair} --t-boost -1`, /--t-boost/],
-    [`${pair} --steps 0`, /--steps.*between 1 and 1000/],
+    [`${pair} --steps 0`, /--steps.*between 2 and 1000/],
     [`${pair} --steps 10.5`, /--steps.*whole number/],
     [`${pair} --steps-inversion 1001`, /--steps-inversion/],
     [`${pair} --rule stir`, /--rule.*slerp/],
@@ -137,9 +143,9 @@ describe("bad input: status 1, one line, nothing opened, nothing written", () =>
     ["inject --content {}/a.png --original {}/b.jpg --out {}/bad.png --mask {}/black.png", /black everywhere/],
     [
       "inject --content {}/a.png --original {}/b.jpg --out {}/bad.png --t-edit 300 --t-boost 301",
-      /t_boost 301 is above t_edit 300/,
+      /tBoost 301 is above tEdit 300/,
     ],
-    ["inject --content {}/a.png --original {}/b.jpg --out {}/bad.png --preset best", /presets are paper, quick/],
+    ["inject --content {}/a.png --original {}/b.jpg --out {}/bad.png --preset best", /presets are quick, paper/],
     ["inject --original {}/b.jpg --out {}/bad.png", /no content; give --content/],
     ["inject --content {}/a.png --out {}/bad.png", /no original; give --original/],
     [

@@ -1,9 +1,11 @@
 import { Command } from "commander";
 import { packageVersion } from "../platform/package-root";
 import type { Context } from "./context";
+import { convert } from "./convert";
 import { failureOf } from "./failure";
 import { info } from "./info";
 import { inject } from "./inject";
+import { inspect } from "./inspect";
 import { reconstruct } from "./reconstruct";
 import { sample } from "./sample";
 import { start } from "./start";
@@ -21,7 +23,7 @@ export async function runCli(args: readonly string[], context: Context): Promise
 }
 
 function program(context: Context): Command {
-  const commands = [inject, reconstruct, sample, info].map((command) => command(context));
+  const commands = [inject, reconstruct, sample, info, inspect, convert].map((command) => command(context));
   const all = new Command("injectfusion")
     .description("InjectFusion on WebGPU: the content of one picture, the colours and texture of another")
     .version(packageVersion());

@@ -1,18 +1,20 @@
 import type { Command } from "commander";
 import type { StepEvent } from "../api";
-import type { Engine, EngineDevice, EngineModel } from "./engine";
+import type { Device } from "../gpu/device";
+import type { Model } from "../inject/model";
+import { type HintFlags, hintsOf, withHintFlags } from "./checkpoint-flags";
+import type { Engine } from "./engine";
 import { type Report, Talk, type Terminal } from "./talk";
 
 /** What every command is given. */
 export interface Context {
-  /** Loads the library: late, so that help and usage errors come at once. */
   engine(): Promise<Engine>;
   readonly terminal: Terminal;
   /** Aborted by Ctrl-C. */
   readonly signal: AbortSignal;
 }
 
-export interface CommonOptions {
+export interface CommonOptions extends HintFlags {
   readonly model?: string;
   readonly dtype?: "f32" | "f16";
   readonly precision?: "exact" | "fast";
@@ -22,10 +24,11 @@ export interface CommonOptions {
 
 /** Adds the options that every command with a model has. */
 export function withCommonOptions(command: Command): Command {
-  return command
-    .option("--model <source>", "a checkpoint file, hf:owner/name, or the name of a shipped model")
+  command
+    .option("--model <source>", "a shipped model, a checkpoint file, a URL, or hf:owner/name (default: portraits64)")
     .addOption(command.createOption("--dtype <type>", "how weights are stored on the GPU").choices(["f32", "f16"]))
-    .addOption(command.createOption("--precision <mode>", "convolution algorithms").choices(["exact", "fast"]))
+    .addOption(command.createOption("--precision <mode>", "convolution algorithms").choices(["exact", "fast"]));
+  return withHintFlags(command)
     .option("--json", "print the results as JSON")
     .option("--quiet", "say nothing but results and errors");
 }
@@ -33,14 +36,14 @@ export function withCommonOptions(command: Command): Command {
 /** An open device with a loaded model. */
 export interface Session {
   readonly engine: Engine;
-  readonly device: EngineDevice;
-  readonly model: EngineModel;
+  readonly device: Device;
+  readonly model: Model;
   readonly talk: Talk;
   readonly signal: AbortSignal;
 }
 
 /** Adapter in one line, as every run says first. */
-export function adapterLine(device: EngineDevice): string {
+export function adapterLine(device: Device): string {
   const kind = device.adapterClass === "software" ? "software adapter, no GPU" : "GPU";
   return `adapter: ${device.description} (${kind})`;
 }
@@ -60,6 +63,7 @@ export async function withSession<T>(
     const { dtype, precision } = options;
     const model = await talk.phase("load model", (report) =>
       engine.loadModel(options.model, {
+        ...hintsOf(options),
         device,
         ...(dtype && { dtype }),
         ...(precision && { precision }),

@@ -1,49 +1,77 @@
-import { Command } from "commander";
+import { Command, Option } from "commander";
+import type { Device } from "../gpu/device";
+import type { Model } from "../inject/model";
 import { adapterLine, type CommonOptions, type Context, withCommonOptions, withSession } from "./context";
-import type { EngineDevice, EngineModel } from "./engine";
+import { type GraphReport, graphReport, STEP_NAMES, type StepName } from "./graph-report";
+import { integer } from "./values";
 
 interface Options extends CommonOptions {
   readonly graph?: boolean;
+  readonly step: StepName;
+  readonly batch: number;
 }
 
 /** `injectfusion info`: what there is to run on, and what would run. */
 export function info(context: Context): Command {
   const command = new Command("info")
-    .description("adapter, limits, features and model; with --graph the plan of a step")
-    .option("--graph", "list nodes, buffer slots and bytes");
+    .description("adapter, limits, features and model; with --graph the nodes, buffer slots and bytes of a step")
+    .option("--graph", "list the nodes of a step graph and the slots they write to")
+    .addOption(new Option("--step <name>", "which step graph").choices(STEP_NAMES).default("injected"))
+    .addOption(new Option("--batch <n>", "pictures in a batch").argParser(integer(1, 256)).default(1));
   return withCommonOptions(command).action((options: Options) => run(context, options));
 }
 
 async function run(context: Context, options: Options): Promise<void> {
   await withSession(context, { ...options, quiet: true }, async ({ device, model, talk }) => {
-    const report = { device: aboutDevice(device), model: aboutModel(model) };
+    const graph = options.graph ? graphReport(model, options.step, options.batch) : undefined;
+    const report = { device: aboutDevice(device), model: aboutModel(model), ...(graph && { graph }) };
     if (options.json) talk.result(JSON.stringify(report));
     else {
       talk.result(adapterLine(device));
-      for (const [title, facts] of Object.entries(report)) {
-        talk.result(`${title}:`);
-        for (const [name, value] of Object.entries(facts)) talk.result(`  ${name}: ${inWords(value)}`);
-      }
+      for (const line of [...factLines("device", report.device), ...factLines("model", report.model)])
+        talk.result(line);
+      if (graph) for (const line of graphLines(graph)) talk.result(line);
     }
   });
 }
 
-function aboutDevice(device: EngineDevice) {
+function aboutDevice(device: Device) {
   const { vendor, architecture, device: name, description } = device.info;
-  const { gpu } = device;
+  const { limits: from, features } = device.gpu;
   const limits: Record<string, number> = {};
-  if (gpu) for (const key in gpu.limits) limits[key] = gpu.limits[key as keyof GPUSupportedLimits] as number;
-  const features = gpu ? [...gpu.features].sort() : [];
-  return { adapter: { vendor, architecture, device: name, description }, class: device.adapterClass, features, limits };
+  for (const key in from) {
+    const value: unknown = from[key as keyof GPUSupportedLimits];
+    if (typeof value === "number") limits[key] = value;
+  }
+  const adapter = { vendor, architecture, device: name, description };
+  return { adapter, class: device.adapterClass, features: [...features].sort(), limits };
 }
 
-const aboutModel = ({ name, hash, resolution }: EngineModel) => ({ name, hash, resolution });
+function aboutModel(model: Model) {
+  const { name, hash, resolution, config, parameterCount } = model;
+  return { name, hash, resolution, parameters: parameterCount, config };
+}
 
-const inWords = (value: unknown): string =>
-  Array.isArray(value)
-    ? value.join(", ")
-    : typeof value === "object" && value
-      ? Object.entries(value)
-          .map(([key, v]) => `\n    ${key}: ${v}`)
-          .join("")
-      : String(value);
+function factLines(title: string, facts: Readonly<Record<string, unknown>>): string[] {
+  return [
+    `${title}:`,
+    ...Object.entries(facts).flatMap(([name, value]) =>
+      typeof value === "object" && value !== null && !Array.isArray(value)
+        ? [`  ${name}:`, ...Object.entries(value).map(([key, v]) => `    ${key}: ${v}`)]
+        : [`  ${name}: ${Array.isArray(value) ? value.join(", ") : value}`],
+    ),
+  ];
+}
+
+function graphLines({ step, batch, nodes, slots, totals }: GraphReport): string[] {
+  const wide = Math.max(...nodes.map((node) => node.name.length));
+  return [
+    `graph: ${step} step, batch ${batch}`,
+    ...nodes.map(
+      ({ name, kind, shape, slot, bytes, macs }) =>
+        `  ${name.padEnd(wide)}  ${kind.padEnd(13)}  ${`[${shape}]`.padEnd(18)}  ${String(slot).padStart(4)}  ${String(bytes).padStart(10)} B  ${(macs / 1e6).toFixed(1).padStart(8)} MMAC`,
+    ),
+    `slots: ${slots.map((bytes, i) => `${i}: ${bytes}`).join(", ")}`,
+    `bytes in slots: ${totals.slotBytes} (least possible ${totals.lowerBound}); dispatches: ${totals.dispatches}; ${(totals.macs / 1e9).toFixed(3)} GMAC`,
+  ];
+}

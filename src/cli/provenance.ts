@@ -1,10 +1,10 @@
 import { basename } from "node:path";
+import type { Model } from "../inject/model";
 import { packageVersion } from "../platform/package-root";
-import type { EngineModel } from "./engine";
 
 /** What made a picture: goes into its PNG text metadata. File names lose their folders. */
 export function provenance(
-  model: Pick<EngineModel, "name" | "hash">,
+  model: Pick<Model, "name" | "hash">,
   command: string,
   details: Readonly<Record<string, unknown>>,
 ): Record<string, string> {

@@ -1,11 +1,11 @@
 import { Command, Option } from "commander";
+import type { Pixels } from "../api";
 import { psnr } from "../metrics/psnr";
-import { checkPngTarget, decodeImage, fitImage, writePng } from "../platform/images-node";
+import { checkPngTarget, decodeImage, writePng } from "../platform/images-node";
 import { type CommonOptions, type Context, type Session, withCommonOptions, withSession } from "./context";
 import { nameOf, provenance } from "./provenance";
-import { pixelsOf } from "./sample";
 import { Talk } from "./talk";
-import { integer, list, steps } from "./values";
+import { list, steps } from "./values";
 
 interface Options extends CommonOptions {
   readonly stepsInversion: number;
@@ -23,10 +23,10 @@ export function reconstruct(context: Context): Command {
     .argument("<image>", "the picture")
     .addOption(new Option("--steps-inversion <n>", "DDIM steps of the inversion").argParser(steps).default(50))
     .addOption(new Option("--steps <n>", "steps of the generation").argParser(steps).default(50))
-    .option("--out <file.png>", "where the reconstruction goes")
+    .option("--out <file.png>", "where the reconstruction goes (of a report: the last one)")
     .addOption(
-      new Option("--report [steps]", `PSNR for each number of steps (default: ${REPORTED})`).argParser(
-        list(integer(2, 1000)),
+      new Option("--report [steps]", `PSNR for each of these numbers of steps (default: ${REPORTED})`).argParser(
+        list(steps),
       ),
     );
   return withCommonOptions(command).action((image: string, options: Options) => run(context, image, options));
@@ -37,22 +37,22 @@ async function run(context: Context, image: string, options: Options): Promise<v
   const picture = await decodeImage(image);
   const talk = new Talk(context.terminal, options.quiet);
   const counts = options.report === true ? REPORTED : options.report;
-  const pairs = counts
-    ? counts.map((n) => ({ inversion: n, generation: n }))
-    : [{ inversion: options.stepsInversion, generation: options.steps }];
+  const pairs = counts?.map((n) => ({ stepsInversion: n, steps: n })) ?? [options];
   const report = await withSession(
     context,
     options,
     async (session) => {
-      const { model, device } = session;
-      const target = await fitImage(picture, model.resolution);
+      const { model, device, signal } = session;
       const rows: Row[] = [];
-      for (const pair of pairs) {
-        const pixels = await once(session, picture, pair);
-        rows.push({ ...pair, psnr: psnr(target, pixels) });
-        const text = provenance(model, "reconstruct", { image: nameOf(image), ...rows.at(-1) });
-        if (options.out) await writePng(options.out, pixels, text);
+      let last: Pixels | undefined;
+      for (const { stepsInversion, steps } of pairs) {
+        const { target, pixels } = await once(session, picture, stepsInversion, steps);
+        rows.push({ stepsInversion, steps, psnr: psnr(target, pixels) });
+        last = pixels;
       }
+      signal.throwIfAborted();
+      const text = provenance(model, "reconstruct", { image: nameOf(image), ...rows.at(-1) });
+      if (options.out) await writePng(options.out, last!, text);
       return { image, model: model.name, rows, adapter: device.description, seconds: talk.seconds };
     },
     talk,
@@ -61,31 +61,29 @@ async function run(context: Context, image: string, options: Options): Promise<v
   if (counts) talk.result("steps  PSNR/dB");
   for (const row of report.rows)
     talk.result(
-      counts
-        ? `${String(row.generation).padStart(5)}  ${row.psnr.toFixed(2).padStart(7)}`
-        : `${row.psnr.toFixed(2)} dB`,
+      counts ? `${String(row.steps).padStart(5)}  ${row.psnr.toFixed(2).padStart(7)}` : `${row.psnr.toFixed(2)} dB`,
     );
   if (options.out) talk.result(options.out);
 }
 
-interface Pair {
-  readonly inversion: number;
-  readonly generation: number;
+interface Row {
+  readonly stepsInversion: number;
+  readonly steps: number;
+  readonly psnr: number;
 }
-type Row = Pair & { readonly psnr: number };
 
-async function once({ model, talk, signal }: Session, picture: Parameters<typeof model.invert>[0], pair: Pair) {
-  const name = `${pair.inversion}+${pair.generation} steps`;
-  return talk.phase(name, async (report) => {
-    const all = pair.inversion + pair.generation;
-    const inversion = await model.invert(picture, {
-      steps: pair.inversion,
-      signal,
-      onStep: ({ step }) => report(step, all),
-    });
+/** @returns the picture as the model sees it, and what it makes of it. */
+async function once({ model, talk, signal }: Session, picture: Pixels, stepsInversion: number, steps: number) {
+  return talk.phase(`${stepsInversion}+${steps} steps`, async (report) => {
+    const all = stepsInversion + steps;
+    const onInvert = ({ step }: { step: number }) => report(step, all);
+    const onGenerate = ({ step }: { step: number }) => report(stepsInversion + step, all);
+    const inversion = await model.invert(picture, { steps: stepsInversion, signal, onStep: onInvert });
     try {
-      const onStep = ({ step }: { step: number }) => report(pair.inversion + step, all);
-      return (await pixelsOf(await model.reconstruct(inversion, { steps: pair.generation, signal, onStep })))[0]!;
+      const result = await model.reconstruct(inversion, { steps, signal, onStep: onGenerate });
+      const [[target], [pixels]] = [await inversion.toPixels(), await result.toPixels()];
+      result.dispose();
+      return { target: target!, pixels: pixels! };
     } finally {
       inversion.dispose();
     }

@@ -26,18 +26,10 @@ export const integer = (from: number, to: number) => (text: string) => {
 /** gamma, in [0, 1]. */
 export const gamma = within(0, 1);
 
-/** omega, in (0, 1], or "off". */
-export function omega(text: string): number | "off" {
-  if (text === "off") return "off";
-  const value = number(text);
-  if (value <= 0 || value > 1)
-    throw new InvalidArgumentError(
-      'It must lie above 0 and up to 1, or be "off" (no calibration: what the official program means by 0).',
-    );
-  return value;
-}
+/** omega, in [0, 1], or "off". */
+export const omega = (text: string): number | "off" => (text === "off" ? "off" : within(0, 1)(text));
 
-export const steps = integer(1, 1000);
+export const steps = integer(2, 1000);
 export const timeStep = integer(0, 1000);
 export const seed = integer(0, 2 ** 32 - 1);
 

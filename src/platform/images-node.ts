@@ -53,17 +53,6 @@ export async function decodeMask(file: ImageFile, name = nameOf(file)): Promise<
   });
 }
 
-/** A picture as a model of this size sees it: centre-cropped to its short side, resized with antialiased bilinear weights. */
-export async function fitImage({ data, width, height }: Pixels, side: number): Promise<Pixels> {
-  if (width === side && height === side) return { data, width, height };
-  const bytes = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
-  const fitted = await sharp(bytes, { raw: { width, height, channels: 4 } })
-    .resize(side, side, { fit: "cover", kernel: "linear" })
-    .raw()
-    .toBuffer();
-  return { data: new Uint8Array(fitted), width: side, height: side };
-}
-
 /** A PNG file, with text metadata if given. Alpha is dropped: every picture here is opaque. */
 export async function encodePng(
   { data, width, height }: Pixels,

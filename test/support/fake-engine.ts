@@ -1,9 +1,14 @@
-import type { ImageInput, Pixels, RunOptions } from "../../src/api";
+import type { ImageInput, InjectOptions, Pixels, RunOptions, SampleOptions } from "../../src/api";
 import type { Context } from "../../src/cli/context";
-import type { Engine, EngineDevice, EngineInversion, EngineModel, EngineResult, InjectRun } from "../../src/cli/engine";
+import type { Engine } from "../../src/cli/engine";
+import type { Device } from "../../src/gpu/device";
+import type { Inversion } from "../../src/inject/inversion";
+import type { Model } from "../../src/inject/model";
+import { presets, resolveParameters } from "../../src/inject/parameters";
+import type { Result } from "../../src/inject/result";
 
 /** A stand-in for the library: runs at once, on nothing, and notes every call. */
-export function fakeEngine(overrides: Partial<EngineModel> = {}) {
+export function fakeEngine(overrides: Partial<Model> = {}) {
   const calls: { name: string; arguments: unknown[] }[] = [];
   const note =
     <A extends unknown[], R>(name: string, then: (...given: A) => R) =>
@@ -11,13 +16,7 @@ export function fakeEngine(overrides: Partial<EngineModel> = {}) {
       calls.push({ name, arguments: given });
       return then(...given);
     };
-  const inversion = (count: number): EngineInversion => ({
-    count,
-    select: () => inversion(1),
-    save: async () => Uint8Array.of(1, 2, 3),
-    dispose: note("dispose inversion", () => {}),
-  });
-  const model: EngineModel = {
+  const model = {
     name: "fake",
     hash: "00",
     resolution: 8,
@@ -26,35 +25,33 @@ export function fakeEngine(overrides: Partial<EngineModel> = {}) {
       return inversion(Array.isArray(image) ? image.length : 1);
     }),
     loadInversion: note("loadInversion", async () => inversion(1)),
-    inject: note("inject", async (run: InjectRun<EngineInversion>) => {
+    inject: note("inject", async (run: InjectOptions) => {
       await tell(run, "generate");
-      const { original: _, content: __, contents: ___, mask: ____, signal: _____, onStep: ______, ...parameters } = run;
-      return result(1, parameters);
+      const pairs = Math.max(run.original.count, ...(run.contents ?? []).map((c) => c.inversion.count));
+      return result(pairs * (run.variants?.length ?? 1));
     }),
-    reconstruct: note("reconstruct", async (_: EngineInversion, options?: RunOptions) => {
+    reconstruct: note("reconstruct", async (of: Inversion, options?: RunOptions) => {
       await tell(options, "generate");
-      return result(1, {});
+      return result(of.count);
     }),
-    sample: note("sample", async (run: { count?: number } & RunOptions) => {
+    sample: note("sample", async (run: SampleOptions) => {
       await tell(run, "generate");
-      return result(run.count ?? 1, {});
+      return result(run.count ?? 1);
     }),
     dispose: note("dispose model", () => {}),
     ...overrides,
-  };
+  } as unknown as Model;
   const device = {
     description: "fake adapter",
     adapterClass: "software",
     info: { vendor: "fake", architecture: "", device: "", description: "" },
     destroy: note("destroy device", () => {}),
-  } as unknown as EngineDevice;
+  } as unknown as Device;
   const engine: Engine = {
     openDevice: note("openDevice", async () => device),
     loadModel: note("loadModel", async () => model),
-    presets: {
-      paper: { stepsInversion: 1000, steps: 1000, gamma: 0.3, tEdit: 400, tBoost: 200, omega: 0.3 },
-      quick: { stepsInversion: 4, steps: 5, gamma: 0.4, tEdit: 400, tBoost: 0, omega: "off", seed: 0 },
-    },
+    presets,
+    resolveParameters,
   };
   return { engine, calls, of: (name: string) => calls.filter((call) => call.name === name) };
 }
@@ -68,13 +65,19 @@ async function tell({ onStep, signal }: RunOptions = {}, phase: "invert" | "gene
 }
 
 const grey = (value: number): Pixels => ({ data: new Uint8Array(8 * 8 * 4).fill(value), width: 8, height: 8 });
+const greys = (count: number, from: number) => Array.from({ length: count }, (_, i) => grey(from + i));
 
-const result = (count: number, parameters: object): EngineResult => ({
-  count,
-  parameters,
-  toPixels: async (index) => grey(100 + index),
-  dispose: () => {},
-});
+const inversion = (count: number): Inversion =>
+  ({
+    count,
+    select: (...indices: number[]) => inversion(indices.length),
+    toPixels: async () => greys(count, 100),
+    save: async () => Uint8Array.of(1, 2, 3),
+    dispose: () => {},
+  }) as unknown as Inversion;
+
+const result = (count: number): Result =>
+  ({ count, toPixels: async () => greys(count, 120), dispose: () => {} }) as unknown as Result;
 
 /** A context that collects what is written. */
 export function fakeContext(engine: Engine, interruption = new AbortController()) {
