@@ -1,9 +1,13 @@
 import add from "../../shaders/add.wgsl";
 import addRow from "../../shaders/add_row.wgsl";
+import attentionQuad from "../../shaders/attention_quad.wgsl";
 import avgPool2 from "../../shaders/avg_pool2.wgsl";
 import calibrate from "../../shaders/calibrate.wgsl";
 import concat from "../../shaders/concat.wgsl";
+import conv1x1Quad from "../../shaders/conv1x1_quad.wgsl";
+import conv3x3Quad from "../../shaders/conv3x3_quad.wgsl";
 import ddim from "../../shaders/ddim.wgsl";
+import gemmQuad from "../../shaders/gemm_quad.wgsl";
 import groupNormFinalize from "../../shaders/group_norm_finalize.wgsl";
 import groupNormPartials from "../../shaders/group_norm_partials.wgsl";
 import groupNormPartialsAny from "../../shaders/group_norm_partials_any.wgsl";
@@ -20,19 +24,26 @@ import normaliseAny from "../../shaders/normalise_any.wgsl";
 import predictX0 from "../../shaders/predict_x0.wgsl";
 import resample from "../../shaders/resample.wgsl";
 import silu from "../../shaders/silu.wgsl";
+import softmaxRows from "../../shaders/softmax_rows.wgsl";
 import stack from "../../shaders/stack.wgsl";
 import timeEmbedding from "../../shaders/time_embedding.wgsl";
 import toRgba8 from "../../shaders/to_rgba8.wgsl";
 import upsample2x from "../../shaders/upsample2x.wgsl";
+import winograd4Input from "../../shaders/winograd4_input.wgsl";
+import winograd4Output from "../../shaders/winograd4_output.wgsl";
 
 /** Every shader by name: the text of shaders/<name>.wgsl. One line each, in alphabetical order. */
 export const shaders = {
   add,
   add_row: addRow,
+  attention_quad: attentionQuad,
   avg_pool2: avgPool2,
   calibrate,
   concat,
+  conv1x1_quad: conv1x1Quad,
+  conv3x3_quad: conv3x3Quad,
   ddim,
+  gemm_quad: gemmQuad,
   group_norm_finalize: groupNormFinalize,
   group_norm_partials: groupNormPartials,
   group_norm_partials_any: groupNormPartialsAny,
@@ -49,10 +60,13 @@ export const shaders = {
   predict_x0: predictX0,
   resample,
   silu,
+  softmax_rows: softmaxRows,
   stack,
   time_embedding: timeEmbedding,
   to_rgba8: toRgba8,
   upsample2x,
+  winograd4_input: winograd4Input,
+  winograd4_output: winograd4Output,
 } satisfies Record<string, string>;
 
 export type ShaderName = keyof typeof shaders;

@@ -6,9 +6,14 @@ export interface Specialised {
   readonly overrides: Readonly<Record<string, number>>;
 }
 
-/** Sets a shader's constants. A name declared as `override NAME` becomes a pipeline constant; one declared as
- *  `const NAME: TYPE = value;` gets its value replaced in the text, since only a `const` can size a register tile.
- *  @throws UserError for a constant the shader does not declare. */
+/** Sets a shader's constants and unrolls its marked loops; the shader is valid WGSL before and after. Two rules, no more:
+ *
+ *  - A constant declared as `override NAME` becomes a pipeline constant; one declared as `const NAME: TYPE = value;` gets
+ *    its value replaced in the text, since only a `const` can size a register tile.
+ *  - `for (var i = A; i < B; i++) { // unroll` is replaced by one block `{ const i = ...; body }` per value of i, so that
+ *    arrays indexed by i can live in registers. A and B are literals or module constants joined by + - * / %.
+ *
+ *  @throws UserError for a constant the shader does not declare, or a marked loop that cannot be unrolled. */
 export function specialise(name: string, source: string, constants: Readonly<Record<string, number>>): Specialised {
   const overrides: Record<string, number> = {};
   let code = source;
@@ -22,7 +27,7 @@ export function specialise(name: string, source: string, constants: Readonly<Rec
     if (!found) throw new UserError(`shaders/${name}.wgsl declares no constant ${key}`);
     code = code.replace(declaration, `$1${literal(value, found[2]!)};`);
   }
-  return { code, overrides };
+  return { code: unroll(name, code, moduleConstants(code)), overrides };
 }
 
 function literal(value: number, type: string): string {
@@ -36,4 +41,78 @@ function literal(value: number, type: string): string {
     default:
       return `${value}i`;
   }
+}
+
+/** Values of the module's integer constants, in order of declaration: a constant may use those before it. */
+function moduleConstants(code: string): Map<string, number> {
+  const values = new Map<string, number>();
+  for (const [, name, expression] of code.matchAll(/^const\s+(\w+)\s*:\s*[ui]32\s*=\s*([^;]+);/gm))
+    values.set(name!, evaluate(expression!, values));
+  return values;
+}
+
+const marked = /for \(var (\w+) = ([^;]+); \1 < ([^;]+); \1\+\+\) \{ *\/\/ unroll\b[^\n]*\n/;
+
+function unroll(name: string, code: string, values: ReadonlyMap<string, number>): string {
+  const loop = marked.exec(code);
+  if (!loop) return code;
+  const [head, variable, first, last] = loop as unknown as [string, string, string, string];
+  const from = evaluate(first, values);
+  const to = evaluate(last, values);
+  if (Number.isNaN(from) || Number.isNaN(to))
+    throw new UserError(`shaders/${name}.wgsl: "${head.trim()}" has bounds that are not integer constants`);
+  const start = loop.index + head.length;
+  const end = closingBrace(code, start);
+  const body = code.slice(start, end);
+  const copies: string[] = [];
+  for (let i = from; i < to; i++)
+    // Inner loops may be bounded by this variable, so each copy is unrolled with its value.
+    copies.push(`{ const ${variable} = ${i}u;\n${unroll(name, body, new Map(values).set(variable, i))}}`);
+  return `${code.slice(0, loop.index)}${copies.join("\n")}${unroll(name, code.slice(end + 1), values)}`;
+}
+
+/** Index of the brace that closes the block whose body starts at `start`. */
+function closingBrace(code: string, start: number): number {
+  let depth = 1;
+  for (const { 0: mark, index } of code.slice(start).matchAll(/\/\/[^\n]*|[{}]/g)) {
+    if (mark === "{") depth++;
+    else if (mark === "}") depth--;
+    if (depth === 0) return start + index;
+  }
+  return code.length;
+}
+
+/** An integer expression of literals, names, + - * / % and parentheses; NaN where it is anything else. */
+export function evaluate(expression: string, values: ReadonlyMap<string, number>): number {
+  const tokens = expression.match(/\d+[ui]?|\w+|\S/g) ?? [];
+  let at = 0;
+  const atom = (): number => {
+    const token = tokens[at++] ?? "";
+    if (token === "(") {
+      const value = sum();
+      return tokens[at++] === ")" ? value : Number.NaN;
+    }
+    if (/^\d/.test(token)) return Number.parseInt(token, 10);
+    return values.get(token) ?? Number.NaN;
+  };
+  const product = (): number => {
+    let value = atom();
+    for (let op = tokens[at]; op === "*" || op === "/" || op === "%"; op = tokens[at]) {
+      at++;
+      const right = atom();
+      value = op === "*" ? value * right : op === "/" ? Math.trunc(value / right) : value % right;
+    }
+    return value;
+  };
+  const sum = (): number => {
+    let value = product();
+    for (let op = tokens[at]; op === "+" || op === "-"; op = tokens[at]) {
+      at++;
+      const right = product();
+      value = op === "+" ? value + right : value - right;
+    }
+    return value;
+  };
+  const value = sum();
+  return at === tokens.length ? value : Number.NaN;
 }

@@ -1,0 +1,130 @@
+import { ShapeError } from "../errors";
+import { type ConvTensors, convSizes, inputBindings, inputConstants, outputBindings, outputConstants } from "./conv-io";
+import { ceilDiv, type Dispatch, expectShape, grid1d, read, type Tensor } from "./dispatch";
+import { type ConvShape, packed, scratchLimit, type Target, tileHeight } from "./variants";
+import { type WinogradVariant, winograd, winogradDepth, winogradWeights } from "./winograd";
+
+export type { ConvShape, Dtype, Target } from "./variants";
+
+/** Direct convolution, one dispatch: any size, stride and padding. */
+export interface DirectVariant {
+  readonly kind: "direct";
+  readonly weights: "f32";
+  readonly tileM: number;
+  readonly tileY: number;
+}
+
+/** How a 3x3 convolution is computed, and so how its weights are packed. Plain data. */
+export type ConvVariant = DirectVariant | WinogradVariant;
+
+/** The variant for a shape on a target.   Measured by `npm run bench` on the software adapter. */
+export function chooseConv3x3(shape: ConvShape, target: Target): ConvVariant {
+  const { n, c1, c2, oc, stride, upsample } = shape;
+  const scale = upsample ? 2 : 1;
+  const oh = (shape.h * scale) / stride;
+  const ow = (shape.w * scale) / stride;
+  const tiles = n * ceilDiv(oh, 4) * ceilDiv(ow, 4);
+  if (stride === 1 && target.precision === "fast" && Math.min(c1 + c2, oc) >= 16 && tiles >= 4)
+    return {
+      kind: "winograd",
+      m: 4,
+      weights: target.weights,
+      subgroups: target.subgroups,
+      tileM: 32,
+      tileN: Math.min(4, ceilDiv(tiles, 4)),
+      scratchBytes: scratchLimit(target),
+    };
+  return { kind: "direct", weights: "f32", tileM: tileHeight(oc, 16), tileY: Math.min(8, Math.max(2, Math.ceil(oh))) };
+}
+
+/** The weights in the variant's layout.   w: OIHW */
+export function packConv3x3(w: Float32Array, oc: number, ic: number, variant: ConvVariant): Uint8Array<ArrayBuffer> {
+  if (w.length !== oc * ic * 9) throw new ShapeError(`${w.length} weights, needed ${oc} x ${ic} x 3 x 3`);
+  switch (variant.kind) {
+    case "winograd":
+      return packed(winogradWeights(w, oc, ic, variant.m), variant.weights);
+    case "direct": {
+      const rows = ceilDiv(oc, variant.tileM) * variant.tileM;
+      const out = new Float32Array(ic * 9 * rows);
+      for (let o = 0; o < oc; o++)
+        for (let c = 0; c < ic; c++)
+          for (let y = 0; y < 3; y++)
+            for (let x = 0; x < 3; x++) out[((c * 3 + x) * 3 + y) * rows + o] = w[(o * ic + c) * 9 + y * 3 + x]!;
+      return packed(out, "f32");
+    }
+    default:
+      return variant satisfies never;
+  }
+}
+
+/** The packed tensor that the variant reads. */
+export function conv3x3Weight(name: string, oc: number, ic: number, variant: ConvVariant): Tensor {
+  switch (variant.kind) {
+    case "winograd":
+      return { name, shape: [(variant.m + 2) ** 2, oc, winogradDepth(ic)], dtype: variant.weights };
+    case "direct":
+      return { name, shape: [ic, 3, 3, ceilDiv(oc, variant.tileM) * variant.tileM], dtype: "f32" };
+    default:
+      return variant satisfies never;
+  }
+}
+
+export interface Conv3x3Options {
+  readonly stride?: 1 | 2;
+  /** Enlarge the input x2 (nearest) first. */
+  readonly upsample?: boolean;
+  /** SiLU on the input, after `norm`. Padding stays 0. */
+  readonly silu?: boolean;
+  /** same: one pixel all round (default at stride 1); asymmetric: right and bottom only (default at stride 2, as DDPM pads). */
+  readonly pad?: "same" | "asymmetric";
+  readonly variant: ConvVariant;
+}
+
+/** 3x3 convolution of [x, skip], with normalisation and SiLU before it, and bias, time embedding and residual after it.
+ *  Shapes are those of ConvTensors, with OH = (H * upsample) / stride, rounded up for `same` and down for `asymmetric`.
+ *  @throws ShapeError where tensors do not fit. */
+export function conv3x3(io: ConvTensors, options: Conv3x3Options): Dispatch[] {
+  const { stride = 1, upsample = false, silu = false, variant } = options;
+  const pad = options.pad ?? (stride === 2 ? "asymmetric" : "same");
+  const sizes = convSizes(io);
+  const { n, c1, c2, oc, h, w, oh, ow } = sizes;
+  const out = (size: number) => {
+    const padded = size * (upsample ? 2 : 1) + (pad === "same" ? 2 : 1);
+    return Math.floor((padded - 3) / stride) + 1;
+  };
+  expectShape(io.y, n, oc, out(h), out(w));
+  expectShape(io.weight, ...conv3x3Weight("", oc, c1 + c2, variant).shape);
+  if (variant.kind === "winograd") {
+    if (stride !== 1 || pad !== "same")
+      throw new ShapeError(`${io.y.name}: Winograd is for stride 1 and padding all round`);
+    return winograd(io, sizes, silu, upsample, variant);
+  }
+  const { tileM, tileY } = variant;
+  const tasks = ceilDiv(ceilDiv(oh, tileY) * ow, 4) * ceilDiv(oc, tileM) * n;
+  return [
+    {
+      label: io.y.name,
+      shader: "conv3x3_quad",
+      constants: {
+        N: n,
+        C1: c1,
+        C2: c2,
+        OC: oc,
+        H: h,
+        W: w,
+        OH: oh,
+        OW: ow,
+        STRIDE: stride,
+        PAD: pad === "same" ? 1 : 0,
+        UPSAMPLE: upsample ? 2 : 1,
+        ...inputConstants(io, silu),
+        ...outputConstants(io),
+        WG: 16,
+        TILE_M: tileM,
+        TILE_Y: tileY,
+      },
+      bindings: [...inputBindings(io), read(io.weight), ...outputBindings(io)],
+      workgroups: grid1d(ceilDiv(tasks, 4)),
+    },
+  ];
+}

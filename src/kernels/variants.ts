@@ -1,0 +1,63 @@
+import { ceilDiv } from "./dispatch";
+
+/** Type of stored weights; arithmetic is f32 always. */
+export type Dtype = "f32" | "f16";
+
+/** What the choice of a variant may depend on. */
+export interface Target {
+  readonly adapterClass: "software" | "gpu";
+  /** The device has the feature `subgroups` (and, as every adapter known to us, subgroups of at least 4 lanes). */
+  readonly subgroups: boolean;
+  /** fast: Winograd F(4,3) where it wins, 2e-5 off; exact: direct or F(2,3), 1e-6 off. */
+  readonly precision: "fast" | "exact";
+  readonly weights: Dtype;
+  readonly maxBindingBytes: number;
+}
+
+/** A 3x3 or 1x1 convolution as the choice of its variant sees it. */
+export interface ConvShape {
+  readonly n: number;
+  /** Channels of x, and of the skip joined to it (0: none). */
+  readonly c1: number;
+  readonly c2: number;
+  readonly oc: number;
+  /** Size of x. */
+  readonly h: number;
+  readonly w: number;
+  readonly stride: 1 | 2;
+  readonly upsample: boolean;
+}
+
+/** Scratch tensors stay below this, so that big pictures are done in chunks. */
+const SCRATCH_BYTES = 32 * 2 ** 20;
+
+export const scratchLimit = (target: Target): number => Math.min(SCRATCH_BYTES, target.maxBindingBytes);
+
+/** Tile height for `rows` output channels: the largest multiple of 4 up to `most` that pads least. */
+export function tileHeight(rows: number, most: number): number {
+  const tiles = ceilDiv(rows, most);
+  return ceilDiv(ceilDiv(rows, tiles), 4) * 4;
+}
+
+/** f32 to f16 bits, rounded to nearest even. */
+export function f16Bits(value: number): number {
+  f32View[0] = value;
+  const bits = u32View[0]!;
+  const sign = (bits >>> 16) & 0x8000;
+  const magnitude = bits & 0x7fffffff;
+  if (magnitude >= 0x47800000) return sign | (magnitude > 0x7f800000 ? 0x7e00 : 0x7c00); // overflow, infinity, NaN
+  if (magnitude < 0x38800000) {
+    // Below the normal range: let the f32 adder round to a multiple of 2^-24.
+    f32View[0] = Math.abs(value) + 0.5;
+    return sign | (u32View[0]! - 0x3f000000);
+  }
+  const rounded = magnitude + 0xfff + ((magnitude >>> 13) & 1);
+  return sign | ((rounded - 0x38000000) >>> 13);
+}
+const f32View = new Float32Array(1);
+const u32View = new Uint32Array(f32View.buffer);
+
+/** Packed weights as bytes: f32 as they are, or rounded to f16. */
+export function packed(values: Float32Array<ArrayBuffer>, dtype: Dtype): Uint8Array<ArrayBuffer> {
+  return new Uint8Array((dtype === "f32" ? values : Uint16Array.from(values, f16Bits)).buffer);
+}

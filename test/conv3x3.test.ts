@@ -1,0 +1,119 @@
+import { expect, test } from "vitest";
+import { type ConvVariant, chooseConv3x3 } from "../src/kernels/conv3x3";
+import type { Target } from "../src/kernels/variants";
+import { expectClose } from "./support/close";
+import { convData, convRun } from "./support/conv-run";
+import { runDispatches } from "./support/device";
+import { type ConvCase, convReference, outputSize } from "./support/reference-conv";
+
+const software: Target = {
+  adapterClass: "software",
+  subgroups: true,
+  precision: "fast",
+  weights: "f32",
+  maxBindingBytes: 2 ** 27,
+};
+
+const cases: Record<string, ConvCase> = {
+  "one pixel": { kernel: 3, n: 1, c1: 3, oc: 5, h: 1, w: 1 },
+  "odd plane, batch of two": { kernel: 3, n: 2, c1: 33, oc: 7, h: 5, w: 7 },
+  "first convolution": { kernel: 3, n: 2, c1: 3, oc: 32, h: 12, w: 9 },
+  "last convolution": { kernel: 3, n: 1, c1: 32, oc: 3, h: 16, w: 16, silu: true, normN: 1 },
+  "square, 33 to 40 channels": { kernel: 3, n: 1, c1: 33, oc: 40, h: 16, w: 16 },
+  "everything at once": {
+    kernel: 3,
+    n: 4,
+    c1: 24,
+    c2: 12,
+    oc: 36,
+    h: 9,
+    w: 10,
+    silu: true,
+    skipN: 2,
+    normN: 4,
+    tembN: 1,
+    residualN: 2,
+  },
+  "everything at once, channels that pad": {
+    kernel: 3,
+    n: 2,
+    c1: 17,
+    c2: 16,
+    oc: 33,
+    h: 6,
+    w: 11,
+    silu: true,
+    skipN: 1,
+    normN: 1,
+    tembN: 2,
+    residualN: 1,
+  },
+  "enlarged first": { kernel: 3, n: 2, c1: 20, oc: 17, h: 5, w: 6, upsample: true },
+  "enlarged, joined, activated": {
+    kernel: 3,
+    n: 2,
+    c1: 16,
+    c2: 16,
+    oc: 16,
+    h: 4,
+    w: 4,
+    upsample: true,
+    silu: true,
+    skipN: 1,
+    normN: 2,
+  },
+  "stride 2, right and bottom padding": { kernel: 3, n: 2, c1: 18, oc: 20, h: 8, w: 10, stride: 2 },
+  "stride 2, odd plane": { kernel: 3, n: 1, c1: 5, oc: 6, h: 9, w: 7, stride: 2 },
+  "stride 2, padding all round": { kernel: 3, n: 2, c1: 6, oc: 9, h: 9, w: 8, stride: 2, pad: "same" },
+}; // prettier-ignore
+
+const shapeOf = (s: ConvCase) => ({
+  n: s.n,
+  c1: s.c1,
+  c2: s.c2 ?? 0,
+  oc: s.oc,
+  h: s.h,
+  w: s.w,
+  stride: s.stride ?? (1 as const),
+  upsample: !!s.upsample,
+});
+
+/** Variants that can do the case, by name. */
+function variantsFor(s: ConvCase): Map<string, ConvVariant> {
+  const found = new Map<string, ConvVariant>();
+  found.set("chosen", chooseConv3x3(shapeOf(s), software));
+  found.set("direct", { kind: "direct", weights: "f32", tileM: 8, tileY: 3 });
+  if (!s.stride || s.stride === 1) {
+    const base = { kind: "winograd", subgroups: true, scratchBytes: 2 ** 25 } as const;
+    found.set("F(4,3)", { ...base, m: 4, weights: "f32", tileM: 32, tileN: 4 });
+    found.set("F(4,3) in chunks", {
+      ...base,
+      m: 4,
+      weights: "f32",
+      tileM: 16,
+      tileN: 1,
+      scratchBytes: 36 * 40 * 4 * 3,
+    });
+    found.set("F(4,3) f16", { ...base, m: 4, weights: "f16", tileM: 32, tileN: 2 });
+  }
+  return found;
+}
+
+for (const [name, s] of Object.entries(cases))
+  for (const [variantName, variant] of variantsFor(s))
+    test(`conv3x3 ${name}: ${variantName}`, async () => {
+      const data = convData(s);
+      const { dispatches, inputs, y } = convRun(s, data, variant);
+      const [actual] = await runDispatches(dispatches, inputs, [y]);
+      const tolerance = variant.weights === "f16" ? 2e-2 : variant.kind === "direct" ? 5e-6 : 5e-5;
+      expectClose(actual!, convReference(s, data), [s.n, s.oc, outputSize(s.h, s), outputSize(s.w, s)], {
+        rtol: 0,
+        atol: tolerance,
+      });
+    });
+
+test("a weight of the wrong shape is refused with both shapes", () => {
+  const s = cases["one pixel"]!;
+  const variant: ConvVariant = { kind: "direct", weights: "f32", tileM: 8, tileY: 1 };
+  expect(() => convRun({ ...s, oc: 20 }, convData(s), variant)).toThrow(/weights/);
+});
