@@ -1,0 +1,29 @@
+import { test } from "vitest";
+import { f32 } from "../src/kernels/dispatch";
+import { linear } from "../src/kernels/linear";
+import { expectClose, seeded } from "./support/close";
+import { runDispatches } from "./support/device";
+import * as reference from "./support/reference";
+
+for (const { n, columns, rows, siluIn = false, siluOut = false } of [
+  { n: 1, columns: 128, rows: 1000, siluIn: true }, // all projections of a time embedding
+  { n: 2, columns: 32, rows: 257, siluOut: true },
+  { n: 3, columns: 16, rows: 5 },
+  { n: 8, columns: 512, rows: 300 },
+  { n: 2, columns: 33, rows: 7, siluIn: true, siluOut: true }, // odd
+  { n: 1, columns: 5, rows: 1 },
+]) {
+  test(`linear ${n} x ${columns} to ${rows}, silu in ${siluIn}, out ${siluOut}`, async () => {
+    const [x, weight, bias] = [f32("x", n, columns), f32("weight", rows, columns), f32("bias", rows)];
+    const y = f32("y", n, rows);
+    const data = new Map([
+      [x, seeded(1, x.shape)],
+      [weight, seeded(2, weight.shape)],
+      [bias, seeded(3, bias.shape)],
+    ]);
+    const [got] = await runDispatches(linear({ x, weight, bias, y }, { siluIn, siluOut }), data, [y]);
+    const input = siluIn ? Array.from(data.get(x)!, reference.silu) : data.get(x)!;
+    const sums = reference.linear(input, data.get(weight)!, data.get(bias)!, n);
+    expectClose(got!, siluOut ? sums.map(reference.silu) : sums, y.shape, { rtol: 1e-5, atol: 1e-5 });
+  });
+}
