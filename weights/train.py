@@ -7,16 +7,16 @@
 The data are raw bytes [count, 64, 64, 3] from weights/portraits/draw.ts. Needs PyTorch >= 1.13 and numpy; matplotlib
 for `plot`. Training resumes from run/last.pt; run/log.csv gets a line every 50 steps.
 
-Four things differ from a plain DDPM run; they make a small net that saw little compute usable for injection:
+Five things differ from a plain DDPM run; they make a small net that saw little compute usable for injection:
 - the loss is the squared error of eps *plus* the same error of its 8x8-pixel means and its whole-picture means, each
   weighted by how well it can be known at that noise level. All three have the same minimiser; without the last two the
   few low frequencies that decide a sample at high t are 1 % and 0.02 % of the loss, and samples drift to flat colours;
 - steps at high t weigh more than uniform eps loss gives them;
 - skip channels are dropped out while training, the more the noisier and the coarser, so that h has to carry content;
-- weights are averaged (EMA); the average is what is shipped.
-
-The top levels have 64 channels because the official group norm always has 32 groups: with 32 channels every channel is
-a group of its own, the last norm removes each channel's mean, and the mean of eps, so the mean colour, cannot get out.
+- weights are averaged (EMA); the average is what is shipped;
+- the net starts as eps = x, exactly what high t wants, and learns the rest (`open_linear_path`). The top levels have 64
+  channels for its sake: the official group norm always has 32 groups, and with one channel a group the last norm would
+  remove the mean of eps, so the mean colour.
 """
 import argparse
 import csv
@@ -59,7 +59,7 @@ def norm(channels):
 
 def norm_silu(layer, x, act=True):
     """Group norm and SiLU with f32 inside, whatever x's type."""
-    if FUSED and x.dtype == torch.bfloat16:
+    if FUSED and torch.is_autocast_cpu_enabled() and x.shape[1] % 32 == 0:
         return FusedNormSilu.apply(x, layer.weight, layer.bias, layer.num_groups, layer.eps, act)
     y = F.group_norm(x.float(), layer.num_groups, layer.weight, layer.bias, layer.eps)
     return (F.silu(y) if act else y).to(x.dtype)
@@ -87,7 +87,8 @@ def pointers(*tensors):
 class FusedNormSilu(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x, weight, bias, groups, eps, act):
-        x = x.contiguous(memory_format=torch.channels_last)
+        ctx.dtype = x.dtype
+        x = x.to(torch.bfloat16).contiguous(memory_format=torch.channels_last)
         n, c, h, w = x.shape
         y, mean, rstd = torch.empty_like(x), torch.empty(n, groups), torch.empty(n, groups)
         FUSED.norm_silu_forward(
@@ -101,12 +102,12 @@ class FusedNormSilu(torch.autograd.Function):
     def backward(ctx, dy):
         x, weight, bias, mean, rstd = ctx.saved_tensors
         n, c, h, w = x.shape
-        dy = dy.contiguous(memory_format=torch.channels_last)
+        dy = dy.to(torch.bfloat16).contiguous(memory_format=torch.channels_last)
         dx, dweight, dbias = torch.empty_like(x), torch.empty(n, c), torch.empty(n, c)
         FUSED.norm_silu_backward(
             *pointers(x, dy, weight, bias, mean, rstd, dx, dweight, dbias), n, h * w, c, mean.shape[1], int(ctx.act)
         )
-        return dx, dweight.sum(0), dbias.sum(0), None, None, None
+        return dx.to(ctx.dtype), dweight.sum(0), dbias.sum(0), None, None, None
 
 
 class ResBlock(nn.Module):
@@ -125,7 +126,13 @@ class ResBlock(nn.Module):
         y = self.conv1(norm_silu(self.norm1, x))
         y = y + self.temb_proj(F.silu(temb))[:, :, None, None]
         y = self.conv2(norm_silu(self.norm2, y))
-        return (self.nin_shortcut(x) if hasattr(self, "nin_shortcut") else x) + y
+        return (self.shortcut(x) if hasattr(self, "nin_shortcut") else x) + y
+
+    def shortcut(self, x):
+        if x.dtype == torch.float32:  # the linear path stays in f32: bfloat16 would round its gain by 0.4 %
+            with torch.autocast("cpu", enabled=False):
+                return self.nin_shortcut(x)
+        return self.nin_shortcut(x)
 
 
 class Attention(nn.Module):
@@ -219,7 +226,8 @@ class UNet(nn.Module):
     def encode(self, x, t):
         """Skips, time embedding and h (the output of mid.block_2)."""
         temb = self.embed(t)
-        hs = [self.conv_in(x)]
+        with torch.autocast("cpu", enabled=False):
+            hs = [self.conv_in(x)]
         for level, stage in enumerate(self.down):
             for j, block in enumerate(stage.block):
                 y = block(hs[-1], temb)
@@ -239,9 +247,8 @@ class UNet(nn.Module):
                     y = stage.attn[j](y)
             if hasattr(stage, "upsample"):
                 y = stage.upsample(y)
-        y = norm_silu(self.norm_out, y.float())
         with torch.autocast("cpu", enabled=False):
-            return self.conv_out(y)
+            return self.conv_out(norm_silu(self.norm_out, y.float()))
 
     def thin(self, skip, t):
         """Training only: drops channels of a skip, with a probability that grows with t up to 400."""
@@ -254,6 +261,54 @@ class UNet(nn.Module):
 
     def forward(self, x, t):
         return self.decode(*self.encode(x, t), t)
+
+
+@torch.no_grad()
+def open_linear_path(net):
+    """Sets some weights so that the untrained net answers eps = x to within a per cent, mean and scale included.
+
+    x goes from conv_in over the last skip and shortcut to norm_out, in f32. There each colour z has two groups of two
+    channels, {z, B - z} and {-z, B + z}: the group's mean is a constant, and B, large and fixed, sets its deviation, so
+    the norm is linear in z; silu(z) - silu(-z) = z undoes the SiLU. B is 0 inside and 48 at the border, made from a
+    constant channel by the zero padding of the last 3x3 convolution. What makes B is exact in bfloat16 and held.
+    """
+    block, colours, border = net.up[0].block[-1], 3, 48.0
+    last = block.conv2.in_channels - 1
+    skip = block.norm1.num_channels - net.ch
+    for j in range(colours):
+        net.conv_in.weight[j], net.conv_in.bias[j] = 0, 0
+        net.conv_in.weight[j, j, 1, 1] = 1
+    block.norm2.weight[last], block.norm2.bias[last] = 0, 1.2784645  # silu(1.278) = 1
+    block.nin_shortcut.weight[: 4 * colours], block.nin_shortcut.bias[: 4 * colours] = 0, 0
+    block.conv2.bias.zero_()
+    net.conv_out.weight.zero_()
+    net.conv_out.bias.zero_()
+    held = torch.zeros(block.conv2.out_channels, dtype=torch.bool)
+    for j in range(colours):
+        for k, (z, b) in enumerate([(1, 0), (-1, 1), (-1, 0), (1, 1)]):
+            channel = 4 * j + k
+            block.nin_shortcut.weight[channel, skip + j] = z
+            if b:
+                block.conv2.weight[channel, last] = -border / 3
+                block.conv2.bias[channel] = border * 3
+                held[channel] = True
+        net.conv_out.weight[j, 4 * j, 1, 1] = 1
+        net.conv_out.weight[j, 4 * j + 2, 1, 1] = -1
+    pattern = torch.zeros(64, 64)
+    pattern[[0, -1], :] += border
+    pattern[:, [0, -1]] += border
+    pattern[[0, 0, -1, -1], [0, -1, 0, -1]] = border * 5 / 3
+    deviation = (1 + pattern.square().mean() / 2 - pattern.mean() ** 2 / 4).sqrt()
+    for j in range(2 * colours):
+        net.norm_out.weight[2 * j], net.norm_out.bias[2 * j] = deviation, pattern.mean() / 2
+    free = torch.ones_like(block.conv2.weight)
+    free[held, last] = 0
+    block.conv2.weight.register_hook(lambda g: g * free)
+    block.conv2.bias.register_hook(lambda g: g * ~held)
+    const = torch.ones_like(block.norm2.weight)
+    const[last] = 0
+    block.norm2.weight.register_hook(lambda g: g * const)
+    block.norm2.bias.register_hook(lambda g: g * const)
 
 
 # ---- training ------------------------------------------------------------------------------------------------------
@@ -288,8 +343,9 @@ def train(args):
     rng = np.random.default_rng(args.seed)
     data = np.concatenate([np.fromfile(p, np.uint8).reshape(-1, 64, 64, 3) for p in args.data])
     net = UNet(CONFIG, {8: args.skip_dropout, 16: 0.75 * args.skip_dropout, 32: 0.25 * args.skip_dropout}).to(memory_format=torch.channels_last)
+    open_linear_path(net)
     ema = {k: v.clone().float() for k, v in net.state_dict().items()}
-    optimiser = torch.optim.AdamW(net.parameters(), lr=args.lr, betas=(0.9, 0.98), weight_decay=0.01)
+    optimiser = torch.optim.AdamW(net.parameters(), lr=args.lr, betas=(0.9, 0.98), weight_decay=0)
     step, spent = 0, 0.0
     last = os.path.join(args.work, "last.pt")
     os.makedirs(args.work, exist_ok=True)
@@ -422,7 +478,7 @@ def main():
     p.add_argument("--minutes", type=float, default=105)
     p.add_argument("--steps", type=int, default=10**9, help="stop (and end the schedule) here instead of by time")
     p.add_argument("--batch", type=int, default=8)
-    p.add_argument("--lr", type=float, default=6e-4)
+    p.add_argument("--lr", type=float, default=5e-4)
     p.add_argument("--skip-dropout", type=float, default=0.4)
     p.add_argument("--threads", type=int, default=2)
     p.add_argument("--seed", type=int, default=1)
