@@ -1,0 +1,157 @@
+import type { Device } from "../../src/gpu/device";
+import { attention, type QkvOrder } from "../../src/kernels/attention";
+import { chooseConv1x1, conv1x1, conv1x1Weight, packConv1x1 } from "../../src/kernels/conv1x1";
+import { chooseConv3x3, conv3x3, conv3x3Weight, packConv3x3, type Target } from "../../src/kernels/conv3x3";
+import { ceilDiv, type Dispatch, f32, grid1d, type Tensor, update } from "../../src/kernels/dispatch";
+import { groupNorm } from "../../src/kernels/group-norm";
+import type { Check, Roles } from "./roles";
+
+const precisions = ["fast", "exact"] as const;
+
+const targetOf = (device: Device, precision: Target["precision"]): Target => ({
+  adapterClass: device.adapterClass,
+  subgroups: device.has("subgroups"),
+  precision,
+  weights: "f32",
+  maxBindingBytes: device.gpu.limits.maxStorageBufferBindingSize,
+});
+
+/** Convolution and attention. Convolutions are checked in both precisions where those differ. */
+export const networkOps: Record<string, (r: Roles, device: Device) => Iterable<Check>> = {
+  *conv2d(r, device) {
+    const kernel = r.param<number>("kernel");
+    if (kernel !== 1 && kernel !== 3) throw new Error(`no convolution of ${kernel}x${kernel}`);
+    const variants = new Set<string>();
+    for (const precision of precisions) {
+      const target = targetOf(device, precision);
+      const { dispatches, y, variant } = kernel === 1 ? pointwise(r, target) : threeByThree(r, target);
+      if (variants.has(variant)) continue;
+      variants.add(variant);
+      const id = variants.size === 1 ? r.subcase.id : `${r.subcase.id}.${precision}`;
+      yield r.check(dispatches, y, "y", { id });
+    }
+  },
+
+  *attention_core(r, device) {
+    const { shape } = r.values("q");
+    const [n, c, t] = shape as [number, number, number];
+    const parts = ["q", "k", "v"].map((role) => r.values(role).data);
+    const samples = Array.from({ length: n }, (_, i) =>
+      parts.flatMap((p) => [...p.subarray(i * c * t, (i + 1) * c * t)]),
+    );
+    const qkv = r.given("qkv", samples.flat(), n, 3 * c, 1, t);
+    yield attended(r, qkv, "new", r.param<number>("heads") ?? 1, device);
+  },
+
+  *qkv_attention_legacy(r, device) {
+    yield attended(r, joined(r), "legacy", r.param<number>("heads")!, device);
+  },
+
+  *qkv_attention_new(r, device) {
+    yield attended(r, joined(r), "new", r.param<number>("heads")!, device);
+  },
+
+  *softmax_rows(r) {
+    const [rows, width] = r.values("x").shape as [number, number];
+    const x = r.input("x");
+    const softmax = {
+      label: "softmax",
+      shader: "softmax_rows",
+      constants: { ROWS: rows, WIDTH: width, WG: 16 },
+      bindings: [update(x)],
+      workgroups: grid1d(ceilDiv(rows, 16)),
+    };
+    yield r.check([softmax], x);
+  },
+
+  // GN (eps 1e-6, 32 groups) -> q, k, v -> attention -> projection -> + x
+  *AttnBlock(r, device) {
+    const x = r.input("x");
+    const [n, c, h, w] = x.shape as [number, number, number, number];
+    const target = targetOf(device, "exact");
+    const norm = f32("norm", n, c, 4);
+    const [qkv, core, y] = [f32("qkv", n, 3 * c, h, w), f32("core", ...x.shape), f32("out", ...x.shape)];
+    const both = (roles: string[], part: string) => roles.flatMap((role) => [...r.values(`w.${role}.${part}`).data]);
+    const layer = (roles: string[]) => {
+      const oc = roles.length * c;
+      const variant = chooseConv1x1({ n, c1: c, c2: 0, oc, h, w, stride: 1, upsample: false }, target);
+      const weight = conv1x1Weight(`${roles}.weight`, oc, c, variant);
+      r.inputs.set(weight, words(packConv1x1(Float32Array.from(both(roles, "weight")), oc, c, variant)));
+      return { weight, bias: r.given(`${roles}.bias`, both(roles, "bias"), oc), variant };
+    };
+    const { variant, ...first } = layer(["q", "k", "v"]);
+    const { variant: second, ...last } = layer(["proj_out"]);
+    yield r.check(
+      [
+        ...groupNorm(
+          { x, gamma: r.input("w.norm.weight"), beta: r.input("w.norm.bias"), norm },
+          { groups: r.param<number>("groups") ?? 32, eps: r.param<number>("eps") ?? 1e-6 },
+        ),
+        ...conv1x1({ x, norm, ...first, y: qkv }, { variant }),
+        ...attention({ qkv, y: core }, { heads: 1, order: "new", target }),
+        ...conv1x1({ x: core, ...last, residual: x, y }, { variant: second }),
+      ],
+      y,
+    );
+  },
+};
+
+/** Packed weights as the words of a buffer. */
+const words = (bytes: Uint8Array<ArrayBuffer>) =>
+  new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
+
+interface Convolved {
+  readonly dispatches: Dispatch[];
+  readonly y: Tensor;
+  /** names the variant */
+  readonly variant: string;
+}
+
+function pointwise(r: Roles, target: Target): Convolved {
+  if ((r.param<number>("stride") ?? 1) !== 1) throw new Error("no 1x1 convolution with a stride");
+  const x = r.input("x");
+  const y = f32("out", ...r.values("y").shape);
+  const [n, ic, h, w] = x.shape as [number, number, number, number];
+  const oc = y.shape[1]!;
+  const variant = chooseConv1x1({ n, c1: ic, c2: 0, oc, h, w, stride: 1, upsample: false }, target);
+  const weight = conv1x1Weight("w", oc, ic, variant);
+  r.inputs.set(weight, words(packConv1x1(r.values("w").data, oc, ic, variant)));
+  return {
+    dispatches: conv1x1({ x, weight, bias: r.input("b"), y }, { variant }),
+    y,
+    variant: JSON.stringify(variant),
+  };
+}
+
+function threeByThree(r: Roles, target: Target): Convolved {
+  const stride = r.param<1 | 2>("stride") ?? 1;
+  const pad = padding(r);
+  const x = r.input("x");
+  const y = f32("out", ...r.values("y").shape);
+  const [n, ic, h, w] = x.shape as [number, number, number, number];
+  const oc = y.shape[1]!;
+  const variant = chooseConv3x3({ n, c1: ic, c2: 0, oc, h, w, stride, upsample: false }, target);
+  const weight = conv3x3Weight("w", oc, ic, variant);
+  r.inputs.set(weight, words(packConv3x3(r.values("w").data, oc, ic, variant)));
+  const dispatches = conv3x3({ x, weight, bias: r.input("b"), y }, { stride, pad, variant });
+  return { dispatches, y, variant: JSON.stringify(variant) };
+}
+
+function padding(r: Roles): "same" | "asymmetric" {
+  const sides = r.param<number[]>("pad_lrtb");
+  if (sides ? `${sides}` === "0,1,0,1" : false) return "asymmetric";
+  if (!sides && r.param<number>("padding") === 1) return "same";
+  throw new Error(`no 3x3 convolution padded by ${JSON.stringify(sides ?? r.param("padding"))}`);
+}
+
+/** qkv [N, 3C, T] as pictures of one row. */
+function joined(r: Roles): Tensor {
+  const [n, channels, t] = r.values("qkv").shape as [number, number, number];
+  return r.input("qkv", n, channels, 1, t);
+}
+
+function attended(r: Roles, qkv: Tensor, order: QkvOrder, heads: number, device: Device): Check {
+  const [n, channels, h, w] = qkv.shape as [number, number, number, number];
+  const y = f32("out", n, channels / 3, h, w);
+  return r.check(attention({ qkv, y }, { heads, order, target: targetOf(device, "fast") }), y);
+}
