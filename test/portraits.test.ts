@@ -16,6 +16,7 @@ import {
   sampleFactors,
   styleFactors,
 } from "../weights/portraits/portrait";
+import { summarise } from "../weights/portraits/summary";
 
 const picture = (f: Factors, size = 64): Pixels => ({ width: size, height: size, data: drawPortrait(f, size) });
 const seeds = Array.from({ length: 48 }, (_, i) => 500_000_000 + 2 * i);
@@ -123,5 +124,25 @@ describe("measures, on drawings whose factors are known", { timeout: 60_000 }, (
   test("median of odd and even counts", () => {
     expect(median([3, 1, 2])).toBe(2);
     expect(median([4, 1, 2, 3])).toBe(2.5);
+  });
+
+  test("a summary of perfect injections holds, of none does not", () => {
+    const pairs = cases.slice(0, 8).map(({ content, original, mixed }) => ({
+      content,
+      original,
+      reconstruction: original,
+      results: [mixed, mixed],
+    }));
+    const perfect = summarise([0.3, 0.6], pairs);
+    expect(perfect.paletteKept).toBeGreaterThan(0.8);
+    expect(perfect.gammas[0]!.towardContent.mean).toBeGreaterThan(0.6);
+    expect(perfect.geometryMonotone).toBe(false); // the second gamma moved no further than the first
+    const none = summarise(
+      [0.3],
+      pairs.map((pair) => ({ ...pair, results: [pair.original] })),
+    );
+    expect(none.paletteKept).toBe(1);
+    expect(none.gammas[0]!.towardContent.mean).toBe(0);
+    expect(none.geometryMonotone).toBe(false);
   });
 });

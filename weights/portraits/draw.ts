@@ -7,6 +7,7 @@ import { closeSync, openSync, writeSync } from "node:fs";
 import { parseArgs } from "node:util";
 import sharp from "sharp";
 import { drawPortrait, sampleFactors } from "./portrait";
+import { writeSheet } from "./sheet";
 
 const size = 64;
 const { values } = parseArgs({
@@ -36,19 +37,8 @@ if (values.out) {
   closeSync(file);
 }
 if (values.sheet) {
-  const across = Math.ceil(Math.sqrt(count));
-  const gap = 4;
-  const side = across * (size + gap) + gap;
-  const tiles = Array.from({ length: count }, (_, i) => ({
-    input: Buffer.from(portrait(i)),
-    raw: { width: size, height: size, channels: 4 as const },
-    left: gap + (i % across) * (size + gap),
-    top: gap + Math.floor(i / across) * (size + gap),
-  }));
-  await sharp({ create: { width: side, height: side, channels: 3, background: "#222" } })
-    .composite(tiles)
-    .png()
-    .toFile(values.sheet);
+  const pictures = Array.from({ length: count }, (_, i) => ({ width: size, height: size, data: portrait(i) }));
+  await writeSheet(values.sheet, pictures, Math.ceil(Math.sqrt(count)));
 }
 if (values.examples) {
   for (let i = 0; i < count; i++) {
