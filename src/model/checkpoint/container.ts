@@ -1,3 +1,4 @@
+import { UserError } from "../../errors";
 import type { DType } from "./dtype";
 import type { View } from "./strided";
 
@@ -28,3 +29,12 @@ export const MAX_TENSORS = 100_000;
 export interface StoredTensor extends View {
   readonly key: string;
 }
+
+/** Names go into one-line messages and into graphs. @throws UserError for one no program would give a tensor. */
+export function checkName(name: string, file: string): void {
+  if (name.length <= 200 && !/[\p{Cc}\p{Zl}\p{Zp}]/u.test(name)) return;
+  throw new UserError(`${file}: a name in it ("${shown(name, 40)}") is no tensor's; damaged, download the file again`);
+}
+
+/** Text of a stranger's file, fit for a message. */
+export const shown = (text: string, most = 80): string => text.slice(0, most).replaceAll(/[\p{C}\p{Zl}\p{Zp}]/gu, "?");

@@ -57,6 +57,8 @@ export async function fileSource(path: string): Promise<ByteSource> {
   return source;
 }
 
+const unwritable = new Set(["EACCES", "EROFS", "EISDIR", "ENOTDIR", "EPERM", "EEXIST", "ENAMETOOLONG"]);
+
 /** Writes a file whole or not at all: into a temporary file beside it, then renamed.
  *  @throws UserError when the folder cannot be written or the disk is full. */
 export async function writeFileAtomic(
@@ -76,11 +78,10 @@ export async function writeFileAtomic(
     await rename(temporary, path);
   } catch (error) {
     await handle?.close().catch(() => {});
-    await rm(temporary, { force: true });
+    await rm(temporary, { force: true }).catch(() => {});
     const code = (error as NodeJS.ErrnoException).code;
     if (code === "ENOSPC") throw new UserError(`${path}: no space left on the disk; free some and try again`);
-    if (code === "EACCES" || code === "EROFS" || code === "EISDIR" || code === "ENOTDIR" || code === "EPERM")
-      throw new UserError(`${path}: cannot be written (${code}); choose another place`);
+    if (code && unwritable.has(code)) throw new UserError(`${path}: cannot be written (${code}); choose another place`);
     throw error;
   }
 }

@@ -1,4 +1,5 @@
 import { UserError } from "../../errors";
+import { shown } from "./container";
 import type { DType } from "./dtype";
 import { count, span } from "./strided";
 
@@ -71,9 +72,8 @@ const calls = new Set([
 export function refuseGlobal(module: string, name: string, file: string): void {
   const full = `${module}.${name}`;
   if (calls.has(full) || Object.hasOwn(storages, full)) return;
-  const shown = full.replaceAll(/[^\x20-\x7e]/g, "?");
   throw new UserError(
-    `${file}: refused, its pickle asks for "${shown}", which is not part of a state dict and is never run here; if you trust the file, re-save only the tensors: torch.save(model.state_dict(), ...)`,
+    `${file}: refused, its pickle asks for "${shown(full, 120)}", which is not part of a state dict and is never run here; if you trust the file, re-save only the tensors: torch.save(model.state_dict(), ...)`,
   );
 }
 

@@ -1,5 +1,5 @@
 import { UserError } from "../../errors";
-import { MAX_TENSORS, type Opened } from "./container";
+import { checkName, MAX_TENSORS, type Opened, shown } from "./container";
 import { DTYPE_BYTES, type DType, isDType } from "./dtype";
 import { MAX_HEADER_BYTES } from "./sniff";
 import { type ByteSource, checkRange } from "./source";
@@ -18,12 +18,13 @@ const isSize = (value: unknown): value is number => Number.isSafeInteger(value) 
 
 /** One tensor of the header, or a UserError that names it. */
 function parseEntry(name: string, value: unknown, data: number, file: string): Entry {
+  checkName(name, file);
   const bad: (why: string) => never = (why) => {
-    throw new UserError(`${file}: tensor ${name.slice(0, 80)}: ${why}; the header is damaged, download the file again`);
+    throw new UserError(`${file}: tensor ${name}: ${why}; the header is damaged, download the file again`);
   };
   if (typeof value !== "object" || value === null) bad("no description");
   const { dtype, shape, data_offsets: range } = value as Record<string, unknown>;
-  if (!isDType(dtype)) bad(`unknown dtype ${JSON.stringify(dtype)?.slice(0, 20)} (F32, F16, BF16 and F64 are read)`);
+  if (!isDType(dtype)) bad(`unknown dtype "${shown(String(dtype), 20)}" (F32, F16, BF16 and F64 are read)`);
   if (!Array.isArray(shape) || shape.length > 8 || !shape.every(isSize)) bad("its shape is no list of sizes");
   if (!Array.isArray(range) || range.length !== 2 || !range.every(isSize)) bad("its data_offsets are no two offsets");
   const [begin, end] = range as [number, number];
@@ -75,7 +76,7 @@ async function readHeader(source: ByteSource, signal?: AbortSignal) {
     checkRange(source, begin, end - begin);
     if (begin !== at)
       throw new UserError(
-        `${file}: tensor ${name.slice(0, 80)} starts at byte ${begin}, ${at} expected (${begin < at ? "overlap" : "gap"}); damaged, download it again`,
+        `${file}: tensor ${name} starts at byte ${begin}, ${at} expected (${begin < at ? "overlap" : "gap"}); damaged, download it again`,
       );
     at = end;
   }
@@ -122,6 +123,7 @@ export async function openSharded(source: ByteSource, signal?: AbortSignal): Pro
   if (typeof map !== "object" || map === null || !Object.values(map).every((v) => typeof v === "string"))
     throw new UserError(`${file}: its weight_map does not map tensors to files; download it again`);
   const weights = new Map(Object.entries(map as Record<string, string>));
+  for (const name of weights.keys()) checkName(name, file);
   const names = [...new Set(weights.values())];
   if (names.length === 0 || names.length > 1000) throw new UserError(`${file}: names ${names.length} shards`);
   if (!source.sibling)

@@ -1,4 +1,5 @@
 import { UserError } from "../../errors";
+import { checkName, shown } from "./container";
 import { type Pickled, TensorRef, Tuple } from "./pickle-values";
 
 /** The tensors of a pickled object, and where in it they were found. */
@@ -45,17 +46,21 @@ export function findStateDict(root: Pickled, file: string, ema: boolean): StateD
       value = dict.get(key);
     } else break;
   }
-  const keys = root instanceof Map ? [...root.keys()].slice(0, 5).map(String).join(", ") : typeof root;
+  const keys = root instanceof Map ? [...root.keys()].slice(0, 5).map(keyText).join(", ") : typeof root;
   throw new UserError(
     `${file}: holds no state dict (found: ${keys || "nothing"}); save one with torch.save(model.state_dict(), ...)`,
   );
 }
+
+/** Keys are mostly strings; a list or a dict as one is damage. */
+const keyText = (key: Pickled) => shown(typeof key === "object" ? "?" : String(key), 40);
 
 function collect(dict: Map<Pickled, Pickled>, wrapper: string, file: string): StateDict {
   const tensors = new Map<string, TensorRef>();
   const ignored: string[] = [];
   for (const [key, value] of dict) {
     if (typeof key !== "string") throw new UserError(`${file}: a tensor's name is no string; re-save the state dict`);
+    checkName(key, file);
     if (value instanceof TensorRef) tensors.set(key, value);
     else ignored.push(key);
   }

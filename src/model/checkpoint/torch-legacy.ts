@@ -1,5 +1,5 @@
 import { UserError } from "../../errors";
-import { MAX_TENSORS, type Opened, type StoredTensor } from "./container";
+import { MAX_TENSORS, type Opened, type StoredTensor, shown } from "./container";
 import { DTYPE_BYTES, type DType } from "./dtype";
 import { PickleShort, unpickle } from "./pickle";
 import type { Pickled } from "./pickle-values";
@@ -38,7 +38,10 @@ async function front(source: ByteSource, signal?: AbortSignal): Promise<{ pickle
 }
 
 function checkSystem(system: Pickled | undefined, protocol: Pickled | undefined, file: string): void {
-  if (protocol !== 1001) throw new UserError(`${file}: torch legacy protocol ${String(protocol)}; 1001 is known`);
+  if (protocol !== 1001)
+    throw new UserError(
+      `${file}: torch legacy protocol ${typeof protocol === "number" ? protocol : "?"}; 1001 is known`,
+    );
   if (!(system instanceof Map) || typeof system.get("little_endian") !== "boolean")
     throw new UserError(`${file}: damaged (its system record says no byte order); download the file again`);
   if (system.get("little_endian") !== true)
@@ -107,7 +110,7 @@ function storagesOf(root: Pickled, file: string): Map<string, Declared> {
       const { key, dtype, numel } = value;
       const before = found.get(key);
       if (before && (before.dtype !== dtype || before.numel !== numel))
-        throw new UserError(`${file}: storage ${key.slice(0, 40)} is declared twice, differently; download it again`);
+        throw new UserError(`${file}: storage ${shown(key, 40)} is declared twice, differently; download it again`);
       found.set(key, { dtype, numel });
     }
   }
@@ -130,7 +133,7 @@ function storageOffsets(
     const storage = typeof key === "string" ? declared.get(key) : undefined;
     if (typeof key !== "string" || !storage)
       throw new UserError(
-        `${file}: holds a storage (${String(key).slice(0, 40)}) whose type no tensor tells, so what follows cannot be found; re-save only the state dict`,
+        `${file}: holds a storage (${typeof key === "string" ? shown(key, 40) : "?"}) whose type no tensor tells, so what follows cannot be found; re-save only the state dict`,
       );
     if (starts.has(key)) throw new UserError(`${file}: damaged (a storage listed twice); download the file again`);
     checkRange(source, at, 8 + storage.numel * DTYPE_BYTES[storage.dtype]);

@@ -1,5 +1,5 @@
 import { UserError } from "../../errors";
-import { MAX_TENSORS, type Opened, type StoredTensor } from "./container";
+import { MAX_TENSORS, type Opened, type StoredTensor, shown } from "./container";
 import { crc32 } from "./crc32";
 import { DTYPE_BYTES } from "./dtype";
 import { PickleShort, unpickle } from "./pickle";
@@ -45,9 +45,7 @@ export async function openTorchZip(source: ByteSource, ema: boolean, signal?: Ab
   if (order && order.size < 16) {
     const text = new TextDecoder().decode(await wholeRecord(source, order, signal)).trim();
     if (text !== "little")
-      throw new UserError(
-        `${file}: its numbers are ${text.slice(0, 12)}-endian; re-save it on a little-endian machine`,
-      );
+      throw new UserError(`${file}: its numbers are ${shown(text, 12)}-endian; re-save it on a little-endian machine`);
   }
   const pickle = records.get(`${root}data.pkl`)!;
   if (!pickle.stored) throw new UserError(`${file}: is re-compressed; unzip it and re-save it with torch.save`);
@@ -64,7 +62,8 @@ export async function openTorchZip(source: ByteSource, ema: boolean, signal?: Ab
   for (const [name, { storage, offset, shape, stride }] of tensors) {
     const record = records.get(`${root}data/${storage.key}`);
     const size = storage.numel * DTYPE_BYTES[storage.dtype];
-    if (!record) throw new UserError(`${file}: tensor ${name} lost its storage data/${storage.key}; download it again`);
+    if (!record)
+      throw new UserError(`${file}: tensor ${name} lost its storage data/${shown(storage.key, 40)}; download it again`);
     if (!record.stored) throw new UserError(`${file}: is re-compressed; unzip it and re-save it with torch.save`);
     if (record.size !== size)
       throw new UserError(`${file}: tensor ${name}: ${record.size} bytes stored, ${size} needed; download it again`);

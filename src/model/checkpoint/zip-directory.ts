@@ -1,6 +1,7 @@
 // The small core of zip.js: its directory reader without workers, codecs and WebAssembly.
 import { type FileEntry, Reader, ZipReader } from "@zip.js/zip.js/lib/zip-core-custom.js";
 import { UserError } from "../../errors";
+import { checkName } from "./container";
 import { type ByteSource, checkRange, isAbort, message } from "./source";
 
 /** One stored record of a zip archive. */
@@ -20,7 +21,12 @@ const MAX_RECORDS = 200_000;
 /** The most bytes the directory may ask for at once: 566 tensors need 60 KB. */
 const MAX_READ = 32 * 2 ** 20;
 
+/** Read at once from the file's end: the directories of the paper's models are smaller. */
+const TAIL_BYTES = 128 * 1024;
+
 class SourceReader extends Reader<ByteSource> {
+  #tail: Promise<Uint8Array> | undefined;
+
   constructor(
     readonly source: ByteSource,
     readonly signal: AbortSignal | undefined,
@@ -33,6 +39,11 @@ class SourceReader extends Reader<ByteSource> {
     const end = Math.min(offset + length, this.source.size);
     if (end - offset > MAX_READ) throw new UserError(`${this.source.name}: its zip directory claims ${length} bytes`);
     checkRange(this.source, offset, Math.max(0, end - offset));
+    const start = Math.max(0, this.source.size - TAIL_BYTES);
+    if (offset >= start) {
+      this.#tail ??= this.source.read(start, this.source.size - start, this.signal);
+      return (await this.#tail).slice(offset - start, end - start);
+    }
     return this.source.read(offset, Math.max(0, end - offset), this.signal);
   }
 }
@@ -46,6 +57,7 @@ export async function zipDirectory(source: ByteSource, signal?: AbortSignal): Pr
     for await (const entry of zip.getEntriesGenerator()) {
       if (entry.directory) continue;
       const { filename, offset, uncompressedSize, compressedSize, crc32 = 0 } = entry as FileEntry;
+      checkName(filename, source.name);
       const stored = entry.compressionMethod === 0 && !entry.encrypted && compressedSize === uncompressedSize;
       if (records.has(filename)) throw new UserError(`${source.name}: its zip names "${filename}" twice; refused`);
       if (records.size >= MAX_RECORDS) throw new UserError(`${source.name}: its zip has over ${MAX_RECORDS} records`);
