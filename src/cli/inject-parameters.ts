@@ -20,29 +20,31 @@ export interface ParameterOptions {
   readonly dtLambda?: number;
 }
 
-/** Adds every parameter of an injection but gamma, which differs between commands. */
-export function withParameterOptions(command: Command): Command {
-  return command
-    .option("--preset <name>", "where unset parameters come from: quick, paper, faces, afhq, artistic", "quick")
-    .addOption(
-      new Option(
-        "--omega <value>",
-        "latent calibration, from 0 (inject strongest) to 1 (hold the original), or off",
-      ).argParser(omega),
-    )
-    .addOption(new Option("--t-edit <t>", "inject at time steps t >= this").argParser(timeStep))
-    .addOption(new Option("--t-boost <t>", "fresh noise at time steps t <= this; 0: never").argParser(timeStep))
-    .addOption(new Option("--steps-inversion <n>", "DDIM steps of the inversions").argParser(steps))
-    .addOption(new Option("--steps <n>", "steps of the generation").argParser(steps))
-    .addOption(new Option("--replace-steps <n>", "inject at so many of the steps only").argParser(steps))
-    .addOption(new Option("--seed <n>", "seed of the noise of quality boosting").argParser(seed))
-    .addOption(ruleOption())
-    .option("--faithful", "reproduce the official program exactly, oddities included")
-    .option("--rescale", "calibration restores the standard deviation of the predicted picture")
-    .option("--no-rescale", "calibration leaves it alone")
-    .addOption(
-      new Option("--dt-lambda <value>", "factor of the direction at t >= 950; 1: off").argParser(within(0, 2)),
-    );
+/** Adds every parameter of an injection but gamma, which differs between commands.
+ *  @param without names of options that the command defines in its own way */
+export function withParameterOptions(command: Command, without: readonly string[] = []): Command {
+  const options = [
+    new Option("--preset <name>", "where unset parameters come from: quick, paper, faces, afhq, artistic").default(
+      "quick",
+    ),
+    new Option(
+      "--omega <value>",
+      "latent calibration, from 0 (inject strongest) to 1 (hold the original), or off",
+    ).argParser(omega),
+    new Option("--t-edit <t>", "inject at time steps t >= this").argParser(timeStep),
+    new Option("--t-boost <t>", "fresh noise at time steps t <= this; 0: never").argParser(timeStep),
+    new Option("--steps-inversion <n>", "DDIM steps of the inversions").argParser(steps),
+    new Option("--steps <n>", "steps of the generation").argParser(steps),
+    new Option("--replace-steps <n>", "inject at so many of the steps only").argParser(steps),
+    new Option("--seed <n>", "seed of the noise of quality boosting").argParser(seed),
+    ruleOption(),
+    new Option("--faithful", "reproduce the official program exactly, oddities included"),
+    new Option("--rescale", "calibration restores the standard deviation of the predicted picture"),
+    new Option("--no-rescale", "calibration leaves it alone"),
+    new Option("--dt-lambda <value>", "factor of the direction at t >= 950; 1: off").argParser(within(0, 2)),
+  ];
+  for (const option of options) if (!without.includes(option.attributeName())) command.addOption(option);
+  return command;
 }
 
 export interface Chosen {

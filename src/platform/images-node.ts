@@ -53,6 +53,17 @@ export async function decodeMask(file: ImageFile, name = nameOf(file)): Promise<
   });
 }
 
+/** A picture at another size: centre-cropped to its aspect, resized with antialiased bilinear weights. */
+export async function resize({ data, width, height }: Pixels, toWidth: number, toHeight: number): Promise<Pixels> {
+  if (width === toWidth && height === toHeight) return { data, width, height };
+  const bytes = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+  const resized = await sharp(bytes, { raw: { width, height, channels: 4 } })
+    .resize(toWidth, toHeight, { fit: "cover", kernel: "linear" })
+    .raw()
+    .toBuffer();
+  return { data: new Uint8Array(resized), width: toWidth, height: toHeight };
+}
+
 /** A PNG file, with text metadata if given. Alpha is dropped: every picture here is opaque. */
 export async function encodePng(
   { data, width, height }: Pixels,

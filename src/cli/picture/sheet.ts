@@ -7,6 +7,8 @@ import { fitText, type TextStyle, textPath, textWidth } from "./lettering";
 export interface Tile {
   readonly pixels?: Pixels | undefined;
   readonly caption?: string | undefined;
+  /** Leave the empty place white: there is nothing to show, and nothing failed. */
+  readonly blank?: boolean;
 }
 
 export interface Sheet {
@@ -83,11 +85,11 @@ function marks({ rows, columnLabels = [], rowLabels = [], title, footer }: Sheet
     return textPath(fitText(s, full.height, room), at, baseline, full);
   };
   const across = width - 2 * gap;
-  const tile = ({ pixels, caption }: Tile, r: number, c: number) => {
+  const tile = ({ pixels, caption, blank: white }: Tile, r: number, c: number) => {
     const blank = `<rect x="${x(c)}" y="${y(r)}" width="${side}" height="${side}" fill="#eee"/>`;
-    const style = { anchor: "middle", colour: pixels ? "#222" : "#b00" } as const;
+    const style = { anchor: "middle", colour: pixels || white ? "#222" : "#b00" } as const;
     const words = caption && line(caption, x(c) + side / 2, y(r) + side + letter * 1.6, side + gap * 0.8, style);
-    return (pixels ? "" : blank) + (words ?? "");
+    return (pixels || white ? "" : blank) + (words ?? "");
   };
   return [
     title ? line(title, gap, gap + letter * 1.4, across, { height: letter * 1.2 }) : "",

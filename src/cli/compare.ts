@@ -1,0 +1,175 @@
+import { Command, Option } from "commander";
+import type { InjectParameters, Pixels } from "../api";
+import { DEFAULT_BATCH } from "../experiments/batches";
+import { mixVectors, rules } from "../experiments/correlation";
+import { runVariants } from "../experiments/sweep";
+import { cosine, norm, pearson } from "../metrics/statistics";
+import { writeWhole } from "../platform/files-node";
+import { checkPngTarget } from "../platform/images-node";
+import { type CommonOptions, type Context, type Session, stepsTo, withCommonOptions, withSession } from "./context";
+import {
+  type Chosen,
+  chooseParameters,
+  describe,
+  type ParameterOptions,
+  withParameterOptions,
+} from "./inject-parameters";
+import { invertPair, type PairOptions, type ReadPair, readPair, withPairOptions } from "./pair";
+import { drawSheet, enlargedSide } from "./picture/sheet";
+import { nameOf, provenance } from "./provenance";
+import { csv } from "./table";
+import { Talk } from "./talk";
+import { gamma, integer } from "./values";
+
+interface Options extends CommonOptions, ParameterOptions, PairOptions {
+  readonly out: string;
+  readonly gamma?: number;
+  readonly batch: number;
+}
+
+/** Each in the paper's order, from worst to best. */
+const order = ["replace", "add", "lerp", "slerpRaw", "slerp"] as const satisfies readonly InjectParameters["rule"][];
+
+/** `injectfusion compare`: what each part of the method does to one pair. */
+export function compare(context: Context): Command {
+  const command = withParameterOptions(new Command("compare"), ["rule"])
+    .description("every mixing rule, with and without calibration and boosting, side by side; h of every step as CSV")
+    .requiredOption("--out <file.png>", "where the sheet goes; OUT.csv beside it holds norms and correlations of h")
+    .addOption(new Option("--gamma <value>", "share of the content, 0 to 1").argParser(gamma))
+    .addOption(new Option("--batch <n>", "most settings in a batch").argParser(integer(1, 256)).default(DEFAULT_BATCH));
+  return withCommonOptions(withPairOptions(command)).action((options: Options) => run(context, options));
+}
+
+async function run(context: Context, options: Options): Promise<void> {
+  await checkPngTarget(options.out);
+  const pair = await readPair(options);
+  const chosen = chooseParameters(await context.engine(), options, options.gamma);
+  const { omega, tBoost, tEdit } = chosen.parameters;
+  const on = { omega: omega === "off" ? 0.3 : omega, tBoost: tBoost > 0 ? tBoost : Math.min(200, tEdit) };
+  const settings = [
+    { name: "neither", omega: "off", tBoost: 0 },
+    { name: `ω ${on.omega}`, omega: on.omega, tBoost: 0 },
+    { name: `t_boost ${on.tBoost}`, omega: "off", tBoost: on.tBoost },
+    { name: "both", ...on },
+  ] as const;
+  const variants = settings.flatMap(({ name: _, ...setting }) => order.map((rule) => ({ ...setting, rule })));
+  const talk = new Talk(context.terminal, options.quiet);
+  const report = await withSession(
+    context,
+    options,
+    async (session) => {
+      const { model, device, signal } = session;
+      const { run, contentPixels, originalPixels } = await invertPair(session, pair, options, chosen);
+      const pictures = await talk.phase("compare", (report) =>
+        runVariants(model, variants, {
+          ...run,
+          batch: options.batch,
+          onShare: (share) => report(Math.round(share * variants.length), variants.length),
+        }),
+      );
+      const steps = await bottleneckRows(session, pair, options, chosen);
+      run.content.dispose();
+      run.original.dispose();
+      const names = { original: nameOf(options.original), content: nameOf(options.content) };
+      const details = { ...chosen.parameters, ...on, rules: order, stepsInversion: chosen.stepsInversion, ...names };
+      const sheet = await drawSheet(
+        layout(
+          settings.map(({ name }) => name),
+          pictures,
+          originalPixels,
+          contentPixels,
+          `${model.name}  ${describe(chosen.parameters, chosen.stepsInversion)}`,
+        ),
+        provenance(model, "compare", details),
+      );
+      signal.throwIfAborted();
+      const table = `${options.out.replace(/\.png$/i, "")}.csv`;
+      await writeWhole(options.out, sheet);
+      await writeWhole(
+        table,
+        csv(
+          Object.keys(steps[0]!),
+          steps.map((row) => Object.values(row)),
+        ),
+      );
+      return {
+        out: options.out,
+        table,
+        model: model.name,
+        ...details,
+        steps,
+        adapter: device.description,
+        seconds: talk.seconds,
+      };
+    },
+    talk,
+  );
+  if (options.json) talk.result(JSON.stringify(report));
+  else for (const file of [report.out, report.table]) talk.result(file);
+}
+
+function layout(
+  rows: readonly string[],
+  pictures: readonly Pixels[],
+  original: Pixels,
+  content: Pixels,
+  footer: string,
+) {
+  const side = enlargedSide(original.width, 128);
+  const body = rows.map((_, r) => order.map((caption, c) => ({ caption, pixels: pictures[r * order.length + c]! })));
+  const top = [
+    { pixels: original, caption: "original" },
+    { pixels: content, caption: "content" },
+  ];
+  return { rows: [top, ...body], rowLabels: ["", ...rows], side, footer };
+}
+
+/** h of the inverted pair at every time step, h~ of every rule, and how they go with the original's skip g: norms, the
+ *  cosine of both h, and r of |.| and |g| over the places of the map. All from the inversions' own trajectories: what a
+ *  first injection at that t would meet. */
+async function bottleneckRows({ model, talk, signal }: Session, pair: ReadPair, options: Options, chosen: Chosen) {
+  const { h, g } = model.network.unet(1);
+  const pictures = [pair.original, pair.content];
+  const keep = async (tap: string) =>
+    talk.phase(tap === h ? "invert (h)" : "invert (skip)", (report) =>
+      model.invert(pictures, { steps: chosen.stepsInversion, tap, signal, onStep: stepsTo(report) }),
+    );
+  const [ofH, ofG] = [await keep(h), await keep(g)];
+  const share = options.gamma ?? chosen.parameters.gamma;
+  const rows: Record<string, number>[] = [];
+  for (const t of ofH.times) {
+    const [own, other] = halves(await ofH.readH(t));
+    const [skip] = halves(await ofG.readH(t));
+    const places = ofH.info.h[1] * ofH.info.h[2];
+    const skipMap = placeNorms(skip, places);
+    const row: Record<string, number> = {
+      t,
+      h: norm(own),
+      content: norm(other),
+      g: norm(skip),
+      cosine: cosine(own, other),
+    };
+    row.r = pearson(placeNorms(own, places), skipMap);
+    for (const rule of rules) {
+      const mixed = mixVectors(rule, own, other, share);
+      row[`${rule}_norm`] = norm(mixed);
+      row[`${rule}_r`] = pearson(placeNorms(mixed, places), skipMap);
+    }
+    rows.push(row);
+  }
+  ofH.dispose();
+  ofG.dispose();
+  return rows;
+}
+
+const halves = (values: Float32Array): [Float32Array, Float32Array] => [
+  values.subarray(0, values.length / 2),
+  values.subarray(values.length / 2),
+];
+
+/** Norm over channels at every place: [C, places] -> [places]. */
+function placeNorms(values: ArrayLike<number>, places: number): Float64Array {
+  const squares = new Float64Array(places);
+  for (let i = 0; i < values.length; i++) squares[i % places]! += values[i]! ** 2;
+  return squares.map(Math.sqrt);
+}
