@@ -6,6 +6,7 @@
 // different row of A, and quadSwap shares the four, so lane l holds rows 4i + (l ^ s) in component s of its sums.
 // Dispatch: one subgroup of 4 lanes per tile: x = ceil(tiles / (WG / 4)), tiles = ceil(M / TILE_M) * ceil(N / (4 TILE_N)) * batches.
 // Needs subgroups of at least 4 lanes, numbered in order along local_invocation_index.
+// shape: constant (as variables, its strides make compilation take minutes on the software adapter)
 enable subgroups;
 diagnostic(off, subgroup_uniformity);   // `tile` is the same in all lanes of a subgroup
 

@@ -1,15 +1,40 @@
 import type { Access, Dispatch } from "../kernels/dispatch";
 import { shaders } from "../kernels/shaders";
-import { specialise } from "../kernels/specialise";
+import { shapeOf, specialise } from "../kernels/specialise";
 
 export interface Pipeline {
   readonly pipeline: GPUComputePipeline;
   readonly layout: GPUBindGroupLayout;
 }
 
-/** Two dispatches with the same key share a pipeline: shader, constants, and how each binding is accessed. */
-export const pipelineKey = (d: Dispatch): string =>
-  JSON.stringify([d.shader, Object.entries(d.constants).sort(), d.bindings.map((b) => b.access)]);
+/** A dispatch ready to encode: give it the buffers of its bindings, in order. */
+export interface Prepared {
+  readonly pipeline: GPUComputePipeline;
+  bind(buffers: readonly GPUBufferBinding[]): GPUBindGroup;
+}
+
+const sourceOf = (d: Dispatch): string => {
+  const source = (shaders as Record<string, string>)[d.shader];
+  if (!source) throw new Error(`${d.label}: there is no shader "${d.shader}"`);
+  return source;
+};
+
+const shapes = new Map<string, ReturnType<typeof shapeOf>>();
+
+/** The names of the shape of a dispatch's shader, with defaults. */
+function shapeNames(d: Dispatch): ReturnType<typeof shapeOf> {
+  let shape = shapes.get(d.shader);
+  if (!shape) shapes.set(d.shader, (shape = shapeOf(sourceOf(d))));
+  return shape;
+}
+
+/** Two dispatches with the same key share a pipeline: shader, constants other than the shape, and how each binding is
+ *  accessed. */
+export function pipelineKey(d: Dispatch): string {
+  const shape = shapeNames(d);
+  const constants = Object.entries(d.constants).filter(([name]) => !shape.has(name));
+  return JSON.stringify([d.shader, constants.sort(), d.bindings.map((b) => b.access)]);
+}
 
 const bindingType: Record<Access, GPUBufferBindingLayout> = {
   read: { type: "read-only-storage" },
@@ -21,6 +46,7 @@ const bindingType: Record<Access, GPUBufferBindingLayout> = {
 /** The compute pipelines of one device. Compilation is asynchronous and shared by concurrent callers. */
 export class PipelineCache {
   readonly #pipelines = new Map<string, Promise<Pipeline>>();
+  readonly #shapes = new Map<string, GPUBuffer>();
 
   constructor(readonly device: GPUDevice) {}
 
@@ -29,7 +55,20 @@ export class PipelineCache {
     return this.#pipelines.size;
   }
 
-  get(dispatch: Dispatch): Promise<Pipeline> {
+  /** The dispatch's pipeline, compiled or shared, and a way to bind it. */
+  async get(dispatch: Dispatch): Promise<Prepared> {
+    const { pipeline, layout } = await this.#pipeline(dispatch);
+    const shape = this.#shape(dispatch);
+    const bind = (buffers: readonly GPUBufferBinding[]) =>
+      this.device.createBindGroup({
+        label: dispatch.label,
+        layout,
+        entries: [...buffers, ...(shape ? [{ buffer: shape }] : [])].map((resource, binding) => ({ binding, resource })),
+      });
+    return { pipeline, bind };
+  }
+
+  #pipeline(dispatch: Dispatch): Promise<Pipeline> {
     const key = pipelineKey(dispatch);
     let found = this.#pipelines.get(key);
     if (!found) {
@@ -40,17 +79,37 @@ export class PipelineCache {
     return found;
   }
 
-  async #compile({ shader, constants, bindings, label }: Dispatch): Promise<Pipeline> {
-    const source = (shaders as Record<string, string>)[shader];
-    if (!source) throw new Error(`${label}: there is no shader "${shader}"`);
-    const { code, overrides } = specialise(shader, source, constants);
+  /** The uniform with a dispatch's shape; equal shapes share one. */
+  #shape(dispatch: Dispatch): GPUBuffer | undefined {
+    const names = [...shapeNames(dispatch)];
+    if (names.length === 0) return undefined;
+    const values = names.map(([name, otherwise]) => {
+      const value = dispatch.constants[name] ?? otherwise;
+      if (value === undefined) throw new Error(`${dispatch.label}: ${dispatch.shader}.wgsl needs a value for ${name}`);
+      return value;
+    });
+    const key = `${values}`;
+    let buffer = this.#shapes.get(key);
+    if (!buffer) {
+      const size = Math.ceil(values.length / 4) * 16;
+      buffer = this.device.createBuffer({ label: "shape", size, usage: 0x40 | 0x8 /* UNIFORM | COPY_DST */ });
+      this.device.queue.writeBuffer(buffer, 0, Uint32Array.from(values));
+      this.#shapes.set(key, buffer);
+    }
+    return buffer;
+  }
+
+  async #compile({ label, ...dispatch }: Dispatch): Promise<Pipeline> {
+    const { shader, constants, bindings } = dispatch;
+    const { code, overrides } = specialise(shader, sourceOf({ label, ...dispatch }), constants);
     const module = this.device.createShaderModule({ label: `shaders/${shader}.wgsl`, code });
+    const uniform: GPUBufferBindingLayout[] = shapeNames({ label, ...dispatch }).size > 0 ? [{ type: "uniform" }] : [];
     const layout = this.device.createBindGroupLayout({
       label: shader,
-      entries: bindings.map(({ access }, binding) => ({
+      entries: [...bindings.map(({ access }) => bindingType[access]), ...uniform].map((buffer, binding) => ({
         binding,
         visibility: 4 /* GPUShaderStage.COMPUTE */,
-        buffer: bindingType[access],
+        buffer,
       })),
     });
     try {

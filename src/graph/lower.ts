@@ -149,7 +149,7 @@ class Lowering {
         const qkv = input("qkv");
         const [n, c3, h, w] = qkv.shape as [number, number, number, number];
         const y = f32(name, n, c3 / 3, h, w);
-        const dispatches = attention({ qkv, y }, { heads: op.heads, order: op.order });
+        const dispatches = attention({ qkv, y }, { heads: op.heads, order: op.order, target: this.target });
         return { dispatches, output: y, macs: 2 * n * (c3 / 3) * (h * w) ** 2 };
       }
       case "upsample2x":

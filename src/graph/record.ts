@@ -37,14 +37,10 @@ export async function record(
       name: node.name,
       output: node.output.name,
       dispatches: node.dispatches.map((d, j) => {
-        const { pipeline, layout } = pipelines[i]![j]!;
-        const entries = d.bindings.map(({ tensor }, binding) => ({
-          binding,
-          resource: { buffer: bufferOf(tensor.name), size: byteLength(tensor) },
-        }));
+        const { pipeline, bind } = pipelines[i]![j]!;
         return {
           pipeline,
-          bindGroup: device.gpu.createBindGroup({ label: d.label, layout, entries }),
+          bindGroup: bind(d.bindings.map(({ tensor }) => ({ buffer: bufferOf(tensor.name), size: byteLength(tensor) }))),
           stepBindings: d.bindings.filter((b) => b.access === "step").length,
           workgroups: d.workgroups,
         };

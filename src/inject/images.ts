@@ -13,13 +13,9 @@ async function runOnce(device: Device, dispatches: readonly Dispatch[], buffers:
   const encoder = device.gpu.createCommandEncoder();
   const pass = encoder.beginComputePass();
   dispatches.forEach((d, i) => {
-    const { pipeline, layout } = pipelines[i]!;
-    const entries = d.bindings.map(({ tensor }, binding) => ({
-      binding,
-      resource: { buffer: buffers.get(tensor.name)! },
-    }));
+    const { pipeline, bind } = pipelines[i]!;
     pass.setPipeline(pipeline);
-    pass.setBindGroup(0, device.gpu.createBindGroup({ layout, entries }));
+    pass.setBindGroup(0, bind(d.bindings.map(({ tensor }) => ({ buffer: buffers.get(tensor.name)! }))));
     pass.dispatchWorkgroups(...d.workgroups);
   });
   pass.end();

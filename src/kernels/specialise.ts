@@ -6,18 +6,34 @@ export interface Specialised {
   readonly overrides: Readonly<Record<string, number>>;
 }
 
-/** Sets a shader's constants and unrolls its marked loops; the shader is valid WGSL before and after. Two rules, no more:
+/** Names of a shader's shape, with their defaults: each `override NAME: u32` that sizes no workgroup and no array.
+ *  A shader with the line `// shape: constant` has none: all its values are compiled in. */
+export function shapeOf(source: string): ReadonlyMap<string, number | undefined> {
+  const shape = new Map<string, number | undefined>();
+  if (/^\/\/ shape: constant\b/m.test(source)) return shape;
+  for (const [, name, value] of source.matchAll(/^override\s+(\w+)\s*:\s*u32\s*(?:=\s*(\w+)\s*)?;/gm)) {
+    const sizes = new RegExp(`@workgroup_size\\([^)]*\\b${name}\\b|array<[^;]*,[^;>]*\\b${name}\\b[^;>]*>`).test(source);
+    if (!sizes) shape.set(name!, value === undefined ? undefined : Number.parseInt(value, 10));
+  }
+  return shape;
+}
+
+/** Sets a shader's constants and unrolls its marked loops; the shader is valid WGSL before and after. Three rules, no more:
  *
  *  - A constant declared as `override NAME` becomes a pipeline constant; one declared as `const NAME: TYPE = value;` gets
  *    its value replaced in the text, since only a `const` can size a register tile.
  *  - `for (var i = A; i < B; i++) { // unroll` is replaced by one block `{ const i = ...; body }` per value of i, so that
  *    arrays indexed by i can live in registers. A and B are literals or module constants joined by + - * / %.
+ *  - The shape (see `shapeOf`) becomes one uniform behind the last binding, in order of declaration, so that layers of
+ *    different sizes share a pipeline: compiling one costs more than running it a hundred times.
  *
  *  @throws UserError for a constant the shader does not declare, or a marked loop that cannot be unrolled. */
 export function specialise(name: string, source: string, constants: Readonly<Record<string, number>>): Specialised {
   const overrides: Record<string, number> = {};
+  const shape = [...shapeOf(source).keys()];
   let code = source;
   for (const [key, value] of Object.entries(constants)) {
+    if (shape.includes(key)) continue;
     if (new RegExp(`\\boverride\\s+${key}\\b`).test(code)) {
       overrides[key] = value;
       continue;
@@ -27,7 +43,27 @@ export function specialise(name: string, source: string, constants: Readonly<Rec
     if (!found) throw new UserError(`shaders/${name}.wgsl declares no constant ${key}`);
     code = code.replace(declaration, `$1${literal(value, found[2]!)};`);
   }
-  return { code: unroll(name, code, moduleConstants(code)), overrides };
+  return { code: uniformShape(unroll(name, code, moduleConstants(code)), shape), overrides };
+}
+
+/** Moves the shape into a uniform. `main` loads each of its values once; functions read the uniform. */
+function uniformShape(code: string, shape: readonly string[]): string {
+  if (shape.length === 0) return code;
+  const bindings = [...code.matchAll(/@binding\((\d+)\)/g)].map((m) => Number(m[1]));
+  const names = new RegExp(`(?<!\\.)\\b(${shape.join("|")})\\b`, "g");
+  const bare = code.replace(/^override\s+(\w+)\s*:\s*u32\b.*$/gm, (line, name) => (shape.includes(name) ? "" : line));
+  const start = /fn main\([^{]*\{/.exec(bare)!;
+  const from = start.index + start[0].length;
+  const to = closingBrace(bare, from);
+  const renamed = (part: string) => part.replace(/\/\/.*$/gm, "").replace(names, "shape_.$1");
+  const used = shape.filter((name) => new RegExp(`\\b${name}\\b`).test(bare.slice(from, to).replace(/\/\/.*$/gm, "")));
+  const head = renamed(bare.slice(0, from));
+  const lets = used.map((name) => `let ${name} = shape_.${name};`).join(" ");
+  const struct = `struct Shape_ { ${shape.map((name) => `${name}: u32`).join(", ")} }
+@group(0) @binding(${Math.max(...bindings) + 1}) var<uniform> shape_: Shape_;
+`;
+  const directives = /^(?:\s*(?:\/\/[^\n]*|enable [^;]*;|diagnostic\([^;]*;)[^\n]*\n)*/.exec(head)![0];
+  return `${directives}${struct}${head.slice(directives.length)}\n${lets}${bare.slice(from, to)}${renamed(bare.slice(to))}`;
 }
 
 function literal(value: number, type: string): string {

@@ -58,9 +58,15 @@ async function main(): Promise<number> {
     try {
       for await (const result of runCase(folder, name, device)) {
         checks++;
-        if (values.verbose) console.log(`  ${result.ok ? "ok  " : "FAIL"} ${result.id} rel ${result.worstRel.toExponential(1)} abs ${result.worstAbs.toExponential(1)} ${result.reason ?? ""}`);
+        if (values.verbose)
+          console.log(
+            `  ${result.ok ? "ok  " : "FAIL"} ${result.id} rel ${result.worstRel.toExponential(1)} abs ${result.worstAbs.toExponential(1)} ${result.reason ?? ""}`,
+          );
         if (!(result.worstRel <= (worst?.worstRel ?? -1))) worst = result;
-        if (!result.ok) failed.push(`${result.id} (${result.reason ?? `rel ${result.worstRel.toExponential(1)}, abs ${result.worstAbs.toExponential(1)}`})`);
+        if (!result.ok)
+          failed.push(
+            `${result.id} (${result.reason ?? `rel ${result.worstRel.toExponential(1)}, abs ${result.worstAbs.toExponential(1)}`})`,
+          );
       }
     } catch (error) {
       failed.push((error as Error).message);
@@ -69,9 +75,13 @@ async function main(): Promise<number> {
     if (checks === 0 && failed.length === 0) failed.push("no check ran");
     if (failed.length > 0) failures++;
     else passed++;
-    const errors = worst ? `worst relative ${worst.worstRel.toExponential(1)}, absolute ${worst.worstAbs.toExponential(1)}` : "";
+    const errors = worst
+      ? `worst relative ${worst.worstRel.toExponential(1)}, absolute ${worst.worstAbs.toExponential(1)}`
+      : "";
     const seconds = ((performance.now() - started) / 1000).toFixed(1);
-    console.log(`${failed.length > 0 ? "FAIL" : "pass"} ${name}: ${checks} checks, ${errors}, ${seconds} s${failed.length > 0 ? `\n     ${failed.slice(0, 5).join("\n     ")}` : ""}`);
+    console.log(
+      `${failed.length > 0 ? "FAIL" : "pass"} ${name}: ${checks} checks, ${errors}, ${seconds} s${failed.length > 0 ? `\n     ${failed.slice(0, 5).join("\n     ")}` : ""}`,
+    );
   }
   console.log(`${passed} passed, ${failures} failed`);
   return failures > 0 || passed === 0 ? 1 : 0;

@@ -1,7 +1,7 @@
-import type { Model } from "../../src/inject/model";
-import { injectedStep, calibratedStep, plainStep, TENSOR } from "../../src/inject/step-graphs";
-import { stepTable, type Step } from "../../src/inject/step-table";
 import type { Graph } from "../../src/graph/graph";
+import type { Model } from "../../src/inject/model";
+import { calibratedStep, injectedStep, plainStep, TENSOR } from "../../src/inject/step-graphs";
+import { type Step, stepTable } from "../../src/inject/step-table";
 import { STEP_FLOATS } from "../../src/kernels/step-row";
 import { hShape } from "../../src/model/config";
 import { alphaBars } from "../../src/model/schedule";
@@ -52,7 +52,15 @@ async function activation(
       : [module, `${module}.2`, `${module}.1`, `${module}.0`, module.replace(/\.attention\.in_qkv$/, ".qkv"), "eps"];
   if (module === "out") candidates.unshift("eps");
   const tensor = candidates.find((c) => names.has(c) && (c !== "eps" || /^(conv_out|out\.2|out)$/.test(module)));
-  if (!tensor) return { id: name, ok: false, worstAbs: Infinity, worstRel: Infinity, tolerance: TOLERANCE, reason: "no such tensor" };
+  if (!tensor)
+    return {
+      id: name,
+      ok: false,
+      worstAbs: Infinity,
+      worstRel: Infinity,
+      tolerance: TOLERANCE,
+      reason: "no such tensor",
+    };
   const node = graph.nodes.find((n) => n.output === tensor)!;
   const wanted = node.op.kind === "groupNorm" ? [tensor, node.inputs.x!] : [tensor];
   const values = await model.network.evaluate(graph, inputs, wanted);

@@ -18,7 +18,8 @@ export async function* runSchedule(
     const ok = JSON.stringify(found) === JSON.stringify(expected);
     return { id, ok, worstAbs: ok ? 0 : 1, worstRel: ok ? 0 : 1, tolerance: 0 };
   };
-  const numbers = (key: string) => Object.fromEntries([...key.matchAll(/(\w+)=(-?\d+)/g)].map((m) => [m[1]!, Number(m[2])]));
+  const numbers = (key: string) =>
+    Object.fromEntries([...key.matchAll(/(\w+)=(-?\d+)/g)].map((m) => [m[1]!, Number(m[2])]));
   for (const [key, expected] of Object.entries((manifest.seq ?? {}) as Record<string, number[]>)) {
     const { n, t_0 } = numbers(key);
     yield same(`seq ${key}`, timeSteps(n!, t_0 ?? 999), expected);

@@ -39,15 +39,16 @@ export async function runOn(
     const encoder = device.gpu.createCommandEncoder();
     const pass = encoder.beginComputePass();
     dispatches.forEach((d, i) => {
-      const { pipeline, layout } = pipelines[i]!;
-      const entries = d.bindings.map(({ tensor }, binding) => ({
-        binding,
-        resource: { buffer: byName.get(tensor.name)!.buffer, offset: RING * 4, size: byteLength(tensor) },
+      const { pipeline, bind } = pipelines[i]!;
+      const buffers = d.bindings.map(({ tensor }) => ({
+        buffer: byName.get(tensor.name)!.buffer,
+        offset: RING * 4,
+        size: byteLength(tensor),
       }));
       pass.setPipeline(pipeline);
       pass.setBindGroup(
         0,
-        device.gpu.createBindGroup({ label: d.label, layout, entries }),
+        bind(buffers),
         d.bindings.filter((b) => b.access === "step").map(() => 0),
       );
       pass.dispatchWorkgroups(...d.workgroups);
