@@ -189,7 +189,7 @@ async function finished(file: string, text: Record<string, string>, replace: boo
     made = readPngText(bytes).Parameters;
     if (made === text.Parameters) return await decodeImage(bytes, file);
   } catch {
-    made = undefined; // not a whole PNG file: made again
+    made = undefined; // no PNG file of ours
   }
   if (replace) return undefined;
   throw new UserError(`${file}: is there, made with other pictures or parameters; give another --out, or --replace`);

@@ -19,7 +19,7 @@ export function fakeEngine(overrides: Partial<Model> = {}) {
   const model = {
     name: "fake",
     hash: "00",
-    resolution: 8,
+    resolution: 16,
     invert: note("invert", async (image: ImageInput | readonly ImageInput[], options?: RunOptions) => {
       await tell(options, "invert");
       return inversion(Array.isArray(image) ? image.length : 1);
@@ -27,7 +27,11 @@ export function fakeEngine(overrides: Partial<Model> = {}) {
     loadInversion: note("loadInversion", async () => inversion(1)),
     inject: note("inject", async (run: InjectOptions) => {
       await tell(run, "generate");
-      const pairs = Math.max(run.original.count, ...(run.contents ?? []).map((c) => c.inversion.count));
+      const pairs = Math.max(
+        run.original.count,
+        run.content?.count ?? 1,
+        ...(run.contents ?? []).map((c) => c.inversion.count),
+      );
       return result(pairs * (run.variants?.length ?? 1));
     }),
     reconstruct: note("reconstruct", async (of: Inversion, options?: RunOptions) => {
@@ -53,7 +57,7 @@ export function fakeEngine(overrides: Partial<Model> = {}) {
     presets,
     resolveParameters,
   };
-  return { engine, calls, of: (name: string) => calls.filter((call) => call.name === name) };
+  return { engine, model, calls, of: (name: string) => calls.filter((call) => call.name === name) };
 }
 
 async function tell({ onStep, signal }: RunOptions = {}, phase: "invert" | "generate"): Promise<void> {
@@ -64,7 +68,7 @@ async function tell({ onStep, signal }: RunOptions = {}, phase: "invert" | "gene
   }
 }
 
-const grey = (value: number): Pixels => ({ data: new Uint8Array(8 * 8 * 4).fill(value), width: 8, height: 8 });
+const grey = (value: number): Pixels => ({ data: new Uint8Array(16 * 16 * 4).fill(value), width: 16, height: 16 });
 const greys = (count: number, from: number) => Array.from({ length: count }, (_, i) => grey(from + i));
 
 const inversion = (count: number): Inversion =>
