@@ -92,18 +92,18 @@ export async function httpError(response: Response, href: string): Promise<UserE
   return new UserError(`${href}: the server answers ${status}${denied}; ${todo}`);
 }
 
-/** Exactly [offset, offset + length) of a remote file, resumed where a connection breaks.
+/** Fills `out` with a remote file's bytes from `offset`, resumed where a connection breaks.
  *  @param first a response to the same range that is already on its way
  *  @throws UserError when it stays broken, the server stops serving ranges, or the file changes meanwhile. */
-export async function fetchBytes(
+export async function fetchInto(
+  out: Uint8Array<ArrayBuffer>,
   remote: Remote,
   offset: number,
-  length: number,
   options: HttpOptions,
   first?: Response,
-): Promise<Uint8Array<ArrayBuffer>> {
+): Promise<void> {
   const { signal, retries = 4, backoff = 500, stall = 30_000 } = options;
-  const out = new Uint8Array(length);
+  const { length } = out;
   let at = 0;
   let response = first;
   for (let failures = 0; at < length; response = undefined) {
@@ -136,7 +136,6 @@ export async function fetchBytes(
       );
     if (at < length) await pause(backoff * 2 ** Math.max(0, failures - 1), signal);
   }
-  return out;
 }
 
 /** @throws UserError unless the response is the range that was asked for, of the same file. */

@@ -1,10 +1,10 @@
 import { UserError } from "../../errors";
-import { fetchBytes, type HttpOptions, httpError, request } from "./http";
+import { fetchInto, type HttpOptions, httpError, request } from "./http";
 import { SequentialSource } from "./sequential";
 import { type ByteSource, checkRange, checkSibling } from "./source";
 
 export interface UrlOptions extends HttpOptions {
-  /** Bytes asked for at a time while many small tensors are read in turn; 8 MiB unless said otherwise. */
+  /** Bytes asked for at a time while many small tensors are read in turn; 4 MiB unless said otherwise. */
   readonly readAhead?: number;
 }
 
@@ -17,7 +17,7 @@ const TAIL_BYTES = 128 * 1024;
 export async function urlSource(url: string | URL, options: UrlOptions = {}): Promise<ByteSource> {
   const href = new URL(url).href;
   const name = fileName(href);
-  const window = options.readAhead ?? 8 * 2 ** 20;
+  const window = options.readAhead ?? 4 * 2 ** 20;
   const response = await request(href, name, { Range: `bytes=0-${window - 1}` }, options);
   const sibling = async (relative: string, signal?: AbortSignal) => {
     checkSibling(relative);
@@ -67,8 +67,10 @@ const stated = (response: Response): string | undefined =>
   /^"?([0-9a-f]{64})"?$/.exec(response.headers.get("x-linked-etag") ?? response.headers.get("etag") ?? "")?.[1];
 
 class RangedSource implements ByteSource {
+  /** One buffer for all windows: garbage of their size would count against the loader's memory. */
+  #buffer: Uint8Array<ArrayBuffer> = new Uint8Array(0);
   #start = 0;
-  #window: Uint8Array<ArrayBuffer> = new Uint8Array(0);
+  #length = 0;
   #turn: Promise<unknown> = Promise.resolve();
 
   constructor(
@@ -84,8 +86,15 @@ class RangedSource implements ByteSource {
 
   /** Fills the window from the first response. */
   async begin(response: Response): Promise<void> {
-    const length = Math.min(this.ahead, this.size);
-    this.#window = await fetchBytes(this, 0, length, this.options, response);
+    await this.#fill(0, Math.min(this.ahead, this.size), this.options, response);
+  }
+
+  async #fill(offset: number, length: number, options: UrlOptions, first?: Response): Promise<void> {
+    this.#length = 0;
+    if (this.#buffer.length < length) this.#buffer = new Uint8Array(length);
+    await fetchInto(this.#buffer.subarray(0, length), this, offset, options, first);
+    this.#start = offset;
+    this.#length = length;
   }
 
   async read(offset: number, length: number, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
@@ -99,18 +108,22 @@ class RangedSource implements ByteSource {
   async #read(offset: number, length: number, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
     signal?.throwIfAborted();
     const options = signal ? { ...this.options, signal } : this.options;
-    const inside = offset >= this.#start && offset + length <= this.#start + this.#window.length;
-    if (!inside) {
-      if (length >= this.ahead) return fetchBytes(this, offset, length, options);
-      this.#start = offset >= this.size - TAIL_BYTES ? Math.max(0, this.size - TAIL_BYTES) : offset;
-      this.#window = new Uint8Array(0); // free the old window before the next one comes
-      const wanted = Math.max(this.ahead, offset + length - this.#start);
-      this.#window = await fetchBytes(this, this.#start, Math.min(wanted, this.size - this.#start), options);
+    const inside = offset >= this.#start && offset + length <= this.#start + this.#length;
+    if (!inside && length >= this.ahead) {
+      const out = new Uint8Array(length);
+      await fetchInto(out, this, offset, options);
+      return out;
     }
-    return this.#window.slice(offset - this.#start, offset - this.#start + length);
+    if (!inside) {
+      const start = offset >= this.size - TAIL_BYTES ? Math.max(0, this.size - TAIL_BYTES) : offset;
+      const wanted = Math.max(this.ahead, offset + length - start);
+      await this.#fill(start, Math.min(wanted, this.size - start), options);
+    }
+    return this.#buffer.slice(offset - this.#start, offset - this.#start + length);
   }
 
   close(): void {
-    this.#window = new Uint8Array(0);
+    this.#buffer = new Uint8Array(0);
+    this.#length = 0;
   }
 }
