@@ -1,16 +1,22 @@
-// y[n] = a[n] + b[n % B_SAMPLES].   a, y: f32 [N, COUNT]; b: f32 [B_SAMPLES, COUNT].   Dispatch (ceil(COUNT / 1024), N, 1)
+// y[n] = a[n] + b[n % B_SAMPLES].   a, y: f32 [N, COUNT]; b: f32 [B_SAMPLES, COUNT].
+// Dispatch: one lane per WIDE floats of a sample, 64 a workgroup, folded into x and y; z = N.
 override COUNT: u32;
 override B_SAMPLES: u32;
-@group(0) @binding(0) var<storage, read> a: array<f32>;
-@group(0) @binding(1) var<storage, read> b: array<f32>;
-@group(0) @binding(2) var<storage, read_write> y: array<f32>;
+const WIDE: u32 = 16u;         // floats a lane handles at once: 16, 4 or 1, dividing COUNT
+@group(0) @binding(0) var<storage, read> a: array<array<f32, WIDE>>;
+@group(0) @binding(1) var<storage, read> b: array<array<f32, WIDE>>;
+@group(0) @binding(2) var<storage, read_write> y: array<array<f32, WIDE>>;
 
-@compute @workgroup_size(128)
-fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let n = wg.y;
-  for (var k = 0u; k < 8u; k++) {
-    let i = (wg.x * 8u + k) * 128u + lane;
-    if (i >= COUNT) { break; }
-    y[n * COUNT + i] = a[n * COUNT + i] + b[(n % B_SAMPLES) * COUNT + i];
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let blocks = COUNT / WIDE;
+  let i = (wg.y * grid.x + wg.x) * 64u + lane;
+  if (i >= blocks) { return; }
+  let n = wg.z;
+  var v = a[n * blocks + i];
+  let other = b[(n % B_SAMPLES) * blocks + i];
+  for (var k = 0u; k < WIDE; k++) { // unroll
+    v[k] += other[k];
   }
+  y[n * blocks + i] = v;
 }

@@ -1,17 +1,22 @@
 // y[n] = x[n] + table[labels[n]].   x, y: f32 [N, COUNT]; table: f32 [rows, COUNT]; labels: u32 [N].
-// Dispatch (ceil(COUNT / 1024), N, 1)
+// Dispatch: one lane per WIDE floats of a sample, 64 a workgroup, folded into x and y; z = N.
 override COUNT: u32;
-@group(0) @binding(0) var<storage, read> x: array<f32>;
-@group(0) @binding(1) var<storage, read> table: array<f32>;
+const WIDE: u32 = 16u;         // floats a lane handles at once: 16, 4 or 1, dividing COUNT
+@group(0) @binding(0) var<storage, read> x: array<array<f32, WIDE>>;
+@group(0) @binding(1) var<storage, read> table: array<array<f32, WIDE>>;
 @group(0) @binding(2) var<storage, read> labels: array<u32>;
-@group(0) @binding(3) var<storage, read_write> y: array<f32>;
+@group(0) @binding(3) var<storage, read_write> y: array<array<f32, WIDE>>;
 
-@compute @workgroup_size(128)
-fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let row = labels[wg.y] * COUNT;
-  for (var k = 0u; k < 8u; k++) {
-    let i = (wg.x * 8u + k) * 128u + lane;
-    if (i >= COUNT) { break; }
-    y[wg.y * COUNT + i] = x[wg.y * COUNT + i] + table[row + i];
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let blocks = COUNT / WIDE;
+  let i = (wg.y * grid.x + wg.x) * 64u + lane;
+  if (i >= blocks) { return; }
+  let n = wg.z;
+  var v = x[n * blocks + i];
+  let row = table[labels[n] * blocks + i];
+  for (var k = 0u; k < WIDE; k++) { // unroll
+    v[k] += row[k];
   }
+  y[n * blocks + i] = v;
 }

@@ -2,38 +2,43 @@
 // P' = mean(P~) + (P~ - mean(P~)) std(P) / std(P~) where the row says RESCALE and std(P~) > 0, else P' = P~.
 // steps: f32 [SAMPLES, 32]; x, y: f32 [SAMPLES, COUNT]; eps: f32 [2 SAMPLES, EPS_COUNT] = (e; e~), the first COUNT values
 // of each sample; p: f32 [2 SAMPLES, COUNT] = (P; P~); moments: vec2f [2 SAMPLES], (mean, std) of p.
-// Dispatch (ceil(COUNT / 1024), SAMPLES, 1)
+// Dispatch: one lane per WIDE floats of a sample, 64 a workgroup, folded into x and y; z = SAMPLES.
 override COUNT: u32;           // C * H * W
 override EPS_COUNT: u32;
 override SAMPLES: u32;
+const WIDE: u32 = 16u;         // floats a lane handles at once: 16, 4 or 1, dividing COUNT and EPS_COUNT
 const SQRT_ALPHA = 1u;
 const SQRT_ONE_MINUS_ALPHA = 2u;
 const OMEGA = 6u;
 const RESCALE = 7u;
 @group(0) @binding(0) var<storage, read> steps: array<f32>;
-@group(0) @binding(1) var<storage, read> x: array<f32>;
-@group(0) @binding(2) var<storage, read> eps: array<f32>;
-@group(0) @binding(3) var<storage, read> p: array<f32>;
+@group(0) @binding(1) var<storage, read> x: array<array<f32, WIDE>>;
+@group(0) @binding(2) var<storage, read> eps: array<array<f32, WIDE>>;
+@group(0) @binding(3) var<storage, read> p: array<array<f32, WIDE>>;
 @group(0) @binding(4) var<storage, read> moments: array<vec2f>;
-@group(0) @binding(5) var<storage, read_write> y: array<f32>;
+@group(0) @binding(5) var<storage, read_write> y: array<array<f32, WIDE>>;
 
-@compute @workgroup_size(128)
-fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let n = wg.y;
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let blocks = COUNT / WIDE;
+  let eps_blocks = EPS_COUNT / WIDE;
+  let i = (wg.y * grid.x + wg.x) * 64u + lane;
+  if (i >= blocks) { return; }
+  let n = wg.z;
   let signal = steps[n * 32u + SQRT_ALPHA];
   let noise = steps[n * 32u + OMEGA] * steps[n * 32u + SQRT_ONE_MINUS_ALPHA];
-  let target_std = moments[n].y;
   let injected = moments[SAMPLES + n];
   let rescale = steps[n * 32u + RESCALE] != 0.0 && injected.y > 0.0;
   var ratio = 1.0;
-  if (rescale) { ratio = target_std / injected.y; }
-  for (var k = 0u; k < 8u; k++) {
-    let i = (wg.x * 8u + k) * 128u + lane;
-    if (i >= COUNT) { break; }
-    var clean = p[(SAMPLES + n) * COUNT + i];
-    if (rescale) { clean = injected.x + (clean - injected.x) * ratio; }
-    let dp = clean - p[n * COUNT + i];
-    let de = eps[(SAMPLES + n) * EPS_COUNT + i] - eps[n * EPS_COUNT + i];
-    y[n * COUNT + i] = x[n * COUNT + i] + (signal * dp + noise * de);
+  if (rescale) { ratio = moments[n].y / injected.y; }
+  var v = x[n * blocks + i];
+  let e = eps[n * eps_blocks + i];
+  let e_injected = eps[(SAMPLES + n) * eps_blocks + i];
+  let clean = p[n * blocks + i];
+  let clean_injected = p[(SAMPLES + n) * blocks + i];
+  for (var k = 0u; k < WIDE; k++) { // unroll
+    let target_clean = select(clean_injected[k], injected.x + (clean_injected[k] - injected.x) * ratio, rescale);
+    v[k] += signal * (target_clean - clean[k]) + noise * (e_injected[k] - e[k]);
   }
+  y[n * blocks + i] = v;
 }

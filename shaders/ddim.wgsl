@@ -1,38 +1,51 @@
 // next = SQRT_ALPHA_NEXT P + DIRECTION e + SIGMA z,   P = (x - sqrt(1 - a_t) e') / sqrt(a_t),   Song et al. 2021, eq. 12
 // e' = sample n + FIRST of eps: e itself (FIRST = 0), or the injected e~ (FIRST = N).            Kwon et al. 2023, eq. 5
 // steps: f32 [N, 32]; x, z, next, x0: f32 [N, COUNT]; eps: f32 [N or 2N, EPS_COUNT], the first COUNT values of each
-// sample; x0 = P. z is read where SIGMA is not 0 only.   Dispatch (ceil(COUNT / 1024), N, 1)
+// sample; x0 = P. z is read where SIGMA is not 0 only.
+// Dispatch: one lane per WIDE floats of a sample, 64 a workgroup, folded into x and y; z = N.
 override COUNT: u32;           // C * H * W
 override EPS_COUNT: u32;
 override FIRST: u32;
+const WIDE: u32 = 16u;         // floats a lane handles at once: 16, 4 or 1, dividing COUNT and EPS_COUNT
 const SQRT_ALPHA = 1u;
 const SQRT_ONE_MINUS_ALPHA = 2u;
 const SQRT_ALPHA_NEXT = 3u;
 const DIRECTION = 4u;
 const SIGMA = 5u;
 @group(0) @binding(0) var<storage, read> steps: array<f32>;
-@group(0) @binding(1) var<storage, read> x: array<f32>;
-@group(0) @binding(2) var<storage, read> eps: array<f32>;
-@group(0) @binding(3) var<storage, read> z: array<f32>;
-@group(0) @binding(4) var<storage, read_write> next: array<f32>;
-@group(0) @binding(5) var<storage, read_write> x0: array<f32>;
+@group(0) @binding(1) var<storage, read> x: array<array<f32, WIDE>>;
+@group(0) @binding(2) var<storage, read> eps: array<array<f32, WIDE>>;
+@group(0) @binding(3) var<storage, read> z: array<array<f32, WIDE>>;
+@group(0) @binding(4) var<storage, read_write> next: array<array<f32, WIDE>>;
+@group(0) @binding(5) var<storage, read_write> x0: array<array<f32, WIDE>>;
 
-@compute @workgroup_size(128)
-fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let n = wg.y;
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let blocks = COUNT / WIDE;
+  let eps_blocks = EPS_COUNT / WIDE;
+  let i = (wg.y * grid.x + wg.x) * 64u + lane;
+  if (i >= blocks) { return; }
+  let n = wg.z;
   let row = n * 32u;
   let signal = steps[row + SQRT_ALPHA];
   let noise = steps[row + SQRT_ONE_MINUS_ALPHA];
   let signal_next = steps[row + SQRT_ALPHA_NEXT];
   let direction = steps[row + DIRECTION];
   let sigma = steps[row + SIGMA];
-  for (var k = 0u; k < 8u; k++) {
-    let i = (wg.x * 8u + k) * 128u + lane;
-    if (i >= COUNT) { break; }
-    let p = (x[n * COUNT + i] - noise * eps[(n + FIRST) * EPS_COUNT + i]) / signal;
-    var v = signal_next * p + direction * eps[n * EPS_COUNT + i];
-    if (sigma != 0.0) { v += sigma * z[n * COUNT + i]; }
-    next[n * COUNT + i] = v;
-    x0[n * COUNT + i] = p;
+  var clean = x[n * blocks + i];
+  let e = eps[n * eps_blocks + i];
+  let e_clean = eps[(n + FIRST) * eps_blocks + i];
+  var v: array<f32, WIDE>;
+  for (var k = 0u; k < WIDE; k++) { // unroll
+    clean[k] = (clean[k] - noise * e_clean[k]) / signal;
+    v[k] = signal_next * clean[k] + direction * e[k];
   }
+  if (sigma != 0.0) {
+    let fresh = z[n * blocks + i];
+    for (var k = 0u; k < WIDE; k++) { // unroll
+      v[k] += sigma * fresh[k];
+    }
+  }
+  next[n * blocks + i] = v;
+  x0[n * blocks + i] = clean;
 }

@@ -7,23 +7,33 @@ override CONTENT_SAMPLES: u32;
 override MASKED: bool;
 override MASK_SAMPLES: u32;
 override LANES: u32;
-@group(0) @binding(0) var<storage, read> h: array<f32>;
-@group(0) @binding(1) var<storage, read> content: array<f32>;
-@group(0) @binding(2) var<storage, read> mask: array<f32>;
+const WIDE: u32 = 16u;         // floats a lane handles at once: 16, 4 or 1, dividing PLANE
+@group(0) @binding(0) var<storage, read> h: array<array<f32, WIDE>>;
+@group(0) @binding(1) var<storage, read> content: array<array<f32, WIDE>>;
+@group(0) @binding(2) var<storage, read> mask: array<array<f32, WIDE>>;
 @group(0) @binding(3) var<storage, read_write> partials: array<vec4f>;
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u) {
   let n = id.y;
+  let blocks = COUNT / WIDE;
   var sums = vec4f();
-  for (var i = id.x; i < COUNT; i += LANES) {
-    var m = 1.0;
-    if (MASKED) { m = mask[(n % MASK_SAMPLES) * PLANE + i % PLANE]; }
-    let u = m * h[n * COUNT + i];
-    let v = m * content[(n % CONTENT_SAMPLES) * COUNT + i];
-    let left = vec4f(u, v, u, u - v);
-    let right = vec4f(u, v, v, u - v);
-    sums += left * right;
+  for (var i = id.x; i < blocks; i += LANES) {
+    var u = h[n * blocks + i];
+    var v = content[(n % CONTENT_SAMPLES) * blocks + i];
+    if (MASKED) {
+      let in_plane = PLANE / WIDE;
+      let m = mask[(n % MASK_SAMPLES) * in_plane + i % in_plane];
+      for (var k = 0u; k < WIDE; k++) { // unroll
+        u[k] *= m[k];
+        v[k] *= m[k];
+      }
+    }
+    for (var k = 0u; k < WIDE; k++) { // unroll
+      let left = vec4f(u[k], v[k], u[k], u[k] - v[k]);
+      let right = vec4f(u[k], v[k], v[k], u[k] - v[k]);
+      sums += left * right;
+    }
   }
   partials[n * LANES + id.x] = sums;
 }

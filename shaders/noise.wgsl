@@ -78,5 +78,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   if (first >= COUNT || (WHERE_SIGMA && bitcast<f32>(steps[row + SIGMA]) == 0.0)) { return; }
   let words = philox(vec4u(id.x, steps[row + DRAW], 0u, 0u), vec2u(steps[row + SEED], steps[row + STREAM]));
   let z = vec4f(normal_pair(words.x, words.y), normal_pair(words.z, words.w));
-  for (var k = 0u; k < 4u && first + k < COUNT; k++) { y[id.y * COUNT + first + k] = z[k]; }
+  for (var k = 0u; k < 4u; k++) { // unroll
+    if (first + k < COUNT) { y[id.y * COUNT + first + k] = z[k]; }
+  }
 }

@@ -1,25 +1,31 @@
 // P = (x - sqrt(1 - a_t) e) / sqrt(a_t).                                              Song et al. 2021, eq. 12
 // steps: f32 [SAMPLES, 32]; x: f32 [SAMPLES, COUNT]; eps: f32 [K, EPS_COUNT], the first COUNT values of each sample;
-// y: f32 [K, COUNT], sample j of x and row j % SAMPLES.   Dispatch (ceil(COUNT / 1024), K, 1)
+// y: f32 [K, COUNT], sample j of x and row j % SAMPLES.
+// Dispatch: one lane per WIDE floats of a sample, 64 a workgroup, folded into x and y; z = K.
 override COUNT: u32;           // C * H * W
 override EPS_COUNT: u32;
 override SAMPLES: u32;
+const WIDE: u32 = 16u;         // floats a lane handles at once: 16, 4 or 1, dividing COUNT and EPS_COUNT
 const SQRT_ALPHA = 1u;
 const SQRT_ONE_MINUS_ALPHA = 2u;
 @group(0) @binding(0) var<storage, read> steps: array<f32>;
-@group(0) @binding(1) var<storage, read> x: array<f32>;
-@group(0) @binding(2) var<storage, read> eps: array<f32>;
-@group(0) @binding(3) var<storage, read_write> y: array<f32>;
+@group(0) @binding(1) var<storage, read> x: array<array<f32, WIDE>>;
+@group(0) @binding(2) var<storage, read> eps: array<array<f32, WIDE>>;
+@group(0) @binding(3) var<storage, read_write> y: array<array<f32, WIDE>>;
 
-@compute @workgroup_size(128)
-fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let j = wg.y;
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let blocks = COUNT / WIDE;
+  let i = (wg.y * grid.x + wg.x) * 64u + lane;
+  if (i >= blocks) { return; }
+  let j = wg.z;
   let n = j % SAMPLES;
   let noise = steps[n * 32u + SQRT_ONE_MINUS_ALPHA];
   let signal = steps[n * 32u + SQRT_ALPHA];
-  for (var k = 0u; k < 8u; k++) {
-    let i = (wg.x * 8u + k) * 128u + lane;
-    if (i >= COUNT) { break; }
-    y[j * COUNT + i] = (x[n * COUNT + i] - noise * eps[j * EPS_COUNT + i]) / signal;
+  var v = x[n * blocks + i];
+  let e = eps[j * (EPS_COUNT / WIDE) + i];
+  for (var k = 0u; k < WIDE; k++) { // unroll
+    v[k] = (v[k] - noise * e[k]) / signal;
   }
+  y[j * blocks + i] = v;
 }

@@ -1,14 +1,19 @@
-// y = x / (1 + exp(-x)).   x, y: f32 [N, COUNT].   Dispatch (ceil(COUNT / 1024), N, 1)
+// y = x / (1 + exp(-x)).   x, y: f32 [N, COUNT].
+// Dispatch: one lane per WIDE floats of a sample, 64 a workgroup, folded into x and y; z = N.
 override COUNT: u32;
-@group(0) @binding(0) var<storage, read> x: array<f32>;
-@group(0) @binding(1) var<storage, read_write> y: array<f32>;
+const WIDE: u32 = 16u;         // floats a lane handles at once: 16, 4 or 1, dividing COUNT
+@group(0) @binding(0) var<storage, read> x: array<array<f32, WIDE>>;
+@group(0) @binding(1) var<storage, read_write> y: array<array<f32, WIDE>>;
 
-@compute @workgroup_size(128)
-fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) lane: u32) {
-  for (var k = 0u; k < 8u; k++) {
-    let i = (wg.x * 8u + k) * 128u + lane;
-    if (i >= COUNT) { break; }
-    let v = x[wg.y * COUNT + i];
-    y[wg.y * COUNT + i] = v / (1.0 + exp(-max(v, -80.0)));   // exp stays finite
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let blocks = COUNT / WIDE;
+  let i = (wg.y * grid.x + wg.x) * 64u + lane;
+  if (i >= blocks) { return; }
+  let n = wg.z;
+  var v = x[n * blocks + i];
+  for (var k = 0u; k < WIDE; k++) { // unroll
+    v[k] /= 1.0 + exp(-max(v[k], -80.0));   // exp stays finite
   }
+  y[n * blocks + i] = v;
 }

@@ -1,19 +1,17 @@
 // y = [a; b] along the batch.   a: f32 [A_SAMPLES, COUNT]; b: f32 [N - A_SAMPLES, COUNT]; y: f32 [N, COUNT].
-// Dispatch (ceil(COUNT / 1024), N, 1)
+// Dispatch: one lane per WIDE floats of a sample, 64 a workgroup, folded into x and y; z = N.
 override COUNT: u32;
 override A_SAMPLES: u32;
-@group(0) @binding(0) var<storage, read> a: array<f32>;
-@group(0) @binding(1) var<storage, read> b: array<f32>;
-@group(0) @binding(2) var<storage, read_write> y: array<f32>;
+const WIDE: u32 = 16u;         // floats a lane handles at once: 16, 4 or 1, dividing COUNT
+@group(0) @binding(0) var<storage, read> a: array<array<f32, WIDE>>;
+@group(0) @binding(1) var<storage, read> b: array<array<f32, WIDE>>;
+@group(0) @binding(2) var<storage, read_write> y: array<array<f32, WIDE>>;
 
-@compute @workgroup_size(128)
-fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let n = wg.y;
-  for (var k = 0u; k < 8u; k++) {
-    let i = (wg.x * 8u + k) * 128u + lane;
-    if (i >= COUNT) { break; }
-    var v: f32;
-    if (n < A_SAMPLES) { v = a[n * COUNT + i]; } else { v = b[(n - A_SAMPLES) * COUNT + i]; }
-    y[n * COUNT + i] = v;
-  }
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let blocks = COUNT / WIDE;
+  let i = (wg.y * grid.x + wg.x) * 64u + lane;
+  if (i >= blocks) { return; }
+  let n = wg.z;
+  if (n < A_SAMPLES) { y[n * blocks + i] = a[n * blocks + i]; } else { y[n * blocks + i] = b[(n - A_SAMPLES) * blocks + i]; }
 }

@@ -1,5 +1,5 @@
 import { type Dispatch, expectShape, read, type Tensor, write } from "./dispatch";
-import { perSample } from "./per-sample";
+import { perSample, wide } from "./per-sample";
 
 /** y = x + table[labels]: the class embedding of class-conditional ADM.   shaders/add_row.wgsl
  *  x, y: f32 [N, C]; table: f32 [rows, C]; labels: u32 [N], each below `rows`: the caller checks them. */
@@ -13,9 +13,9 @@ export function addRow({ x, table, labels, y }: { x: Tensor; table: Tensor; labe
     {
       label: y.name,
       shader: "add_row",
-      constants: { COUNT: channels },
+      constants: { COUNT: channels, WIDE: wide(channels) },
       bindings: [read(x), read(table), read(labels), write(y)],
-      workgroups: perSample(channels, n),
+      workgroups: perSample(channels, n, wide(channels)),
     },
   ];
 }

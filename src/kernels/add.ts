@@ -1,5 +1,5 @@
 import { type Dispatch, expectShape, read, type Tensor, write } from "./dispatch";
-import { expectCycle, perSample, sampleElements } from "./per-sample";
+import { expectCycle, perSample, sampleElements, wide } from "./per-sample";
 
 /** y = a + b, sample n of a with sample n % N2 of b.   shaders/add.wgsl.   a, y: f32 [N, ...]; b: f32 [N2, ...]. */
 export function add({ a, b, y }: { a: Tensor; b: Tensor; y: Tensor }): Dispatch[] {
@@ -12,9 +12,9 @@ export function add({ a, b, y }: { a: Tensor; b: Tensor; y: Tensor }): Dispatch[
     {
       label: y.name,
       shader: "add",
-      constants: { COUNT: count, B_SAMPLES: b.shape[0]! },
+      constants: { COUNT: count, WIDE: wide(count), B_SAMPLES: b.shape[0]! },
       bindings: [read(a), read(b), write(y)],
-      workgroups: perSample(count, n),
+      workgroups: perSample(count, n, wide(count)),
     },
   ];
 }

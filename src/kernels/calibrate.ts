@@ -1,5 +1,5 @@
 import { type Dispatch, dims4, expectShape, read, step, type Tensor, write } from "./dispatch";
-import { expectSteps, perSample } from "./per-sample";
+import { expectSteps, perSample, wide } from "./per-sample";
 import { expectEps } from "./predict-x0";
 
 export interface CalibrateIo {
@@ -28,13 +28,14 @@ export function calibrate({ steps, x, eps, p, moments, y }: CalibrateIo): Dispat
   expectShape(p, 2 * n, c, h, w);
   expectShape(moments, 2 * n, 2);
   expectShape(y, n, c, h, w);
+  const counts = [c * h * w, eps.shape[1]! * h * w] as const;
   return [
     {
       label: y.name,
       shader: "calibrate",
-      constants: { COUNT: c * h * w, EPS_COUNT: eps.shape[1]! * h * w, SAMPLES: n },
+      constants: { COUNT: counts[0], EPS_COUNT: counts[1], WIDE: wide(...counts), SAMPLES: n },
       bindings: [step(steps), read(x), read(eps), read(p), read(moments), write(y)],
-      workgroups: perSample(c * h * w, n),
+      workgroups: perSample(counts[0], n, wide(...counts)),
     },
   ];
 }

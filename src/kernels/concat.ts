@@ -1,5 +1,5 @@
 import { type Dispatch, dims4, expectShape, read, type Tensor, write } from "./dispatch";
-import { expectCycle, perSample } from "./per-sample";
+import { expectCycle, perSample, wide } from "./per-sample";
 
 /** y = [x; skip] along the channels.   shaders/concat.wgsl.   Kernels with two inputs make it rarely needed.
  *  x: f32 [N, C1, H, W]; skip: f32 [N2, C2, H, W], sample n reads n % N2; y: f32 [N, C1 + C2, H, W]. */
@@ -9,13 +9,14 @@ export function concat({ x, skip, y }: { x: Tensor; skip: Tensor; y: Tensor }): 
   expectShape(skip, n2, c2, h, w);
   expectCycle(skip, n);
   expectShape(y, n, c1 + c2, h, w);
+  const width = wide(c1 * h * w, c2 * h * w);
   return [
     {
       label: y.name,
       shader: "concat",
-      constants: { X_COUNT: c1 * h * w, SKIP_COUNT: c2 * h * w, SKIP_SAMPLES: n2 },
+      constants: { X_COUNT: c1 * h * w, SKIP_COUNT: c2 * h * w, SKIP_SAMPLES: n2, WIDE: width },
       bindings: [read(x), read(skip), write(y)],
-      workgroups: perSample((c1 + c2) * h * w, n),
+      workgroups: perSample((c1 + c2) * h * w, n, width),
     },
   ];
 }

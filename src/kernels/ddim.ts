@@ -1,6 +1,6 @@
 import { type Dispatch, dims4, expectShape, f32, read, step, type Tensor, write } from "./dispatch";
 import { gaussian } from "./noise";
-import { expectSteps, perSample } from "./per-sample";
+import { expectSteps, perSample, wide } from "./per-sample";
 import { expectEps } from "./predict-x0";
 
 export interface DdimIo {
@@ -32,14 +32,15 @@ export function ddimStep({ steps, x, eps, noise, next, x0 }: DdimIo, o: { asymme
   const clean = x0 ?? f32(`${next.name}/x0`, n, c, h, w);
   expectShape(clean, n, c, h, w);
   const first = o.asymmetric ? n : 0;
+  const counts = [c * h * w, eps.shape[1]! * h * w] as const;
   return [
     ...(noise ? [] : gaussian({ steps, y: z }, { whereSigma: true })),
     {
       label: next.name,
       shader: "ddim",
-      constants: { COUNT: c * h * w, EPS_COUNT: eps.shape[1]! * h * w, FIRST: first },
+      constants: { COUNT: counts[0], EPS_COUNT: counts[1], WIDE: wide(...counts), FIRST: first },
       bindings: [step(steps), read(x), read(eps), read(z), write(next), write(clean)],
-      workgroups: perSample(c * h * w, n),
+      workgroups: perSample(counts[0], n, wide(...counts)),
     },
   ];
 }

@@ -66,9 +66,9 @@ export function groupNorm(io: GroupNormIo, o: { groups: number; eps: number; sil
       label: `${norm.name}/finalize`,
       shader: "group_norm_finalize",
       constants: {
+        SAMPLES: n,
         CHANNELS: channels,
         GROUPS: o.groups,
-        PLANE: plane,
         LANES: lanes,
         EPS: o.eps,
         FILM: Number(film !== undefined),
@@ -77,7 +77,7 @@ export function groupNorm(io: GroupNormIo, o: { groups: number; eps: number; sil
         FILM_OFFSET: film?.offset ?? 0,
       },
       bindings: [read(partials), read(gamma), read(beta), read(film?.tensor ?? gamma), write(norm)],
-      workgroups: [o.groups, n, 1],
+      workgroups: [ceilDiv(n * o.groups, 4), 1, 1],
     },
   ];
   return y ? [...statistics, ...normalise({ x, ...(io.skip && { skip: io.skip }), norm, y }, o)] : statistics;
@@ -108,7 +108,9 @@ export function normalise(
         workgroups: grid1d(ceilDiv(elements(y) / 16, 64)),
       },
     ];
-  return [{ label: y.name, shader: "normalise_any", constants, bindings, workgroups: perSample(channels * plane, n) }];
+  return [
+    { label: y.name, shader: "normalise_any", constants, bindings, workgroups: perSample(channels * plane, n, 1) },
+  ];
 }
 
 function skipChannels({ x, skip }: { x: Tensor; skip?: Tensor }): number {

@@ -1,6 +1,6 @@
 import { ShapeError } from "../errors";
 import { type Dispatch, dims4, expectShape, f32, read, step, type Tensor, write } from "./dispatch";
-import { expectCycle, expectSteps, perSample } from "./per-sample";
+import { expectCycle, expectSteps, perSample, wide } from "./per-sample";
 import { MAX_CONTENTS, STEP } from "./step-row";
 
 /** Lanes that sum over one sample. */
@@ -44,6 +44,7 @@ export function mix({ steps, h, content, mask, y }: MixIo, { slot }: { slot: num
     COUNT: count,
     PLANE: height * width,
     CONTENT_SAMPLES: content.shape[0]!,
+    WIDE: wide(height * width),
     MASKED: Number(mask !== undefined),
     MASK_SAMPLES: mask?.shape[0] ?? 1,
   };
@@ -67,7 +68,7 @@ export function mix({ steps, h, content, mask, y }: MixIo, { slot }: { slot: num
       shader: "mix_apply",
       constants: sizes,
       bindings: [...inputs, read(weights), write(y)],
-      workgroups: perSample(count, n),
+      workgroups: perSample(count, n, wide(height * width)),
     },
   ];
 }

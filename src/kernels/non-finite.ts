@@ -1,5 +1,5 @@
 import { type Dispatch, expectShape, read, step, type Tensor, update } from "./dispatch";
-import { perSample, sampleElements } from "./per-sample";
+import { perSample, sampleElements, wide } from "./per-sample";
 
 /** Value of a flag that has seen finite values only; the host writes it before a run. */
 export const ALL_FINITE = 0xffffffff;
@@ -13,9 +13,9 @@ export function nonFinite({ x, steps, flag }: { x: Tensor; steps?: Tensor; flag:
     {
       label: `${x.name}/finite`,
       shader: "non_finite",
-      constants: { COUNT: count, HAS_STEPS: Number(steps !== undefined) },
+      constants: { COUNT: count, WIDE: wide(count), HAS_STEPS: Number(steps !== undefined) },
       bindings: [steps ? step(steps) : read(x), read(x), update(flag)],
-      workgroups: perSample(count, x.shape[0]!),
+      workgroups: perSample(count, x.shape[0]!, wide(count)),
     },
   ];
 }

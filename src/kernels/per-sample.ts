@@ -1,12 +1,17 @@
 import { ShapeError } from "../errors";
-import { ceilDiv, elements, type Tensor } from "./dispatch";
+import { ceilDiv, elements, grid1d, type Tensor } from "./dispatch";
 import { STEP_FLOATS } from "./step-row";
 
-/** Elements that one workgroup of a pointwise kernel covers: 128 lanes with 8 elements each. */
-const BLOCK = 1024;
+/** Floats that a lane of a pointwise kernel handles at once: the widest load that divides all counts. On the software
+ *  adapter 16 floats loaded whole cost a third of 16 loads. */
+export const wide = (...counts: number[]): number => [16, 4].find((w) => counts.every((c) => c % w === 0)) ?? 1;
 
-/** Workgroups of a pointwise kernel that runs over `count` elements (x) of each of `n` samples (y). */
-export const perSample = (count: number, n: number): [number, number, number] => [ceilDiv(count, BLOCK), n, 1];
+/** Workgroups of a pointwise kernel: lanes of `width` floats over `count` of each of `n` samples, 64 a workgroup, folded
+ *  into x and y; z is the sample. */
+export function perSample(count: number, n: number, width: number): [number, number, number] {
+  const [x, y] = grid1d(ceilDiv(count / width, 64));
+  return [x, y, n];
+}
 
 /** Elements of one sample. */
 export const sampleElements = (t: Tensor): number => elements(t) / t.shape[0]!;

@@ -1,6 +1,6 @@
 import { ShapeError } from "../errors";
 import { type Dispatch, dims4, expectShape, read, step, type Tensor, write } from "./dispatch";
-import { expectCycle, expectSteps, perSample } from "./per-sample";
+import { expectCycle, expectSteps, perSample, wide } from "./per-sample";
 
 /** The predicted clean picture P = (x - sqrt(1 - a_t) e) / sqrt(a_t).   Song et al. 2021, eq. 12; shaders/predict_x0.wgsl
  *  steps: the step rows; x: f32 [N, C, H, W]; eps: f32 [M N, C' >= C, H, W], only its first C channels are read;
@@ -11,13 +11,14 @@ export function predictX0({ steps, x, eps, y }: { steps: Tensor; x: Tensor; eps:
   expectEps(eps, x);
   const samples = eps.shape[0]!;
   expectShape(y, samples, c, h, w);
+  const counts = [c * h * w, eps.shape[1]! * h * w] as const;
   return [
     {
       label: y.name,
       shader: "predict_x0",
-      constants: { COUNT: c * h * w, EPS_COUNT: eps.shape[1]! * h * w, SAMPLES: n },
+      constants: { COUNT: counts[0], EPS_COUNT: counts[1], WIDE: wide(...counts), SAMPLES: n },
       bindings: [step(steps), read(x), read(eps), write(y)],
-      workgroups: perSample(c * h * w, samples),
+      workgroups: perSample(counts[0], samples, wide(...counts)),
     },
   ];
 }

@@ -1,5 +1,5 @@
 import { type Dispatch, expectShape, read, type Tensor, write } from "./dispatch";
-import { perSample, sampleElements } from "./per-sample";
+import { perSample, sampleElements, wide } from "./per-sample";
 
 /** y = x / (1 + exp(-x)).   shaders/silu.wgsl.   x, y: f32 of any shape. */
 export function silu({ x, y }: { x: Tensor; y: Tensor }): Dispatch[] {
@@ -9,9 +9,9 @@ export function silu({ x, y }: { x: Tensor; y: Tensor }): Dispatch[] {
     {
       label: y.name,
       shader: "silu",
-      constants: { COUNT: count },
+      constants: { COUNT: count, WIDE: wide(count) },
       bindings: [read(x), write(y)],
-      workgroups: perSample(count, x.shape[0]!),
+      workgroups: perSample(count, x.shape[0]!, wide(count)),
     },
   ];
 }

@@ -1,6 +1,6 @@
 import { ShapeError } from "../errors";
 import { type Dispatch, expectShape, read, type Tensor, write } from "./dispatch";
-import { perSample, sampleElements } from "./per-sample";
+import { perSample, sampleElements, wide } from "./per-sample";
 
 /** y = [a; b] along the batch.   shaders/stack.wgsl.   a: f32 [N1, ...]; b: f32 [N2, ...]; y: f32 [N1 + N2, ...]. */
 export function stack({ a, b, y }: { a: Tensor; b: Tensor; y: Tensor }): Dispatch[] {
@@ -13,9 +13,9 @@ export function stack({ a, b, y }: { a: Tensor; b: Tensor; y: Tensor }): Dispatc
     {
       label: y.name,
       shader: "stack",
-      constants: { COUNT: count, A_SAMPLES: a.shape[0]! },
+      constants: { COUNT: count, WIDE: wide(count), A_SAMPLES: a.shape[0]! },
       bindings: [read(a), read(b), write(y)],
-      workgroups: perSample(count, n),
+      workgroups: perSample(count, n, wide(count)),
     },
   ];
 }

@@ -1,6 +1,6 @@
 import { ShapeError } from "../errors";
 import { type Dispatch, dims4, expectShape, read, type Tensor, write } from "./dispatch";
-import { perSample } from "./per-sample";
+import { perSample, wide } from "./per-sample";
 
 /** Pictures as bytes: floor((x + 1) / 2 * 255 + 1/2), clamped to 0..255, alpha 255.   shaders/to_rgba8.wgsl
  *  x: f32 [N, 3, H, W]; y: u32 [N, H, W], bytes R, G, B, A. A NaN becomes 0. */
@@ -12,9 +12,9 @@ export function toRgba8({ x, y }: { x: Tensor; y: Tensor }): Dispatch[] {
     {
       label: y.name,
       shader: "to_rgba8",
-      constants: { PLANE: h * w },
+      constants: { PLANE: h * w, WIDE: wide(h * w) },
       bindings: [read(x), write(y)],
-      workgroups: perSample(h * w, n),
+      workgroups: perSample(h * w, n, wide(h * w)),
     },
   ];
 }
