@@ -1,0 +1,44 @@
+import type { Model } from "./inject/model";
+import { type LoadOptions, modelFrom } from "./load";
+import type { SourceLike } from "./model/checkpoint/source";
+import { openSource, type SourceOptions } from "./model/checkpoint/source-browser";
+import { pixelsOf } from "./platform/browser";
+
+export type * from "./api";
+export * from "./errors";
+export { Device, type DeviceOptions } from "./gpu/device";
+export { openDevice } from "./gpu/open-browser";
+export { Inversion } from "./inject/inversion";
+export { Model } from "./inject/model";
+export { defaults, type PresetName, presets, resolveParameters } from "./inject/parameters";
+export { Result } from "./inject/result";
+export type { MixRule } from "./kernels/step-row";
+export type { UNetConfig } from "./model/config";
+export { decodeImage, encodePng } from "./platform/browser";
+
+export const DEFAULT_MODEL = "portraits64";
+
+/** Where the shipped models lie: beside the library, in the package's own folder. */
+const shipped: Readonly<Record<string, () => URL>> = {
+  portraits64: () => new URL("../weights/portraits64.safetensors", import.meta.url),
+};
+
+/** Names of the models that come with the package. */
+export const shippedModels = (): string[] => Object.keys(shipped);
+
+/** Loads a model onto the GPU.
+ *  @param source a shipped model's name, a URL, `hf:owner/name[@revision][:file]`, a File or Blob, or bytes; safetensors
+ *  or torch files in DDPM, diffusers or ADM naming
+ *  @throws UserError in one line when it is not such a file, or does not fit the device */
+export async function loadModel(
+  source: SourceLike = DEFAULT_MODEL,
+  options: LoadOptions & Omit<SourceOptions, "signal" | "onProgress">,
+): Promise<Model> {
+  const own = typeof source === "string" && Object.hasOwn(shipped, source) ? shipped[source] : undefined;
+  const opened = await openSource(own ? own() : resolved(source), options);
+  return modelFrom(opened, own ? String(source) : opened.name, options, pixelsOf);
+}
+
+/** Relative addresses mean what they mean to `fetch`. */
+const resolved = (source: SourceLike): SourceLike =>
+  typeof source === "string" && /^\.{0,2}\//.test(source) ? new URL(source, globalThis.location.href) : source;
