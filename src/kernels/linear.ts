@@ -1,8 +1,9 @@
 import { ShapeError } from "../errors";
 import { ceilDiv, type Dispatch, expectShape, f32, read, type Tensor, write } from "./dispatch";
+import { wide } from "./per-sample";
 import { silu } from "./silu";
 
-/** y = x W^T + b, with SiLU before or after if asked.   shaders/linear.wgsl, or linear_any.wgsl where I % 16 != 0
+/** y = x W^T + b, with SiLU before or after if asked.   shaders/linear.wgsl
  *  x: f32 [N, I]; weight: f32 [O, I]; bias: f32 [O]; y: f32 [N, O]. Made for few samples and many rows. */
 export function linear(
   io: { x: Tensor; weight: Tensor; bias: Tensor; y: Tensor },
@@ -17,15 +18,15 @@ export function linear(
   expectShape(y, n, rows);
   const x = siluIn ? f32(`${y.name}/silu`, n, columns) : io.x;
   const before = siluIn ? silu({ x: io.x, y: x }) : [];
-  const vectors = columns % 16 === 0;
+  const tile = { TILE_M: 4, TILE_N: n >= 3 ? 4 : n };
   return [
     ...before,
     {
       label: y.name,
-      shader: vectors ? "linear" : "linear_any",
-      constants: { SAMPLES: n, ROWS: rows, COLUMNS: columns, SILU: Number(siluOut) },
+      shader: "linear",
+      constants: { SAMPLES: n, ROWS: rows, COLUMNS: columns, SILU: Number(siluOut), WIDE: wide(columns), ...tile },
       bindings: [read(x), read(weight), read(bias), write(y)],
-      workgroups: vectors ? [ceilDiv(rows, 64 * 4), ceilDiv(n, 2), 1] : [ceilDiv(rows, 64), n, 1],
+      workgroups: [ceilDiv(rows, 64 * tile.TILE_M), ceilDiv(n, tile.TILE_N), 1],
     },
   ];
 }

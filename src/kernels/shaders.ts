@@ -1,18 +1,19 @@
 import add from "../../shaders/add.wgsl";
 import addRow from "../../shaders/add_row.wgsl";
-import attentionQuad from "../../shaders/attention_quad.wgsl";
 import avgPool2 from "../../shaders/avg_pool2.wgsl";
 import calibrate from "../../shaders/calibrate.wgsl";
 import concat from "../../shaders/concat.wgsl";
+import conv1x1Any from "../../shaders/conv1x1_any.wgsl";
 import conv1x1Quad from "../../shaders/conv1x1_quad.wgsl";
+import conv3x3Any from "../../shaders/conv3x3_any.wgsl";
 import conv3x3Quad from "../../shaders/conv3x3_quad.wgsl";
 import ddim from "../../shaders/ddim.wgsl";
+import gemmAny from "../../shaders/gemm_any.wgsl";
 import gemmQuad from "../../shaders/gemm_quad.wgsl";
 import groupNormFinalize from "../../shaders/group_norm_finalize.wgsl";
 import groupNormPartials from "../../shaders/group_norm_partials.wgsl";
 import groupNormPartialsAny from "../../shaders/group_norm_partials_any.wgsl";
 import linear from "../../shaders/linear.wgsl";
-import linearAny from "../../shaders/linear_any.wgsl";
 import mixApply from "../../shaders/mix_apply.wgsl";
 import mixPartials from "../../shaders/mix_partials.wgsl";
 import mixWeights from "../../shaders/mix_weights.wgsl";
@@ -24,7 +25,7 @@ import normaliseAny from "../../shaders/normalise_any.wgsl";
 import predictX0 from "../../shaders/predict_x0.wgsl";
 import resample from "../../shaders/resample.wgsl";
 import silu from "../../shaders/silu.wgsl";
-import softmaxRows from "../../shaders/softmax_rows.wgsl";
+import softmaxColumns from "../../shaders/softmax_columns.wgsl";
 import stack from "../../shaders/stack.wgsl";
 import timeEmbedding from "../../shaders/time_embedding.wgsl";
 import toRgba8 from "../../shaders/to_rgba8.wgsl";
@@ -36,19 +37,20 @@ import winograd4Output from "../../shaders/winograd4_output.wgsl";
 export const shaders = {
   add,
   add_row: addRow,
-  attention_quad: attentionQuad,
   avg_pool2: avgPool2,
   calibrate,
   concat,
+  conv1x1_any: conv1x1Any,
   conv1x1_quad: conv1x1Quad,
+  conv3x3_any: conv3x3Any,
   conv3x3_quad: conv3x3Quad,
   ddim,
+  gemm_any: gemmAny,
   gemm_quad: gemmQuad,
   group_norm_finalize: groupNormFinalize,
   group_norm_partials: groupNormPartials,
   group_norm_partials_any: groupNormPartialsAny,
   linear,
-  linear_any: linearAny,
   mix_apply: mixApply,
   mix_partials: mixPartials,
   mix_weights: mixWeights,
@@ -60,7 +62,7 @@ export const shaders = {
   predict_x0: predictX0,
   resample,
   silu,
-  softmax_rows: softmaxRows,
+  softmax_columns: softmaxColumns,
   stack,
   time_embedding: timeEmbedding,
   to_rgba8: toRgba8,
