@@ -8,7 +8,7 @@
 override LANES: u32;
 override GAMMA: u32;           // column of gamma
 override RULE: u32;            // column of the rule
-const WG: u32 = 64u;           // power of two
+const WG: u32 = 4u;            // power of two; one subgroup on the software adapter, where barriers between more are slow
 const OPPOSITE = 1e-5;         // w within 0.26 degrees of 180
 const PARALLEL = 1e-3;         // w below this: lerp, off by w^2 / 6 < 2e-7
 const PI = 3.14159265358979;

@@ -3,7 +3,7 @@
 // y: vec2f [N].   Dispatch (N, 1, 1): one workgroup per sample. Two passes over its partials.
 override COUNT: u32;           // C * H * W
 override LANES: u32;
-const WG: u32 = 64u;           // power of two
+const WG: u32 = 4u;            // power of two; one subgroup on the software adapter, where barriers between more are slow
 @group(0) @binding(0) var<storage, read> partials: array<vec4f>;
 @group(0) @binding(1) var<storage, read_write> y: array<vec2f>;
 var<workgroup> part: array<f32, WG>;
