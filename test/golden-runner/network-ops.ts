@@ -56,8 +56,8 @@ export const networkOps: Record<string, (r: Roles, device: Device) => Iterable<C
     const x = r.input("x");
     const softmax = {
       label: "softmax",
-      shader: "softmax_rows",
-      constants: { ROWS: rows, WIDTH: width, WG: 16 },
+      shader: "softmax_columns", // columns of `rows` matrices of one column each
+      constants: { BATCHES: rows, HEIGHT: width, WIDTH: 1, D: 1, WG: 16 },
       bindings: [update(x)],
       workgroups: grid1d(ceilDiv(rows, 16)),
     };
