@@ -18,7 +18,6 @@ override W: u32;
 override OH: u32;
 override OW: u32;
 override PAD: u32 = 1u;       // left and top; right and bottom follow from OH and OW
-override UPSAMPLE: u32 = 1u;  // 2: x and skip are enlarged first
 override NORM: bool = false;
 override SILU: bool = false;
 override TEMB: bool = false;
@@ -34,6 +33,7 @@ override WG: u32 = 16u;
 const TILE_M: u32 = 16u;      // a multiple of 4
 const TILE_Y: u32 = 4u;
 const STRIDE: u32 = 1u;
+const UPSAMPLE: u32 = 1u;     // 2: x and skip are enlarged first
 const ROWS: u32 = (TILE_Y - 1u) * STRIDE + 3u;   // input rows of a column
 const QUADS: u32 = TILE_M / 4u;
 
@@ -73,15 +73,21 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, 
     row_at[r] = min(iy / UPSAMPLE, H - 1u) * W;
   }
 
+  let plane = H * W;
+  let skip0 = n % SKIP_N * C2;
+  let norm0 = n % NORM_N * (C1 + C2);
+  let padded_oc = tiles_m * TILE_M;
+  var w_at = m0 + lane;
+
   var sums: array<vec4f, QUADS * TILE_Y>;
   for (var c = 0u; c < C1 + C2; c++) {
     var affine = vec3f(0.0, 1.0, 0.0);
-    if (NORM) { affine = affine_at(n % NORM_N * (C1 + C2) + c); }
-    let plane = select(((n % SKIP_N) * C2 + c - C1) * H * W, (n * C1 + c) * H * W, c < C1);
+    if (NORM) { affine = affine_at(norm0 + c); }
+    let channel = select((skip0 + c - C1) * plane, (n * C1 + c) * plane, c < C1);
     for (var dx = 0u; dx < 3u; dx++) {
       let ix = ox * STRIDE + dx - PAD;
       let column_inside = ix < W * UPSAMPLE;
-      let at = plane + min(ix / UPSAMPLE, W - 1u);
+      let at = channel + min(ix / UPSAMPLE, W - 1u);
       var pixels: array<f32, ROWS>;
       if (C2 == 0u || c < C1) {
         for (var r = 0u; r < ROWS; r++) { // unroll
@@ -98,11 +104,10 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, 
         if (SILU) { v = v / (1.0 + exp(-v)); }
         pixels[r] = select(0.0, v, inside[r] && column_inside);
       }
-      let w_at = ((c * 3u + dx) * 3u) * tiles_m * TILE_M + m0 + lane;
       for (var i = 0u; i < QUADS; i++) { // unroll
         var taps: array<vec4f, 3>;
         for (var dy = 0u; dy < 3u; dy++) { // unroll
-          let v = w[w_at + dy * tiles_m * TILE_M + i * 4u];
+          let v = w[w_at + dy * padded_oc + i * 4u];
           taps[dy] = vec4f(v, quadSwapX(v), quadSwapY(v), quadSwapDiagonal(v));
         }
         for (var s = 0u; s < 4u; s++) { // unroll
@@ -115,6 +120,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, 
           }
         }
       }
+      w_at += 3u * padded_oc;
     }
   }
 

@@ -1,9 +1,11 @@
-// C[z, m, n] = sum_k A[z, m, k] * B[z, n, k]        both operands k-contiguous, K a multiple of TILE_K
-// A: weights [BATCHES, M, K], f32 or f16 pairs; B: f32 [BATCHES, N, K]; C: f32 [BATCHES, M, N].
-// The products of Winograd's transform domain: z is the position in the tile.
+// C[z, m, n] = sum_k A[z, m, k] * B[z, k, n]
+// A: f32, or f16 pairs, [M, K] at A_START + z / INNER * A_OUTER + z % INNER * A_INNER; stored [K, M] where A_COLUMNS.
+// B: f32 [K, N] at B_START + z / INNER * B_OUTER + z % INNER * B_INNER; C: f32 [BATCHES, M, N].
+// K is a multiple of 4, N of TILE_N, M of 4 where A_COLUMNS; starts and strides of A count fours, those of B TILE_Ns.
+// Winograd: z is the position in the tile.  Attention: z counts samples and heads; scores k^T q, values v p.
 //
-// A subgroup computes TILE_M rows x 4 TILE_N columns. Its lanes lie along n; along m each lane of a quad loads a different
-// row of A, and quadSwap shares the four: lane l holds rows 4i + (l ^ s) in component s of its sums.
+// A subgroup computes TILE_M rows x 4 TILE_N columns: TILE_N columns side by side for each of its lanes. Each lane of a quad
+// loads different rows of A, and quadSwap shares them: lane l holds the rows of lane l ^ s in component s of its sums.
 // Dispatch: 4 lanes per tile: x = ceil(tiles / (WG / 4)), tiles = ceil(M / TILE_M) * ceil(N / (4 TILE_N)) * BATCHES.
 enable subgroups;
 diagnostic(off, subgroup_uniformity);   // `tile` is the same in all lanes of a quad
@@ -12,22 +14,35 @@ override M: u32;
 override N: u32;
 override K: u32;
 override BATCHES: u32;
+override INNER: u32 = 1u;
+override A_START: u32 = 0u;
+override A_OUTER: u32 = 0u;
+override A_INNER: u32 = 0u;
+override B_START: u32 = 0u;
+override B_OUTER: u32 = 0u;
+override B_INNER: u32 = 0u;
 override WG: u32 = 16u;
 
-const TILE_M: u32 = 32u;      // a multiple of 4
-const TILE_N: u32 = 4u;
-const TILE_K: u32 = 4u;
-const PER_WORD: u32 = 1u;     // weights in a u32: 1 (f32) or 2 (f16)
-const WORDS: u32 = TILE_K / PER_WORD;
+const TILE_M: u32 = 32u;      // a multiple of 4, of 16 where A_COLUMNS
+const TILE_N: u32 = 4u;       // 1, 2 or 4
+const A_COLUMNS: bool = false;
+const PER_WORD: u32 = 1u;     // elements of A in a u32: 1 (f32) or 2 (f16)
+const WORDS: u32 = 4u / PER_WORD;
 const QUADS: u32 = TILE_M / 4u;
 
 @group(0) @binding(0) var<storage, read> a: array<array<u32, WORDS>>;
-@group(0) @binding(1) var<storage, read> b: array<array<f32, TILE_K>>;
-@group(0) @binding(2) var<storage, read_write> c: array<f32>;
+@group(0) @binding(1) var<storage, read> b: array<array<f32, TILE_N>>;
+@group(0) @binding(2) var<storage, read_write> c: array<array<f32, TILE_N>>;
 
-fn weight(words: array<u32, WORDS>, q: u32) -> f32 {
+fn element(words: array<u32, WORDS>, q: u32) -> f32 {
   if (PER_WORD == 2u) { return unpack2x16float(words[q / PER_WORD])[q % 2u]; }
   return bitcast<f32>(words[q / PER_WORD]);
+}
+
+// Row of A that quad member `lane` loads as its i-th.
+fn row(lane: u32, i: u32) -> u32 {
+  if (A_COLUMNS) { return i / 4u * 16u + lane * 4u + i % 4u; }
+  return i * 4u + lane;
 }
 
 @compute @workgroup_size(WG)
@@ -37,49 +52,64 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, 
   let tile = (wg.y * grid.x + wg.x) * (WG / 4u) + local / 4u;
   if (tile >= tiles_n * tiles_m * BATCHES) { return; }
   let lane = local % 4u;
-  let n0 = tile % tiles_n * (TILE_N * 4u) + lane;
   let m0 = tile / tiles_n % tiles_m * TILE_M;
+  let n = tile % tiles_n * 4u + lane;                        // in TILE_Ns
   let z = tile / (tiles_n * tiles_m);
+  let width = N / TILE_N;
+  let a0 = A_START + z / INNER * A_OUTER + z % INNER * A_INNER;
+  var b_at = B_START + z / INNER * B_OUTER + z % INNER * B_INNER + min(n, width - 1u);
 
   var a_at: array<u32, QUADS>;
-  var b_at: array<u32, TILE_N>;
   for (var i = 0u; i < QUADS; i++) { // unroll
-    a_at[i] = (z * M + min(m0 + i * 4u + lane, M - 1u)) * (K / TILE_K);
-  }
-  for (var j = 0u; j < TILE_N; j++) { // unroll
-    b_at[j] = (z * N + min(n0 + j * 4u, N - 1u)) * (K / TILE_K);
-  }
-  var sums: array<vec4f, QUADS * TILE_N>;
-  for (var k = 0u; k < K / TILE_K; k++) {
-    var columns: array<array<f32, TILE_K>, TILE_N>;
-    for (var j = 0u; j < TILE_N; j++) { // unroll
-      columns[j] = b[b_at[j] + k];
+    if (A_COLUMNS) {
+      a_at[i] = a0 + min(m0 / 4u + i / 4u * 4u + lane, M / 4u - 1u) + i % 4u * (M / 4u);
+    } else {
+      a_at[i] = a0 + min(m0 + i * 4u + lane, M - 1u) * (K / 4u);
     }
-    for (var i = 0u; i < QUADS; i++) { // unroll
-      let words = a[a_at[i] + k];
-      var rows: array<vec4f, TILE_K>;
-      for (var q = 0u; q < TILE_K; q++) { // unroll
-        let v = weight(words, q);
-        rows[q] = vec4f(v, quadSwapX(v), quadSwapY(v), quadSwapDiagonal(v));
+  }
+  var a_step = 0u;
+  var sums: array<vec4f, QUADS * TILE_N>;
+  for (var k = 0u; k < K; k += 4u) {
+    var columns: array<array<f32, TILE_N>, 4>;
+    for (var q = 0u; q < 4u; q++) { // unroll
+      columns[q] = b[b_at + q * width];
+    }
+    b_at += 4u * width;
+    for (var g = 0u; g < (QUADS + 3u) / 4u; g++) { // unroll: four rows times four k
+      var block: array<array<u32, WORDS>, 4>;
+      for (var i = 4u * g; i < min(4u * g + 4u, QUADS); i++) { // unroll
+        block[i % 4u] = a[a_at[i] + a_step];
       }
-      for (var s = 0u; s < 4u; s++) { // unroll
-        for (var j = 0u; j < TILE_N; j++) { // unroll
-          var sum = sums[i * TILE_N + j][s];
-          for (var q = 0u; q < TILE_K; q++) { // unroll
-            sum += rows[q][s] * columns[j][q];
+      for (var i = 4u * g; i < min(4u * g + 4u, QUADS); i++) { // unroll
+        var rows: array<vec4f, 4>;
+        for (var q = 0u; q < 4u; q++) { // unroll
+          var v = 0.0;
+          if (A_COLUMNS) { v = element(block[q], i % 4u); } else { v = element(block[i % 4u], q); }
+          rows[q] = vec4f(v, quadSwapX(v), quadSwapY(v), quadSwapDiagonal(v));
+        }
+        for (var s = 0u; s < 4u; s++) { // unroll
+          for (var j = 0u; j < TILE_N; j++) { // unroll
+            var sum = sums[i * TILE_N + j][s];
+            for (var q = 0u; q < 4u; q++) { // unroll
+              sum += rows[q][s] * columns[q][j];
+            }
+            sums[i * TILE_N + j][s] = sum;
           }
-          sums[i * TILE_N + j][s] = sum;
         }
       }
     }
+    if (A_COLUMNS) { a_step += M; } else { a_step++; }
   }
 
   for (var i = 0u; i < QUADS; i++) { // unroll
     for (var s = 0u; s < 4u; s++) { // unroll
-      let m = m0 + i * 4u + (lane ^ s);
-      for (var j = 0u; j < TILE_N; j++) { // unroll
-        let n = n0 + j * 4u;
-        if (m < M && n < N) { c[(z * M + m) * N + n] = sums[i * TILE_N + j][s]; }
+      let m = m0 + row(lane ^ s, i);
+      if (m < M && n < width) {
+        var out: array<f32, TILE_N>;
+        for (var j = 0u; j < TILE_N; j++) { // unroll
+          out[j] = sums[i * TILE_N + j][s];
+        }
+        c[(z * M + m) * width + n] = out;
       }
     }
   }

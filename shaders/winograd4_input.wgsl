@@ -1,18 +1,19 @@
-// V[t, k, c] = (B^T d B)[t] of the 6x6 input tile d of channel c at tile column k.   F(4x4, 3x3), Lavin & Gray 2016
+// V[t, c, k] = (B^T d B)[t] of the 6x6 input tile d of channel c at tile column k.   F(4x4, 3x3), Lavin & Gray 2016
 // d = act((x - mean) * scale + shift) of [x, skip] joined on channels, optionally enlarged x2 (nearest); 0 outside.
-// x: f32 [N, C1, H, W]; skip: f32 [SKIP_N, C2, H, W]; norm: f32 [NORM_N, C1 + C2, 4]; v: f32 [36, COLS, K].
-// Tile columns run over (sample, tile row, tile column); this dispatch does COLS of them from COL_START on.
-// Channels from C1 + C2 up to K (a multiple of 4) are written as 0.
-// Dispatch: one lane per (tile column, channel): x = ceil(COLS * K / WG), folded into two dimensions.
+// x: f32 [N, C1, H, W]; skip: f32 [SKIP_N, C2, H, W]; norm: f32 [NORM_N, C1 + C2, 4]; v: f32 [36, K, COLS].
+// Tile columns run over (sample, tile row, tile column); this dispatch does those from COL_START on, COLS at most.
+// Channels from C1 + C2 up to K are written as 0.
+//
+// A lane does TILES tiles side by side, which share input columns; TILES divides the tiles in a row and COLS.
+// Dispatch: x = ceil(COLS / TILES * K / WG), folded into two dimensions.
 override N: u32;
 override C1: u32;
 override C2: u32 = 0u;
 override K: u32;
 override H: u32;              // of x and skip
 override W: u32;
-override OH: u32;
-override OW: u32;
-override UPSAMPLE: u32 = 1u;  // 2: x and skip are enlarged first
+override TILES_X: u32;        // tiles in a row and in a column of the output
+override TILES_Y: u32;
 override NORM: bool = false;
 override SILU: bool = false;
 override SKIP_N: u32 = 1u;
@@ -21,10 +22,18 @@ override COL_START: u32 = 0u;
 override COLS: u32;
 override WG: u32 = 64u;
 
+const TILES: u32 = 1u;
+const UPSAMPLE: u32 = 1u;                                    // 2: x and skip are enlarged first
+const ROWS: u32 = (6u + 2u * UPSAMPLE - 2u) / UPSAMPLE;      // source rows of a tile: 6 or 4
+const COLUMNS: u32 = (4u * TILES + 2u * UPSAMPLE) / UPSAMPLE;
+
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> skip: array<f32>;
 @group(0) @binding(2) var<storage, read> norm: array<f32>;
-@group(0) @binding(3) var<storage, read_write> v: array<f32>;
+@group(0) @binding(3) var<storage, read_write> v: array<array<f32, TILES>>;
+
+// Source row or column of row or column i of the tiles.
+fn source(i: u32) -> u32 { return (i + UPSAMPLE - 1u) / UPSAMPLE; }
 
 // B^T d for one line of six.
 fn transform(d0: f32, d1: f32, d2: f32, d3: f32, d4: f32, d5: f32) -> array<f32, 6> {
@@ -35,69 +44,79 @@ fn transform(d0: f32, d1: f32, d2: f32, d3: f32, d4: f32, d5: f32) -> array<f32,
   return array(4.0 * d0 - 5.0 * d2 + d4, even + odd, even - odd, even2 + odd2, even2 - odd2, 4.0 * d1 - 5.0 * d3 + d5);
 }
 
-// (mean, scale, shift) of channel i.
-fn affine_at(i: u32) -> vec3f {
-  return vec3f(norm[i * 4u], norm[i * 4u + 1u], norm[i * 4u + 2u]);
-}
-
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) local: u32) {
   let id = (wg.y * grid.x + wg.x) * WG + local;
-  if (id >= COLS * K) { return; }
-  let c = id % K;
-  let tiles_x = (OW + 3u) / 4u;
-  let tiles_y = (OH + 3u) / 4u;
-  let column = COL_START + id / K;
-  let n = column / (tiles_x * tiles_y);
-  let y0 = column / tiles_x % tiles_y * 4u - 1u;     // wraps above and left of the picture
-  let x0 = column % tiles_x * 4u - 1u;
+  let width = COLS / TILES;
+  if (id >= width * K) { return; }
+  let c = id / width;
+  let column = COL_START + id % width * TILES;
+  let n = min(column / (TILES_X * TILES_Y), N - 1u);        // past the last tile, columns are padding
+  let y0 = column / TILES_X % TILES_Y * (4u / UPSAMPLE) - 1u;
+  let x0 = column % TILES_X * (4u / UPSAMPLE) - 1u;          // both wrap above and left of the picture
 
-  var affine = vec3f(0.0, 1.0, 0.0);
-  if (NORM) { affine = affine_at(n % NORM_N * (C1 + C2) + min(c, C1 + C2 - 1u)); }
-  var row_at: array<u32, 6>;
-  var column_at: array<u32, 6>;
-  var row_inside: array<bool, 6>;
-  var column_inside: array<bool, 6>;
-  for (var i = 0u; i < 6u; i++) { // unroll
-    row_inside[i] = y0 + i < H * UPSAMPLE && c < C1 + C2;
-    column_inside[i] = x0 + i < W * UPSAMPLE;
-    row_at[i] = min((y0 + i) / UPSAMPLE, H - 1u) * W;
-    column_at[i] = min((x0 + i) / UPSAMPLE, W - 1u);
+  var mean = 0.0;
+  var scale = 1.0;
+  var shift = 0.0;
+  if (NORM) {
+    let at = (n % NORM_N * (C1 + C2) + min(c, C1 + C2 - 1u)) * 4u;
+    mean = norm[at];
+    scale = norm[at + 1u];
+    shift = norm[at + 2u];
   }
-  var d: array<f32, 36>;
+  var row_at: array<u32, ROWS>;
+  var column_at: array<u32, COLUMNS>;
+  for (var i = 0u; i < ROWS; i++) { // unroll
+    row_at[i] = min(y0 + i, H - 1u) * W;
+  }
+  for (var j = 0u; j < COLUMNS; j++) { // unroll
+    column_at[j] = min(x0 + j, W - 1u);
+  }
+  var d: array<array<f32, COLUMNS>, ROWS>;
   if (C2 == 0u || c < C1) {
-    let plane = (n * C1 + c) * H * W;
-    for (var i = 0u; i < 6u; i++) { // unroll
-      for (var j = 0u; j < 6u; j++) { // unroll
-        d[i * 6u + j] = x[plane + row_at[i] + column_at[j]];
+    let plane = (n * C1 + min(c, C1 - 1u)) * H * W;
+    for (var i = 0u; i < ROWS; i++) { // unroll
+      for (var j = 0u; j < COLUMNS; j++) { // unroll
+        d[i][j] = x[plane + row_at[i] + column_at[j]];
       }
     }
   } else {
-    let plane = ((n % SKIP_N) * C2 + c - C1) * H * W;
-    for (var i = 0u; i < 6u; i++) { // unroll
-      for (var j = 0u; j < 6u; j++) { // unroll
-        d[i * 6u + j] = skip[plane + row_at[i] + column_at[j]];
+    let plane = (n % SKIP_N * C2 + min(c - C1, C2 - 1u)) * H * W;
+    for (var i = 0u; i < ROWS; i++) { // unroll
+      for (var j = 0u; j < COLUMNS; j++) { // unroll
+        d[i][j] = skip[plane + row_at[i] + column_at[j]];
       }
     }
   }
-  for (var i = 0u; i < 6u; i++) { // unroll
-    for (var j = 0u; j < 6u; j++) { // unroll
-      var value = d[i * 6u + j];
-      if (NORM) { value = (value - affine.x) * affine.y + affine.z; }
+  for (var i = 0u; i < ROWS; i++) { // unroll
+    let row_inside = y0 + i < H && c < C1 + C2;
+    for (var j = 0u; j < COLUMNS; j++) { // unroll
+      var value = d[i][j];
+      if (NORM) { value = (value - mean) * scale + shift; }
       if (SILU) { value = value / (1.0 + exp(-value)); }
-      d[i * 6u + j] = select(0.0, value, row_inside[i] && column_inside[j]);
+      d[i][j] = select(0.0, value, row_inside && x0 + j < W);
+    }
+  }
+  var lines: array<array<f32, COLUMNS>, 6>;
+  for (var j = 0u; j < COLUMNS; j++) { // unroll
+    let line = transform(d[source(0u)][j], d[source(1u)][j], d[source(2u)][j], d[source(3u)][j], d[source(4u)][j], d[source(5u)][j]);
+    for (var i = 0u; i < 6u; i++) { // unroll
+      lines[i][j] = line[i];
     }
   }
   for (var i = 0u; i < 6u; i++) { // unroll
-    let line = transform(d[i * 6u], d[i * 6u + 1u], d[i * 6u + 2u], d[i * 6u + 3u], d[i * 6u + 4u], d[i * 6u + 5u]);
-    for (var j = 0u; j < 6u; j++) { // unroll
-      d[i * 6u + j] = line[j];
+    var out: array<array<f32, TILES>, 6>;
+    for (var t = 0u; t < TILES; t++) { // unroll
+      let line = transform(
+        lines[i][source(4u * t)], lines[i][source(4u * t + 1u)], lines[i][source(4u * t + 2u)],
+        lines[i][source(4u * t + 3u)], lines[i][source(4u * t + 4u)], lines[i][source(4u * t + 5u)],
+      );
+      for (var j = 0u; j < 6u; j++) { // unroll
+        out[j][t] = line[j];
+      }
     }
-  }
-  for (var j = 0u; j < 6u; j++) { // unroll
-    let line = transform(d[j], d[6u + j], d[12u + j], d[18u + j], d[24u + j], d[30u + j]);
-    for (var i = 0u; i < 6u; i++) { // unroll
-      v[(i * 6u + j) * COLS * K + id] = line[i];
+    for (var j = 0u; j < 6u; j++) { // unroll
+      v[(i * 6u + j) * width * K + id] = out[j];
     }
   }
 }

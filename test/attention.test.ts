@@ -1,9 +1,10 @@
 import { expect, test } from "vitest";
-import { attention, type QkvOrder } from "../src/kernels/attention";
+import { attention } from "../src/kernels/attention";
 import { f32 } from "../src/kernels/dispatch";
 import type { Target } from "../src/kernels/variants";
 import { expectClose, seeded } from "./support/close";
-import { type Data, runDispatches } from "./support/device";
+import { runDispatches } from "./support/device";
+import { type AttentionCase, attentionReference } from "./support/reference-attention";
 
 const software: Target = {
   adapterClass: "software",
@@ -13,47 +14,7 @@ const software: Target = {
   maxBindingBytes: 2 ** 27,
 };
 
-interface Case {
-  readonly n: number;
-  readonly c: number;
-  readonly h: number;
-  readonly w: number;
-  readonly heads: number;
-  readonly order: QkvOrder;
-  /** inputs are uniform in [-scale, scale] */
-  readonly scale: number;
-}
-
-/** y [N, C, T] in f64, one output pixel at a time. */
-function attentionReference(qkv: Data, { n, c, h, w, heads, order }: Case): Float64Array {
-  const t = h * w;
-  const d = c / heads;
-  const y = new Float64Array(n * c * t);
-  for (let sample = 0; sample < n; sample++)
-    for (let head = 0; head < heads; head++) {
-      const row = (part: number) =>
-        (sample * 3 * c + (order === "legacy" ? (head * 3 + part) * d : part * c + head * d)) * t;
-      const [q, k, v] = [row(0), row(1), row(2)];
-      for (let i = 0; i < t; i++) {
-        const scores = Array.from({ length: t }, (_, j) => {
-          let dot = 0;
-          for (let e = 0; e < d; e++) dot += qkv[q + e * t + i]! * qkv[k + e * t + j]!;
-          return dot / Math.sqrt(d);
-        });
-        const peak = Math.max(...scores);
-        const weights = scores.map((s) => Math.exp(s - peak));
-        const total = weights.reduce((a, b) => a + b, 0);
-        for (let e = 0; e < d; e++) {
-          let sum = 0;
-          for (let j = 0; j < t; j++) sum += (weights[j]! / total) * qkv[v + e * t + j]!;
-          y[((sample * heads + head) * d + e) * t + i] = sum;
-        }
-      }
-    }
-  return y;
-}
-
-const cases: Record<string, Case> = {
+const cases: Record<string, AttentionCase & { /** inputs are uniform in [-scale, scale] */ scale: number }> = {
   "one pixel": { n: 1, c: 8, h: 1, w: 1, heads: 1, order: "new", scale: 1 },
   "DDPM: one head": { n: 2, c: 64, h: 8, w: 8, heads: 1, order: "new", scale: 1 },
   "odd plane and channels": { n: 1, c: 33, h: 7, w: 7, heads: 1, order: "legacy", scale: 1 },
@@ -63,15 +24,17 @@ const cases: Record<string, Case> = {
 };
 
 for (const [name, s] of Object.entries(cases))
-  test(`attention ${name}`, async () => {
-    const qkv = f32("qkv", s.n, 3 * s.c, s.h, s.w);
-    const y = f32("y", s.n, s.c, s.h, s.w);
-    const data = seeded(1, qkv.shape).map((v) => v * s.scale);
-    const dispatches = attention({ qkv, y }, { heads: s.heads, order: s.order, target: software });
-    const [actual] = await runDispatches(dispatches, new Map([[qkv, data]]), [y]);
-    // A score of 2000 carries an f32 error of 1e-4, and so do the weights.
-    expectClose(actual!, attentionReference(data, s), y.shape, { rtol: 0, atol: s.scale > 1 ? 0.05 : 2e-6 });
-  });
+  for (const subgroups of [true, false])
+    test(`attention ${name}${subgroups ? "" : ", without subgroups"}`, async () => {
+      const qkv = f32("qkv", s.n, 3 * s.c, s.h, s.w);
+      const y = f32("y", s.n, s.c, s.h, s.w);
+      const data = seeded(1, qkv.shape).map((v) => v * s.scale);
+      const target = { ...software, subgroups };
+      const dispatches = attention({ qkv, y }, { heads: s.heads, order: s.order, target });
+      const [actual] = await runDispatches(dispatches, new Map([[qkv, data]]), [y]);
+      // A score of 2000 carries an f32 error of 1e-4, and so do the weights.
+      expectClose(actual!, attentionReference(data, s), y.shape, { rtol: 0, atol: s.scale > 1 ? 0.05 : 2e-6 });
+    });
 
 test("heads that do not divide the channels are refused", () => {
   const io = { qkv: f32("qkv", 1, 30, 2, 2), y: f32("y", 1, 10, 2, 2) };

@@ -41,7 +41,9 @@ for (const [name, s] of Object.entries(cases)) {
   const shape = { ...s, c2: s.c2 ?? 0, stride: 1, upsample: false } as const;
   const variants: Record<string, Conv1x1Variant> = {
     chosen: chooseConv1x1(shape, software),
-    f16: { ...chooseConv1x1(shape, software), weights: "f16", tileM: 16, tileN: 2 },
+    f16: { ...chooseConv1x1(shape, { ...software, weights: "f16" }), tileM: 16 },
+    "without subgroups": chooseConv1x1(shape, { ...software, subgroups: false }),
+    "f16 without subgroups": chooseConv1x1(shape, { ...software, subgroups: false, weights: "f16" }),
   };
   for (const [variantName, variant] of Object.entries(variants))
     test(`conv1x1 ${name}: ${variantName}`, async () => {

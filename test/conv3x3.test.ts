@@ -82,9 +82,11 @@ const shapeOf = (s: ConvCase) => ({
 function variantsFor(s: ConvCase): Map<string, ConvVariant> {
   const found = new Map<string, ConvVariant>();
   found.set("chosen", chooseConv3x3(shapeOf(s), software));
-  found.set("direct", { kind: "direct", weights: "f32", tileM: 8, tileY: 3 });
+  found.set("direct", { kind: "direct", weights: "f32", subgroups: true, tileM: 8, tileY: 3 });
+  found.set("without subgroups", chooseConv3x3(shapeOf(s), { ...software, subgroups: false }));
+  found.set("direct without subgroups", { kind: "direct", weights: "f32", subgroups: false, tileM: 5, tileY: 2 });
   if (!s.stride || s.stride === 1) {
-    const base = { kind: "winograd", subgroups: true, scratchBytes: 2 ** 25 } as const;
+    const base = { kind: "winograd", subgroups: true, tiles: 4, scratchBytes: 2 ** 25 } as const;
     found.set("F(4,3)", { ...base, m: 4, weights: "f32", tileM: 32, tileN: 4 });
     found.set("F(4,3) in chunks", {
       ...base,
@@ -114,6 +116,6 @@ for (const [name, s] of Object.entries(cases))
 
 test("a weight of the wrong shape is refused with both shapes", () => {
   const s = cases["one pixel"]!;
-  const variant: ConvVariant = { kind: "direct", weights: "f32", tileM: 8, tileY: 1 };
+  const variant: ConvVariant = { kind: "direct", weights: "f32", subgroups: true, tileM: 8, tileY: 1 };
   expect(() => convRun({ ...s, oc: 20 }, convData(s), variant)).toThrow(/weights/);
 });

@@ -4,15 +4,15 @@ import { evaluate, specialise } from "../src/kernels/specialise";
 const squash = (code: string) => code.replace(/\s+/g, " ").trim();
 
 test("overrides become pipeline constants, marked constants are set in the text", () => {
-  const source = "override A: u32;\nconst TILE: u32 = 4u;\nconst SCALE: f32 = 1.0;\nconst ON: bool = false;";
+  const source = "override A: f32;\nconst TILE: u32 = 4u;\nconst SCALE: f32 = 1.0;\nconst ON: bool = false;";
   expect(specialise("s", source, { A: 7, TILE: 8, SCALE: 2, ON: 1 })).toEqual({
-    code: "override A: u32;\nconst TILE: u32 = 8u;\nconst SCALE: f32 = 2.0;\nconst ON: bool = true;",
+    code: "override A: f32;\nconst TILE: u32 = 8u;\nconst SCALE: f32 = 2.0;\nconst ON: bool = true;",
     overrides: { A: 7 },
   });
 });
 
 test("a constant the shader lacks is named", () => {
-  expect(() => specialise("s", "override A: u32;", { B: 1 })).toThrow("shaders/s.wgsl declares no constant B");
+  expect(() => specialise("s", "override A: f32;", { B: 1 })).toThrow("shaders/s.wgsl declares no constant B");
 });
 
 test("a marked loop becomes one block per value; others stay", () => {
@@ -46,13 +46,14 @@ for (var i = 0u; i < B; i++) { // unroll
 });
 
 test("a marked loop with bounds known only to the GPU is refused", () => {
-  const source = "override N: u32;\nfor (var i = 0u; i < N; i++) { // unroll\n}";
+  const source = "override N: f32;\nfor (var i = 0u; i < N; i++) { // unroll\n}";
   expect(() => specialise("s", source, { N: 3 })).toThrow(/bounds that are not integer constants/);
 });
 
 test.each([
   ["(TILE_M + 2u) / 4u * 3u", 12],
   ["7u % 4u - 1u", 2],
+  ["min(4u * 3u + 4u, TILE_M)", 14],
   ["TILE_M % OTHER", Number.NaN],
   ["1.5", Number.NaN],
 ])("evaluate %s", (expression, value) => {

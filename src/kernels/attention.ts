@@ -1,6 +1,7 @@
 import { ShapeError } from "../errors";
 import { ceilDiv, type Dispatch, dims4, expectShape, f32, grid1d, read, type Tensor, update, write } from "./dispatch";
-import { type Target, tileHeight } from "./variants";
+import { type GemmVariant, gemm } from "./gemm";
+import type { Target } from "./variants";
 
 /** Order of the rows of qkv. legacy: [head][q, k, v]; new: [q, k, v][head]. */
 export type QkvOrder = "legacy" | "new";
@@ -13,77 +14,46 @@ export function attention(
   o: { heads: number; order: QkvOrder; target: Target },
 ): Dispatch[] {
   const { qkv, y } = io;
+  const { heads } = o;
   const [n, c, h, w] = dims4(y);
   expectShape(qkv, n, 3 * c, h, w);
-  if (c % o.heads !== 0) throw new ShapeError(`${y.name}: ${c} channels do not divide into ${o.heads} heads`);
-  const d = c / o.heads;
+  if (c % heads !== 0) throw new ShapeError(`${y.name}: ${c} channels do not divide into ${heads} heads`);
+  const d = c / heads;
   const t = h * w;
-  const scores = f32(`${y.name}/scores`, n * o.heads, t, t);
-  const head = o.order === "legacy" ? 3 * d * t : d * t;
-  const part = o.order === "legacy" ? d * t : c * t;
-  const batches = { BATCHES: n * o.heads, INNER: o.heads };
+  const scores = f32(`${y.name}/scores`, n * heads, t, t); // [key, query]
+  const part = (index: number) =>
+    o.order === "legacy"
+      ? { start: index * d * t, outer: 3 * c * t, inner: 3 * d * t }
+      : { start: index * c * t, outer: 3 * c * t, inner: d * t };
+  const variant: GemmVariant = { weights: "f32", subgroups: o.target.subgroups, tileM: 32, tileN: 4 };
+  const batches = { batches: n * heads, inner: heads, variant };
+  const columns = n * heads * t;
   return [
-    // scores[i, j] = q[:, i] . k[:, j] / sqrt(d)
-    product(`${y.name}/scores`, qkv, qkv, scores, {
+    // scores[j, i] = k[:, j] . q[:, i]
+    gemm(`${y.name}/scores`, read(qkv), read(qkv), write(scores), {
       ...batches,
-      M: t,
-      N: t,
-      K: d,
-      A_OUTER: 3 * c * t,
-      A_INNER: head,
-      A_M: 1,
-      A_K: t,
-      B_START: part,
-      B_OUTER: 3 * c * t,
-      B_INNER: head,
-      B_K: t,
-      B_N: 1,
-      C_OUTER: o.heads * t * t,
-      C_INNER: t * t,
-      C_M: t,
-      C_N: 1,
-      SCALE: d ** -0.5,
+      m: t,
+      n: t,
+      k: d,
+      a: part(1),
+      b: part(0),
+      aColumns: true,
     }),
     {
       label: `${y.name}/softmax`,
-      shader: "softmax_rows",
-      constants: { ROWS: n * o.heads * t, WIDTH: t, WG: 16 },
+      shader: "softmax_columns",
+      constants: { BATCHES: n * heads, HEIGHT: t, WIDTH: t, D: d, WG: 16 },
       bindings: [update(scores)],
-      workgroups: grid1d(ceilDiv(n * o.heads * t, 16)),
+      workgroups: grid1d(ceilDiv(columns, 16)),
     },
-    // y[c, i] = v[c, :] . scores[i, :]
-    product(`${y.name}/values`, qkv, scores, y, {
+    // y[e, i] = v[e, :] . scores[:, i]
+    gemm(`${y.name}/values`, read(qkv), read(scores), write(y), {
       ...batches,
-      M: d,
-      N: t,
-      K: t,
-      A_START: 2 * part,
-      A_OUTER: 3 * c * t,
-      A_INNER: head,
-      A_M: t,
-      A_K: 1,
-      B_OUTER: o.heads * t * t,
-      B_INNER: t * t,
-      B_K: 1,
-      B_N: t,
-      C_OUTER: c * t,
-      C_INNER: d * t,
-      C_M: t,
-      C_N: 1,
+      m: d,
+      n: t,
+      k: t,
+      a: part(2),
+      b: { start: 0, outer: heads * t * t, inner: t * t },
     }),
   ];
-}
-
-function product(label: string, a: Tensor, b: Tensor, c: Tensor, constants: Record<string, number>): Dispatch {
-  const { M, N, BATCHES } = constants as { M: number; N: number; BATCHES: number };
-  const tileM = tileHeight(M, 32);
-  const tileN = Math.min(4, ceilDiv(N, 4));
-  const tiles = ceilDiv(M, tileM) * ceilDiv(N, 4 * tileN) * BATCHES;
-  return {
-    label,
-    shader: "attention_quad",
-    constants: { ...constants, WG: 16, TILE_M: tileM, TILE_N: tileN },
-    bindings: [read(a), read(b), write(c)],
-    workgroups: grid1d(ceilDiv(tiles, 4)),
-  };
 }

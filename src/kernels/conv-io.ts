@@ -77,9 +77,9 @@ export const outputConstants = ({ temb, residual }: ConvTensors) => ({
 
 // A shader's absent inputs are bound to a tensor it reads anyway.
 export const inputBindings = ({ x, skip, norm }: ConvTensors): Binding[] => [read(x), read(skip ?? x), read(norm ?? x)];
-export const outputBindings = ({ bias, temb, residual, y }: ConvTensors): Binding[] => [
+export const outputBindings = ({ x, bias, temb, residual, y }: ConvTensors): Binding[] => [
   read(bias),
   read(temb?.tensor ?? bias),
-  read(residual ?? bias),
+  read(residual ?? x),
   write(y),
 ];

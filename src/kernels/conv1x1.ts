@@ -3,24 +3,19 @@ import { type ConvTensors, convSizes, inputBindings, inputConstants, outputBindi
 import { ceilDiv, type Dispatch, expectShape, grid1d, read, type Tensor } from "./dispatch";
 import { type ConvShape, type Dtype, packed, type Target, tileHeight } from "./variants";
 
-/** How a 1x1 convolution is computed, and so how its weights are packed. Plain data. */
+/** How a 1x1 convolution is computed, and so how its weights are packed. Plain data.
+ *  quad: shaders/conv1x1_quad.wgsl, for pixels in fours and a device with subgroups; any: shaders/conv1x1_any.wgsl. */
 export interface Conv1x1Variant {
-  readonly kind: "tile";
+  readonly kind: "quad" | "any";
   readonly weights: Dtype;
-  readonly subgroups: boolean;
   readonly tileM: number;
-  readonly tileN: number;
 }
 
 /** The variant for a shape on a target; `shape.stride` and `shape.upsample` do not matter. */
 export function chooseConv1x1({ oc, h, w }: ConvShape, target: Target): Conv1x1Variant {
-  return {
-    kind: "tile",
-    weights: target.weights,
-    subgroups: target.subgroups,
-    tileM: tileHeight(oc, 32),
-    tileN: Math.min(4, ceilDiv(h * w, 4)),
-  };
+  const { weights } = target;
+  if (target.subgroups && (h * w) % 4 === 0) return { kind: "quad", weights, tileM: tileHeight(oc, 32) };
+  return { kind: "any", weights, tileM: Math.min(8, oc) };
 }
 
 const depth = (channels: number): number => ceilDiv(channels, 4) * 4;
@@ -48,27 +43,30 @@ export function conv1x1(io: ConvTensors, options: { silu?: boolean; variant: Con
   const { n, c1, c2, oc, h, w } = convSizes(io);
   expectShape(io.y, n, oc, h, w);
   expectShape(io.weight, ...conv1x1Weight("", oc, c1 + c2, variant).shape);
-  const { tileM, tileN, weights } = variant;
-  const tiles = ceilDiv(oc, tileM) * ceilDiv(h * w, 4 * tileN) * n;
+  const { kind, tileM, weights } = variant;
+  const pixels = h * w;
+  if (kind === "quad" && pixels % 4 !== 0)
+    throw new ShapeError(`${io.y.name}: ${pixels} pixels, needed a multiple of 4`);
+  const tiles = ceilDiv(oc, tileM) * ceilDiv(pixels, kind === "quad" ? 16 : 4) * n;
+  const workgroup = kind === "quad" ? 16 : 64;
   return [
     {
       label: io.y.name,
-      shader: "conv1x1_quad",
+      shader: `conv1x1_${kind}`,
       constants: {
         N: n,
         C1: c1,
         C2: c2,
         OC: oc,
-        P: h * w,
+        P: pixels,
         ...inputConstants(io, silu),
         ...outputConstants(io),
-        WG: 16,
+        WG: workgroup,
         TILE_M: tileM,
-        TILE_N: tileN,
         PER_WORD: weights === "f16" ? 2 : 1,
       },
       bindings: [...inputBindings(io), read(io.weight), ...outputBindings(io)],
-      workgroups: grid1d(ceilDiv(tiles, 4)),
+      workgroups: grid1d(ceilDiv(tiles, kind === "quad" ? workgroup / 4 : workgroup)),
     },
   ];
 }

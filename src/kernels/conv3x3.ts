@@ -10,6 +10,8 @@ export type { ConvShape, Dtype, Target } from "./variants";
 export interface DirectVariant {
   readonly kind: "direct";
   readonly weights: "f32";
+  readonly subgroups: boolean;
+  /** Output channels and rows of a register tile. */
   readonly tileM: number;
   readonly tileY: number;
 }
@@ -24,17 +26,26 @@ export function chooseConv3x3(shape: ConvShape, target: Target): ConvVariant {
   const oh = (shape.h * scale) / stride;
   const ow = (shape.w * scale) / stride;
   const tiles = n * ceilDiv(oh, 4) * ceilDiv(ow, 4);
+  const { subgroups } = target;
   if (stride === 1 && target.precision === "fast" && Math.min(c1 + c2, oc) >= 16 && tiles >= 4)
     return {
       kind: "winograd",
       m: 4,
       weights: target.weights,
-      subgroups: target.subgroups,
+      subgroups,
+      tiles: 2,
       tileM: 32,
-      tileN: Math.min(4, ceilDiv(tiles, 4)),
+      tileN: tiles >= 16 ? 4 : tiles >= 8 ? 2 : 1,
       scratchBytes: scratchLimit(target),
     };
-  return { kind: "direct", weights: "f32", tileM: tileHeight(oc, 16), tileY: Math.min(8, Math.max(2, Math.ceil(oh))) };
+  const tileM = subgroups ? tileHeight(oc, 16) : Math.min(8, oc);
+  return {
+    kind: "direct",
+    weights: "f32",
+    subgroups,
+    tileM,
+    tileY: Math.min(subgroups ? 8 : 4, Math.max(2, Math.ceil(oh))),
+  };
 }
 
 /** The weights in the variant's layout.   w: OIHW */
@@ -99,12 +110,14 @@ export function conv3x3(io: ConvTensors, options: Conv3x3Options): Dispatch[] {
       throw new ShapeError(`${io.y.name}: Winograd is for stride 1 and padding all round`);
     return winograd(io, sizes, silu, upsample, variant);
   }
-  const { tileM, tileY } = variant;
-  const tasks = ceilDiv(ceilDiv(oh, tileY) * ow, 4) * ceilDiv(oc, tileM) * n;
+  const { subgroups, tileM, tileY } = variant;
+  const columns = ceilDiv(oh, tileY) * ow;
+  const tasks = (subgroups ? ceilDiv(columns, 4) : columns) * ceilDiv(oc, tileM) * n;
+  const workgroup = subgroups ? 16 : 64;
   return [
     {
       label: io.y.name,
-      shader: "conv3x3_quad",
+      shader: subgroups ? "conv3x3_quad" : "conv3x3_any",
       constants: {
         N: n,
         C1: c1,
@@ -119,12 +132,12 @@ export function conv3x3(io: ConvTensors, options: Conv3x3Options): Dispatch[] {
         UPSAMPLE: upsample ? 2 : 1,
         ...inputConstants(io, silu),
         ...outputConstants(io),
-        WG: 16,
+        WG: workgroup,
         TILE_M: tileM,
         TILE_Y: tileY,
       },
       bindings: [...inputBindings(io), read(io.weight), ...outputBindings(io)],
-      workgroups: grid1d(ceilDiv(tasks, 4)),
+      workgroups: grid1d(ceilDiv(tasks, subgroups ? workgroup / 4 : workgroup)),
     },
   ];
 }

@@ -12,7 +12,9 @@ export function shapeOf(source: string): ReadonlyMap<string, number | undefined>
   const shape = new Map<string, number | undefined>();
   if (/^\/\/ shape: constant\b/m.test(source)) return shape;
   for (const [, name, value] of source.matchAll(/^override\s+(\w+)\s*:\s*u32\s*(?:=\s*(\w+)\s*)?;/gm)) {
-    const sizes = new RegExp(`@workgroup_size\\([^)]*\\b${name}\\b|array<[^;]*,[^;>]*\\b${name}\\b[^;>]*>`).test(source);
+    const sizes = new RegExp(`@workgroup_size\\([^)]*\\b${name}\\b|array<[^;]*,[^;>]*\\b${name}\\b[^;>]*>`).test(
+      source,
+    );
     if (!sizes) shape.set(name!, value === undefined ? undefined : Number.parseInt(value, 10));
   }
   return shape;
@@ -23,7 +25,7 @@ export function shapeOf(source: string): ReadonlyMap<string, number | undefined>
  *  - A constant declared as `override NAME` becomes a pipeline constant; one declared as `const NAME: TYPE = value;` gets
  *    its value replaced in the text, since only a `const` can size a register tile.
  *  - `for (var i = A; i < B; i++) { // unroll` is replaced by one block `{ const i = ...; body }` per value of i, so that
- *    arrays indexed by i can live in registers. A and B are literals or module constants joined by + - * / %.
+ *    arrays indexed by i can live in registers. A and B are literals or module constants joined by + - * / % and min.
  *  - The shape (see `shapeOf`) becomes one uniform behind the last binding, in order of declaration, so that layers of
  *    different sizes share a pipeline: compiling one costs more than running it a hundred times.
  *
@@ -118,7 +120,7 @@ function closingBrace(code: string, start: number): number {
   return code.length;
 }
 
-/** An integer expression of literals, names, + - * / % and parentheses; NaN where it is anything else. */
+/** An integer expression of literals, names, + - * / %, min(a, b) and parentheses; NaN where it is anything else. */
 export function evaluate(expression: string, values: ReadonlyMap<string, number>): number {
   const tokens = expression.match(/\d+[ui]?|\w+|\S/g) ?? [];
   let at = 0;
@@ -127,6 +129,11 @@ export function evaluate(expression: string, values: ReadonlyMap<string, number>
     if (token === "(") {
       const value = sum();
       return tokens[at++] === ")" ? value : Number.NaN;
+    }
+    if (token === "min" && tokens[at++] === "(") {
+      const left = sum();
+      const right = tokens[at++] === "," ? sum() : Number.NaN;
+      return tokens[at++] === ")" ? Math.min(left, right) : Number.NaN;
     }
     if (/^\d/.test(token)) return Number.parseInt(token, 10);
     return values.get(token) ?? Number.NaN;

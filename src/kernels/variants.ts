@@ -33,10 +33,10 @@ const SCRATCH_BYTES = 32 * 2 ** 20;
 
 export const scratchLimit = (target: Target): number => Math.min(SCRATCH_BYTES, target.maxBindingBytes);
 
-/** Tile height for `rows` output channels: the largest multiple of 4 up to `most` that pads least. */
-export function tileHeight(rows: number, most: number): number {
+/** Tile height for `rows` rows: the multiple of `unit`, about `most` at most, that pads least. */
+export function tileHeight(rows: number, most: number, unit = 4): number {
   const tiles = ceilDiv(rows, most);
-  return ceilDiv(ceilDiv(rows, tiles), 4) * 4;
+  return ceilDiv(ceilDiv(rows, tiles), unit) * unit;
 }
 
 /** f32 to f16 bits, rounded to nearest even. */

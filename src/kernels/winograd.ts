@@ -6,8 +6,8 @@ import {
   outputBindings,
   outputConstants,
 } from "./conv-io";
-import { ceilDiv, type Dispatch, f32, grid1d, read, type Tensor, write } from "./dispatch";
-import { tileHeight } from "./variants";
+import { ceilDiv, type Dispatch, f32, grid1d, read, write } from "./dispatch";
+import { gemm } from "./gemm";
 
 /** Winograd convolution F(m x m, 3 x 3) in three dispatches: transform the input tiles, multiply in the transform domain,
  *  transform the sums back.   Lavin & Gray 2016, arXiv:1509.09308 */
@@ -17,6 +17,9 @@ export interface WinogradVariant {
   readonly m: 2 | 4;
   readonly weights: "f32" | "f16";
   readonly subgroups: boolean;
+  /** Most tiles that a lane transforms side by side: 1, 2 or 4. */
+  readonly tiles: number;
+  /** Rows and columns of a register tile of the multiplication; columns: 1, 2 or 4. */
   readonly tileM: number;
   readonly tileN: number;
   /** Scratch tensors stay below this. */
@@ -71,91 +74,58 @@ export function winograd(
   upsample: boolean,
   v: WinogradVariant,
 ): Dispatch[] {
-  const positions = (v.m + 2) ** 2;
+  const { m, tileN } = v;
+  const positions = (m + 2) ** 2;
   const k = winogradDepth(s.c1 + s.c2);
-  const columns = s.n * ceilDiv(s.oh, v.m) * ceilDiv(s.ow, v.m);
-  const most = Math.max(1, Math.floor(v.scratchBytes / (positions * Math.max(k, s.oc) * 4)));
-  const chunks = ceilDiv(columns, most);
-  const chunk = ceilDiv(columns, chunks);
+  const tilesX = ceilDiv(s.ow, m);
+  const tilesY = ceilDiv(s.oh, m);
+  const lane = [4, 2, 1].find((t) => t <= v.tiles && tilesX % t === 0)!; // tiles a lane transforms
+  const unit = Math.max(lane, tileN);
+  const columns = ceilDiv(s.n * tilesX * tilesY, unit) * unit;
+  const most = Math.max(unit, Math.floor(v.scratchBytes / (positions * Math.max(k, s.oc) * 4 * unit)) * unit);
+  const chunk = ceilDiv(ceilDiv(columns, ceilDiv(columns, most)), unit) * unit;
+  const name = io.y.name;
   const dispatches: Dispatch[] = [];
-  for (let i = 0; i < chunks; i++) {
-    const start = i * chunk;
-    const suffix = chunks > 1 ? `${i}` : "";
-    dispatches.push(...winogradChunk(io, s, silu, upsample, v, start, Math.min(chunk, columns - start), suffix));
+  for (let start = 0; start < columns; start += chunk) {
+    const suffix = chunk < columns ? `${start / chunk}` : "";
+    const cols = Math.min(chunk, columns - start);
+    const tiles = f32(`${name}/tiles${suffix}`, positions, k, cols);
+    const sums = f32(`${name}/sums${suffix}`, positions, s.oc, cols);
+    const where = { N: s.n, TILES_X: tilesX, TILES_Y: tilesY, COL_START: start, COLS: cols, WG: 64, TILES: lane };
+    dispatches.push(
+      {
+        label: `${name}/input`,
+        shader: `winograd${m}_input`,
+        constants: {
+          ...where,
+          C1: s.c1,
+          C2: s.c2,
+          K: k,
+          H: s.h,
+          W: s.w,
+          UPSAMPLE: upsample ? 2 : 1,
+          ...inputConstants(io, silu),
+        },
+        bindings: [...inputBindings(io), write(tiles)],
+        workgroups: grid1d(ceilDiv((cols / lane) * k, 64)),
+      },
+      gemm(`${name}/gemm`, read(io.weight), read(tiles), write(sums), {
+        m: s.oc,
+        n: cols,
+        k,
+        batches: positions,
+        a: { start: 0, outer: s.oc * k, inner: 0 },
+        b: { start: 0, outer: k * cols, inner: 0 },
+        variant: v,
+      }),
+      {
+        label: `${name}/output`,
+        shader: `winograd${m}_output`,
+        constants: { ...where, OC: s.oc, OH: s.oh, OW: s.ow, ...outputConstants(io) },
+        bindings: [read(sums), ...outputBindings(io)],
+        workgroups: grid1d(ceilDiv((cols / lane) * s.oc, 64)),
+      },
+    );
   }
   return dispatches;
-}
-
-function winogradChunk(
-  io: ConvTensors,
-  { n, c1, c2, oc, h, w, oh, ow }: ConvSizes,
-  silu: boolean,
-  upsample: boolean,
-  variant: WinogradVariant,
-  start: number,
-  cols: number,
-  suffix: string,
-): Dispatch[] {
-  const { m, tileM, tileN, weights } = variant;
-  const name = io.y.name;
-  const k = winogradDepth(c1 + c2);
-  const positions = (m + 2) ** 2;
-  const tiles = f32(`${name}/tiles${suffix}`, positions, cols, k);
-  const sums = f32(`${name}/sums${suffix}`, positions, oc, cols);
-  const where = { N: n, OH: oh, OW: ow, COL_START: start, COLS: cols };
-  return [
-    {
-      label: `${name}/input`,
-      shader: `winograd${m}_input`,
-      constants: {
-        ...where,
-        C1: c1,
-        C2: c2,
-        K: k,
-        H: h,
-        W: w,
-        UPSAMPLE: upsample ? 2 : 1,
-        ...inputConstants(io, silu),
-        WG: 64,
-      },
-      bindings: [...inputBindings(io), write(tiles)],
-      workgroups: grid1d(ceilDiv(cols * k, 64)),
-    },
-    gemm(`${name}/gemm`, io.weight, tiles, sums, { m: oc, n: cols, k, batches: positions, tileM, tileN, weights }),
-    {
-      label: `${name}/output`,
-      shader: `winograd${m}_output`,
-      constants: { ...where, OC: oc, ...outputConstants(io), WG: 64 },
-      bindings: [read(sums), ...outputBindings(io)],
-      workgroups: grid1d(ceilDiv(cols * oc, 64)),
-    },
-  ];
-}
-
-/** c[z] = a[z] b[z]^T.   a: [batches, m, k]; b: f32 [batches, n, k]; c: f32 [batches, m, n] */
-function gemm(
-  label: string,
-  a: Tensor,
-  b: Tensor,
-  c: Tensor,
-  s: { m: number; n: number; k: number; batches: number; tileM: number; tileN: number; weights: "f32" | "f16" },
-): Dispatch {
-  const tileM = tileHeight(s.m, s.tileM);
-  const tiles = ceilDiv(s.m, tileM) * ceilDiv(s.n, 4 * s.tileN) * s.batches;
-  return {
-    label,
-    shader: "gemm_quad",
-    constants: {
-      M: s.m,
-      N: s.n,
-      K: s.k,
-      BATCHES: s.batches,
-      WG: 16,
-      TILE_M: tileM,
-      TILE_N: s.tileN,
-      PER_WORD: s.weights === "f16" ? 2 : 1,
-    },
-    bindings: [read(a), read(b), write(c)],
-    workgroups: grid1d(ceilDiv(tiles, 4)),
-  };
 }

@@ -1,9 +1,9 @@
 import { conv1x1, conv1x1Weight, packConv1x1 } from "../../src/kernels/conv1x1";
 import { conv3x3, conv3x3Weight, packConv3x3 } from "../../src/kernels/conv3x3";
 import { type Dispatch, f32, type Tensor } from "../../src/kernels/dispatch";
-import { seeded } from "./close";
 import type { Data } from "./device";
 import { type ConvCase, type ConvData, outputSize } from "./reference-conv";
+import { seeded } from "./seeded";
 
 /** Seeded inputs for a case; weights are scaled so that outputs stay near 1. */
 export function convData(s: ConvCase): ConvData {

@@ -36,14 +36,13 @@ export function outputSize(size: number, { kernel, stride = 1, pad, upsample }: 
   return Math.floor((size * (upsample ? 2 : 1) + (both ? 2 : 1) - 3) / stride) + 1;
 }
 
-/** y [N, OC, OH, OW] in f64, one output at a time. */
-export function convReference(s: ConvCase, d: ConvData): Float64Array {
+/** y [N, OC, OH, OW] in f64, one output at a time; only at the flat indices `points`, if given. */
+export function convReference(s: ConvCase, d: ConvData, points?: ArrayLike<number>): Float64Array {
   const { n, c1, c2 = 0, oc, h, w, kernel, stride = 1, upsample } = s;
   const [oh, ow] = [outputSize(h, s), outputSize(w, s)];
   const scale = upsample ? 2 : 1;
   const before = kernel === 1 || (s.pad ?? (stride === 2 ? "asymmetric" : "same")) === "asymmetric" ? 0 : 1;
   const channels = c1 + c2;
-  const y = new Float64Array(n * oc * oh * ow);
 
   const input = (sample: number, c: number, iy: number, ix: number): number => {
     if (iy < 0 || ix < 0 || iy >= h * scale || ix >= w * scale) return 0;
@@ -56,21 +55,19 @@ export function convReference(s: ConvCase, d: ConvData): Float64Array {
     return s.silu ? v / (1 + Math.exp(-v)) : v;
   };
 
-  let i = 0;
-  for (let sample = 0; sample < n; sample++)
-    for (let o = 0; o < oc; o++)
-      for (let oy = 0; oy < oh; oy++)
-        for (let ox = 0; ox < ow; ox++, i++) {
-          let sum = d.bias[o]!;
-          if (d.temb) sum += d.temb.data[(sample % s.tembN!) * d.temb.width + d.temb.offset + o]!;
-          if (d.residual) sum += d.residual[((sample % s.residualN!) * oc + o) * oh * ow + oy * ow + ox]!;
-          for (let c = 0; c < channels; c++)
-            for (let ky = 0; ky < kernel; ky++)
-              for (let kx = 0; kx < kernel; kx++)
-                sum +=
-                  d.weight[((o * channels + c) * kernel + ky) * kernel + kx]! *
-                  input(sample, c, oy * stride + ky - before, ox * stride + kx - before);
-          y[i] = sum;
-        }
-  return y;
+  const output = (at: number): number => {
+    const [ox, oy] = [at % ow, Math.floor(at / ow) % oh];
+    const [o, sample] = [Math.floor(at / (ow * oh)) % oc, Math.floor(at / (ow * oh * oc))];
+    let sum = d.bias[o]!;
+    if (d.temb) sum += d.temb.data[(sample % s.tembN!) * d.temb.width + d.temb.offset + o]!;
+    if (d.residual) sum += d.residual[((sample % s.residualN!) * oc + o) * oh * ow + oy * ow + ox]!;
+    for (let c = 0; c < channels; c++)
+      for (let ky = 0; ky < kernel; ky++)
+        for (let kx = 0; kx < kernel; kx++)
+          sum +=
+            d.weight[((o * channels + c) * kernel + ky) * kernel + kx]! *
+            input(sample, c, oy * stride + ky - before, ox * stride + kx - before);
+    return sum;
+  };
+  return Float64Array.from({ length: points?.length ?? n * oc * oh * ow }, (_, i) => output(points?.[i] ?? i));
 }

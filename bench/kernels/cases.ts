@@ -1,0 +1,124 @@
+import { attention } from "../../src/kernels/attention";
+import { type Conv1x1Variant, chooseConv1x1 } from "../../src/kernels/conv1x1";
+import { type ConvVariant, chooseConv3x3 } from "../../src/kernels/conv3x3";
+import { type Dispatch, elements, f32, type Tensor } from "../../src/kernels/dispatch";
+import type { Target } from "../../src/kernels/variants";
+import { convData, convRun } from "../../test/support/conv-run";
+import { attentionReference } from "../../test/support/reference-attention";
+import { type ConvCase, convReference, outputSize } from "../../test/support/reference-conv";
+import { seeded } from "../../test/support/seeded";
+
+/** One kernel at one shape. */
+export interface KernelCase {
+  readonly name: string;
+  /** Floating-point operations of the plain algorithm, however few the variant needs. */
+  readonly flops: number;
+  build(target: Target): BuiltCase;
+}
+
+export interface BuiltCase {
+  readonly variant: string;
+  readonly dispatches: readonly Dispatch[];
+  readonly inputs: ReadonlyMap<Tensor, ArrayBufferView<ArrayBuffer>>;
+  readonly y: Tensor;
+  /** Expected values at flat indices of y, and how far off they may be. */
+  expected(points: readonly number[]): ArrayLike<number>;
+  readonly tolerance: number;
+}
+
+function describe(v: ConvVariant | Conv1x1Variant): string {
+  switch (v.kind) {
+    case "winograd":
+      return `F(${v.m},3) ${v.tileM}x${v.tileN} t${v.tiles}`;
+    case "direct":
+      return `direct ${v.tileM}x${v.tileY}`;
+    default:
+      return `${v.kind} ${v.tileM}`;
+  }
+}
+
+/** A convolution; `variant` overrides the choice, to compare. */
+export function convCase(name: string, s: ConvCase, variant?: ConvVariant | Conv1x1Variant): KernelCase {
+  const { n, c1, c2 = 0, oc, h, w, kernel, stride = 1, upsample = false } = s;
+  const flops = 2 * n * oc * (c1 + c2) * kernel * kernel * outputSize(h, s) * outputSize(w, s);
+  return {
+    name,
+    flops,
+    build(target) {
+      const shape = { n, c1, c2, oc, h, w, stride, upsample };
+      const chosen = variant ?? (kernel === 3 ? chooseConv3x3(shape, target) : chooseConv1x1(shape, target));
+      const data = convData(s);
+      return {
+        variant: describe(chosen),
+        ...convRun(s, data, chosen),
+        expected: (points) => convReference(s, data, points),
+        tolerance: chosen.weights === "f16" ? 2e-2 : chosen.kind === "winograd" ? 1e-4 : 1e-5,
+      };
+    },
+  };
+}
+
+function attentionCase(name: string, s: { n: number; c: number; h: number; w: number; heads: number }): KernelCase {
+  const { n, c, h, w, heads } = s;
+  return {
+    name,
+    flops: 4 * n * c * (h * w) ** 2,
+    build(target) {
+      const qkv = f32("qkv", n, 3 * c, h, w);
+      const y = f32("y", n, c, h, w);
+      const data = seeded(1, qkv.shape);
+      return {
+        variant: "three dispatches",
+        dispatches: attention({ qkv, y }, { heads, order: "new", target }),
+        inputs: new Map([[qkv, data]]),
+        y,
+        expected: (points) => attentionReference(data, { ...s, order: "new" }, points),
+        tolerance: 1e-5,
+      };
+    },
+  };
+}
+
+const same = (n: number, c: number, size: number, more: Partial<ConvCase> = {}): ConvCase => ({
+  kernel: 3,
+  n,
+  c1: c,
+  oc: c,
+  h: size,
+  w: size,
+  ...more,
+});
+
+/** Shapes that the shipped model (64x64; 32, 64, 64, 128 channels) and the paper's models run. */
+export const kernelCases: readonly KernelCase[] = [
+  convCase("conv3x3 3->32@64", { kernel: 3, n: 1, c1: 3, oc: 32, h: 64, w: 64 }),
+  convCase("conv3x3 32->3@64", { kernel: 3, n: 1, c1: 32, oc: 3, h: 64, w: 64, normN: 1, silu: true }),
+  convCase("conv3x3 32@64", same(1, 32, 64)),
+  convCase("conv3x3 32@64 norm+silu", same(1, 32, 64, { normN: 1, silu: true })),
+  convCase("conv3x3 64@32", same(1, 64, 32)),
+  convCase("conv3x3 64@32 n2", same(2, 64, 32)),
+  convCase("conv3x3 128@16", same(1, 128, 16)),
+  convCase("conv3x3 128@16 norm+silu", same(1, 128, 16, { normN: 1, silu: true })),
+  convCase("conv3x3 128@8", same(1, 128, 8)),
+  convCase("conv3x3 128@8 n2", same(2, 128, 8)),
+  convCase("conv3x3 128+128@8 n2", same(2, 128, 8, { c2: 128, skipN: 1 })),
+  convCase("conv3x3 192@8", same(1, 192, 8)),
+  convCase("conv3x3 64@16 upsample", same(1, 64, 16, { upsample: true })),
+  convCase("conv3x3 64@32 stride 2", same(1, 64, 32, { stride: 2 })),
+  convCase("conv3x3 128@32", same(1, 128, 32)),
+  convCase("conv3x3 256@16", same(1, 256, 16)),
+  convCase("conv3x3 64@64", same(1, 64, 64)),
+  convCase("conv3x3 512@8", same(1, 512, 8)),
+  convCase("conv3x3 128@256", same(1, 128, 256)),
+  convCase("conv1x1 96->64@32 skip", { kernel: 1, n: 1, c1: 64, c2: 32, oc: 64, h: 32, w: 32, skipN: 1 }),
+  convCase("conv1x1 128->384@8 norm", { kernel: 1, n: 1, c1: 128, oc: 384, h: 8, w: 8, normN: 1 }),
+  convCase("conv1x1 128->128@32", { kernel: 1, n: 1, c1: 128, oc: 128, h: 32, w: 32 }),
+  convCase("conv1x1 256->768@16", { kernel: 1, n: 1, c1: 256, oc: 768, h: 16, w: 16 }),
+  convCase("conv1x1 512->512@16", { kernel: 1, n: 1, c1: 512, oc: 512, h: 16, w: 16 }),
+  attentionCase("attention 128@8", { n: 1, c: 128, h: 8, w: 8, heads: 1 }),
+  attentionCase("attention 256@16", { n: 1, c: 256, h: 16, w: 16, heads: 1 }),
+  attentionCase("attention 512@16", { n: 1, c: 512, h: 16, w: 16, heads: 1 }),
+  attentionCase("attention 512@16 8 heads", { n: 1, c: 512, h: 16, w: 16, heads: 8 }),
+];
+
+export const outputElements = ({ y }: BuiltCase): number => elements(y);

@@ -1,0 +1,105 @@
+import type { Device } from "../../src/gpu/device";
+import type { Target } from "../../src/kernels/variants";
+import { type BuiltCase, type KernelCase, kernelCases, outputElements } from "./cases";
+import { median, type Prepared, prepare, Stopwatch } from "./gpu";
+import { prepareRoof, type Roof, roofs } from "./roof";
+
+export interface KernelResult {
+  readonly case: string;
+  readonly variant: string;
+  readonly dispatches: number;
+  readonly ms: number;
+  readonly minMs: number;
+  readonly gflops: number;
+  /** Share of the multiply-add rate that the same run measured; Winograd can pass 1. Best against best. */
+  readonly ofRoof: number;
+  readonly compileMs: number;
+  readonly worstError: number;
+}
+
+export interface RoofResult {
+  readonly roof: Roof;
+  readonly best: number;
+  readonly median: number;
+  readonly unit: string;
+}
+
+/** A pass lasts at least this long, so that timestamps in steps of 65 us tell enough. */
+const PASS_SECONDS = 2e-3;
+
+/** Seconds of one replay: best and median of `runs` passes. */
+async function measure(watch: Stopwatch, work: Prepared, runs: number): Promise<{ best: number; median: number }> {
+  const first = await watch.seconds(work, 1);
+  const times = Math.max(1, Math.ceil(PASS_SECONDS / Math.max(first, 1e-6)));
+  const seconds: number[] = [];
+  for (let i = 0; i < runs; i++)
+    seconds.push((await watch.seconds(work, Math.min(times, 1000))) / Math.min(times, 1000));
+  return { best: Math.min(...seconds), median: median(seconds) };
+}
+
+export async function measureRoof(device: Device, roof: Roof, runs: number): Promise<RoofResult> {
+  const work = await prepareRoof(device, roof);
+  const { lanes, perLane, unit } = roofs[roof];
+  const { best, median } = await measure(new Stopwatch(device), work, runs);
+  work.destroy();
+  const rate = (seconds: number) => (perLane ? (lanes * perLane) / seconds / 1e9 : seconds * 1e6);
+  return { roof, best: rate(best), median: rate(median), unit };
+}
+
+/** Compares 256 spread outputs with the reference.   @throws Error where one is off: a wrong kernel is not timed. */
+async function check(built: BuiltCase, work: Prepared, watch: Stopwatch, name: string): Promise<number> {
+  await watch.seconds(work, 1);
+  const actual = await work.read(built.y);
+  const count = outputElements(built);
+  const points = Array.from({ length: Math.min(256, count) }, (_, i) => (i * 7919 * 31) % count);
+  const expected = built.expected(points);
+  let worst = 0;
+  points.forEach((p, i) => {
+    const off = Math.abs(actual[p]! - expected[i]!);
+    if (!(off <= worst)) worst = off;
+  });
+  if (!(worst <= built.tolerance))
+    throw new Error(`${name} (${built.variant}): off by ${worst}, allowed ${built.tolerance}`);
+  return worst;
+}
+
+export async function measureKernel(
+  device: Device,
+  target: Target,
+  kernel: KernelCase,
+  runs: number,
+): Promise<KernelResult> {
+  const watch = new Stopwatch(device);
+  const built = kernel.build(target);
+  return device.guarded(kernel.name, async () => {
+    const work = await prepare(device, built.dispatches, built.inputs);
+    const worstError = await check(built, work, watch, kernel.name);
+    const roof = await prepareRoof(device, "fma");
+    let [best, roofBest] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY];
+    const medians: number[] = [];
+    // Roof and kernel take turns, so that both see the machine in the same state.
+    for (let round = 0; round < 3; round++) {
+      const kernelTime = await measure(watch, work, Math.ceil(runs / 3));
+      const roofTime = await measure(watch, roof, Math.ceil(runs / 3));
+      best = Math.min(best, kernelTime.best);
+      roofBest = Math.min(roofBest, roofTime.best);
+      medians.push(kernelTime.median);
+    }
+    work.destroy();
+    roof.destroy();
+    const roofRate = (roofs.fma.lanes * roofs.fma.perLane) / roofBest;
+    return {
+      case: kernel.name,
+      variant: built.variant,
+      dispatches: built.dispatches.length,
+      ms: median(medians) * 1e3,
+      minMs: best * 1e3,
+      gflops: kernel.flops / best / 1e9,
+      ofRoof: kernel.flops / best / roofRate,
+      compileMs: work.compileMs,
+      worstError,
+    };
+  });
+}
+
+export { kernelCases };
