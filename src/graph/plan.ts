@@ -1,8 +1,14 @@
 import { byteLength, type Dispatch, type Tensor } from "../kernels/dispatch";
 
-/** Which slot (one GPU buffer) every intermediate tensor lives in. */
+/** Where an intermediate tensor lives: `offset` bytes into a slot, which is one GPU buffer. */
+export interface Place {
+  readonly slot: number;
+  readonly offset: number;
+  readonly bytes: number;
+}
+
 export interface BufferPlan {
-  readonly slotOf: ReadonlyMap<string, number>;
+  readonly places: ReadonlyMap<string, Place>;
   readonly slotBytes: readonly number[];
   /** sum of the slots */
   readonly bytes: number;
@@ -10,53 +16,174 @@ export interface BufferPlan {
   readonly lowerBound: number;
 }
 
-interface Lifetime {
-  readonly tensor: Tensor;
+/** Storage bindings begin at multiples of this in every WebGPU implementation. */
+const ALIGNMENT = 256;
+
+interface Life {
+  /** position among all lives */
+  readonly id: number;
+  readonly name: string;
   readonly bytes: number;
+  /** dispatches of first and last use */
   readonly first: number;
   readonly last: number;
+  /** tensors that may not share a buffer with this one: read where it is written, or written where it is read */
+  readonly foes: readonly number[];
 }
 
-/** Gives each intermediate tensor a slot that no other living tensor holds. Pure; needs no device.
- *  Whole buffers, since WebGPU rejects one buffer bound for reading and writing in a dispatch even on disjoint ranges;
- *  lifetimes are closed intervals of dispatches, so a dispatch never reads and writes one slot.
- *  Largest first, each into the slot that it wastes least of (Pisarchyk & Lee 2020, greedy by size).
- *  @param external tensors with buffers of their own (weights, inputs, outputs) */
-export function planBuffers(dispatches: readonly Dispatch[], external: ReadonlySet<string>): BufferPlan {
+/** Gives each intermediate tensor a place that nothing living overlaps. Pure; needs no device.
+ *  Tensors share a few buffers at offsets, like memory in one arena, except that WebGPU rejects a dispatch that reads one
+ *  range of a buffer and writes another: such pairs get different buffers.
+ *  Greedy by size (Pisarchyk & Lee 2020) with several orders tried and the smallest plan kept.
+ *  @param external tensors with buffers of their own (weights, inputs, outputs)
+ *  @param maxSlotBytes limit of one buffer */
+export function planBuffers(
+  dispatches: readonly Dispatch[],
+  external: ReadonlySet<string>,
+  maxSlotBytes = Number.POSITIVE_INFINITY,
+): BufferPlan {
   const lives = lifetimes(dispatches, external);
-  const slots: { bytes: number; lives: Lifetime[] }[] = [];
-  const slotOf = new Map<string, number>();
-  const order = [...lives].sort((a, b) => b.bytes - a.bytes || a.first - b.first);
-  for (const life of order) {
-    const free = slots
-      .map((slot, index) => ({ slot, index }))
-      .filter(({ slot }) => slot.lives.every((other) => other.last < life.first || life.last < other.first));
-    // Among slots that are free then, the one whose neighbours in time are nearest keeps the others open for long lives.
-    const gap = (s: { lives: Lifetime[] }) =>
-      Math.min(...s.lives.map((o) => (o.last < life.first ? life.first - o.last : o.first - life.last)));
-    free.sort((a, b) => a.slot.bytes - b.slot.bytes || gap(a.slot) - gap(b.slot));
-    const found = free[0]?.index ?? slots.push({ bytes: life.bytes, lives: [] }) - 1;
-    slots[found]!.lives.push(life);
-    slotOf.set(life.tensor.name, found);
+  const span = (l: Life) => l.last - l.first + 1;
+  const orders: ((a: Life, b: Life) => number)[] = [
+    (a, b) => b.bytes - a.bytes || a.first - b.first,
+    (a, b) => b.bytes * span(b) - a.bytes * span(a),
+    (a, b) => span(b) - span(a) || b.bytes - a.bytes,
+    (a, b) => a.first - b.first || b.bytes - a.bytes,
+  ];
+  const lowerBound = liveBytes(lives);
+  if (lives.length === 0) return { places: new Map(), slotBytes: [], bytes: 0, lowerBound };
+  const placed = (order: readonly Life[], avoided: ReadonlySet<string> = new Set()): Placing =>
+    place(order, lives.length, maxSlotBytes, avoided);
+  const starts = orders
+    .map((by) => [...lives].sort(by))
+    .map((order) => ({ order, plan: placed(order) }))
+    .sort((a, b) => a.plan.bytes - b.plan.bytes);
+  let best = starts[0]!.plan;
+  // From each start, something that sticks out on top of a buffer is placed earlier or in another buffer, and that is
+  // kept unless it costs more.
+  const random = generator(1);
+  const pick = <T>(from: readonly T[]): T => from[Math.floor(random() * from.length)]!;
+  const tries = Math.min(500, Math.ceil(5e7 / lives.length ** 2));
+  for (let { order, plan } of starts) {
+    let avoided: ReadonlySet<string> = new Set<string>();
+    for (let k = 0; k < tries && best.bytes > GOOD_ENOUGH * lowerBound; k++) {
+      const { slotOf, offsetOf, slotBytes }: Placing = plan;
+      const moved = pick(order.filter(({ id, bytes }) => offsetOf[id]! + bytes === slotBytes[slotOf[id]!]));
+      let nextOrder = order;
+      let nextAvoided = avoided;
+      if (random() < 0.6) {
+        const from = order.indexOf(moved);
+        const to = Math.floor(random() * from);
+        nextOrder = [...order.slice(0, to), moved, ...order.slice(to, from), ...order.slice(from + 1)];
+      } else {
+        const set = new Set(avoided);
+        const key = `${moved.id} ${slotOf[moved.id]}`;
+        if (!set.delete(key)) set.add(key);
+        if (random() < 0.2 && set.size > 0) set.delete(pick([...set]));
+        nextAvoided = set;
+      }
+      const next = placed(nextOrder, nextAvoided);
+      if (next.bytes > plan.bytes) continue;
+      [plan, order, avoided] = [next, nextOrder, nextAvoided];
+      if (plan.bytes < best.bytes) best = plan;
+    }
   }
-  const slotBytes = slots.map((s) => s.bytes);
-  return { slotOf, slotBytes, bytes: slotBytes.reduce((a, b) => a + b, 0), lowerBound: liveBytes(lives) };
+  const { slotOf, offsetOf, slotBytes, bytes } = best;
+  const places = lives.map((l) => [l.name, { slot: slotOf[l.id]!, offset: offsetOf[l.id]!, bytes: l.bytes }] as const);
+  return { places: new Map(places), slotBytes, bytes, lowerBound };
 }
 
-function lifetimes(dispatches: readonly Dispatch[], external: ReadonlySet<string>): Lifetime[] {
-  const lives = new Map<string, { tensor: Tensor; first: number; last: number }>();
+/** Share of the lower bound at which the search for a smaller plan stops. */
+const GOOD_ENOUGH = 1.04;
+
+/** Uniform in [0, 1), seeded, so that equal graphs give equal plans (mulberry32). */
+function generator(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let z = Math.imul(state ^ (state >>> 15), state | 1);
+    z ^= z + Math.imul(z ^ (z >>> 7), z | 61);
+    return ((z ^ (z >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+/** A plan by numbers: slot and offset of every life. */
+interface Placing {
+  readonly slotOf: readonly number[];
+  readonly offsetOf: readonly number[];
+  readonly slotBytes: readonly number[];
+  readonly bytes: number;
+}
+
+/** Places lives one after another where they make the buffers grow least.
+ *  @param avoided pairs "life slot" that are not tried */
+function place(order: readonly Life[], count: number, maxSlotBytes: number, avoided: ReadonlySet<string>): Placing {
+  const slots: Life[][] = []; // by offset
+  const slotBytes: number[] = [];
+  const slotOf: number[] = Array(count).fill(-1);
+  const offsetOf: number[] = Array(count).fill(0);
+  for (const life of order) {
+    let chosen = -1;
+    let at = 0;
+    let least = Number.POSITIVE_INFINITY;
+    for (let slot = 0; slot < slots.length; slot++) {
+      if (life.foes.some((foe) => slotOf[foe] === slot)) continue;
+      if (avoided.size > 0 && avoided.has(`${life.id} ${slot}`)) continue;
+      let offset = 0;
+      for (const o of slots[slot]!) {
+        if (o.last < life.first || life.last < o.first) continue;
+        const start = offsetOf[o.id]!;
+        if (offset + life.bytes <= start) break;
+        if (start + o.bytes > offset) offset = start + o.bytes;
+      }
+      const growth = Math.max(0, offset + life.bytes - slotBytes[slot]!);
+      if (growth >= least || offset + life.bytes > maxSlotBytes) continue;
+      least = growth;
+      chosen = slot;
+      at = offset;
+    }
+    if (chosen < 0) {
+      chosen = slots.push([]) - 1;
+      slotBytes.push(0);
+    }
+    slotOf[life.id] = chosen;
+    offsetOf[life.id] = at;
+    slotBytes[chosen] = Math.max(slotBytes[chosen]!, at + life.bytes);
+    const held = slots[chosen]!;
+    let index = held.length;
+    while (index > 0 && offsetOf[held[index - 1]!.id]! > at) index--;
+    held.splice(index, 0, life);
+  }
+  return { slotOf, offsetOf, slotBytes, bytes: slotBytes.reduce((a, b) => a + b, 0) };
+}
+
+function lifetimes(dispatches: readonly Dispatch[], external: ReadonlySet<string>): Life[] {
+  const lives = new Map<string, { id: number; tensor: Tensor; first: number; last: number; foes: Set<number> }>();
   dispatches.forEach(({ bindings }, i) => {
-    for (const { tensor } of bindings) {
-      if (external.has(tensor.name)) continue;
+    const own = bindings.filter(({ tensor }) => !external.has(tensor.name));
+    for (const { tensor } of own) {
       const life = lives.get(tensor.name);
       if (life) life.last = i;
-      else lives.set(tensor.name, { tensor, first: i, last: i });
+      else lives.set(tensor.name, { id: lives.size, tensor, first: i, last: i, foes: new Set() });
     }
+    for (const a of own)
+      for (const b of own)
+        if (a.tensor.name !== b.tensor.name && (writes(a.access) || writes(b.access)))
+          lives.get(a.tensor.name)!.foes.add(lives.get(b.tensor.name)!.id);
   });
-  return [...lives.values()].map((l) => ({ ...l, bytes: byteLength(l.tensor) }));
+  return [...lives].map(([name, { id, tensor, first, last, foes }]) => ({
+    id,
+    name,
+    first,
+    last,
+    foes: [...foes],
+    bytes: Math.ceil(byteLength(tensor) / ALIGNMENT) * ALIGNMENT,
+  }));
 }
 
-function liveBytes(lives: readonly Lifetime[]): number {
+const writes = (access: string): boolean => access === "write" || access === "update";
+
+function liveBytes(lives: readonly Life[]): number {
   const change = new Map<number, number>();
   for (const { first, last, bytes } of lives) {
     change.set(first, (change.get(first) ?? 0) + bytes);

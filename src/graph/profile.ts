@@ -1,6 +1,7 @@
 import { readBuffer } from "../gpu/buffers";
 import type { Device } from "../gpu/device";
-import { type Recording, replay } from "./record";
+import { byteLength } from "../kernels/dispatch";
+import { type BufferRange, type Recording, replay } from "./record";
 
 /** GPU time of one node. */
 export interface NodeTime {
@@ -36,7 +37,7 @@ export async function profile(device: Device, recording: Recording, stepOffset =
 export async function firstNonFinite(
   device: Device,
   recording: Recording,
-  outputOf: (name: string) => GPUBuffer,
+  rangeOf: (name: string) => BufferRange,
   stepOffset = 0,
 ): Promise<string | undefined> {
   for (const node of recording.nodes) {
@@ -45,7 +46,8 @@ export async function firstNonFinite(
     replay(pass, [node], stepOffset);
     pass.end();
     device.gpu.queue.submit([encoder.finish()]);
-    const values = new Float32Array(await readBuffer(device, outputOf(node.output)));
+    const { buffer, offset } = rangeOf(node.output.name);
+    const values = new Float32Array(await readBuffer(device, buffer, { offset, bytes: byteLength(node.output) }));
     if (!values.every(Number.isFinite)) return node.name;
   }
   return undefined;

@@ -3,7 +3,7 @@ import type { Device } from "../gpu/device";
 import { byteLength } from "../kernels/dispatch";
 import { dispatchesOf, type Lowered } from "./lower";
 import { type BufferPlan, planBuffers } from "./plan";
-import { type Recording, record } from "./record";
+import { type BufferRange, type Recording, record } from "./record";
 
 /** Step graphs compiled together: they never run at once, so they share one set of slots and all tensors of their own
  *  (x, h, the step table) by name. */
@@ -13,7 +13,10 @@ export interface Programs {
   /** bytes of all slots, and the least any plan could take */
   readonly slotBytes: number;
   readonly lowerBound: number;
+  /** the buffer of a graph input, output or weight */
   bufferOf(program: string, tensor: string): GPUBuffer;
+  /** where any tensor lies */
+  rangeOf(program: string, tensor: string): BufferRange;
   destroy(): void;
 }
 
@@ -21,7 +24,8 @@ export interface Programs {
 export const externalNames = (lowered: Lowered): Set<string> =>
   new Set([...lowered.external.keys(), ...[...lowered.weights.values()].map((w) => w.tensor.name)]);
 
-export const planOf = (lowered: Lowered): BufferPlan => planBuffers(dispatchesOf(lowered), externalNames(lowered));
+export const planOf = (lowered: Lowered, maxSlotBytes?: number): BufferPlan =>
+  planBuffers(dispatchesOf(lowered), externalNames(lowered), maxSlotBytes);
 
 /** Plans, allocates and records. @param given buffers that exist already: weights, the step table, masks */
 export async function compile(
@@ -30,7 +34,8 @@ export async function compile(
   given: (name: string) => GPUBuffer | undefined,
 ): Promise<Programs> {
   const buffers = new Buffers(device);
-  const plans = Object.fromEntries(Object.entries(graphs).map(([name, g]) => [name, planOf(g)]));
+  const limit = device.gpu.limits.maxBufferSize;
+  const plans = Object.fromEntries(Object.entries(graphs).map(([name, g]) => [name, planOf(g, limit)]));
   // Slots are shared by rank: the k-th largest of every plan is the same buffer.
   const ranks = Object.fromEntries(Object.entries(plans).map(([name, plan]) => [name, byRank(plan.slotBytes)]));
   const sizes: number[] = [];
@@ -40,30 +45,31 @@ export async function compile(
       sizes[rank] = Math.max(sizes[rank] ?? 0, bytes);
     });
 
-  const bufferOf = (program: string, name: string): GPUBuffer => {
-    const slot = plans[program]!.slotOf.get(name);
-    if (slot !== undefined) {
-      const rank = ranks[program]![slot]!;
-      return buffers.make(`slot ${rank}`, sizes[rank]!);
+  const rangeOf = (program: string, name: string): BufferRange => {
+    const place = plans[program]!.places.get(name);
+    if (place) {
+      const rank = ranks[program]![place.slot]!;
+      return { buffer: buffers.make(`slot ${rank}`, sizes[rank]!), offset: place.offset };
     }
     const own = given(name);
-    if (own) return own;
+    if (own) return { buffer: own, offset: 0 };
     const tensor = graphs[program]!.external.get(name);
     if (!tensor) throw new Error(`${program}: no buffer for "${name}"`);
-    return buffers.make(name, byteLength(tensor));
+    return { buffer: buffers.make(name, byteLength(tensor)), offset: 0 };
   };
   try {
     const recordings: Record<string, Recording> = {};
     await device.guarded("compile", async () => {
       for (const [name, lowered] of Object.entries(graphs))
-        recordings[name] = await record(device, lowered.nodes, (t) => bufferOf(name, t));
+        recordings[name] = await record(device, lowered.nodes, (t) => rangeOf(name, t));
     });
     return {
       buffers,
       recordings,
       slotBytes: sizes.reduce((a, b) => a + b, 0),
       lowerBound: Math.max(...Object.values(plans).map((p) => p.lowerBound)),
-      bufferOf,
+      rangeOf,
+      bufferOf: (program, tensor) => rangeOf(program, tensor).buffer,
       destroy: () => buffers.destroy(),
     };
   } catch (error) {

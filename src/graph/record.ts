@@ -1,5 +1,5 @@
 import type { Device } from "../gpu/device";
-import { byteLength } from "../kernels/dispatch";
+import { byteLength, type Tensor } from "../kernels/dispatch";
 import type { LoweredNode } from "./lower";
 
 /** A dispatch bound to its pipeline and buffers. */
@@ -13,7 +13,7 @@ interface Recorded {
 
 interface RecordedNode {
   readonly name: string;
-  readonly output: string;
+  readonly output: Tensor;
   readonly dispatches: readonly Recorded[];
 }
 
@@ -22,12 +22,18 @@ export interface Recording {
   readonly nodes: readonly RecordedNode[];
 }
 
+/** Where a tensor begins. */
+export interface BufferRange {
+  readonly buffer: GPUBuffer;
+  readonly offset: number;
+}
+
 /** Compiles what is not compiled yet (all pipelines at once) and binds every dispatch.
- *  @param bufferOf the buffer of a tensor, by name */
+ *  @param rangeOf where a tensor lies, by name */
 export async function record(
   device: Device,
   nodes: readonly LoweredNode[],
-  bufferOf: (name: string) => GPUBuffer,
+  rangeOf: (name: string) => BufferRange,
 ): Promise<Recording> {
   const pipelines = await Promise.all(
     nodes.map((node) => Promise.all(node.dispatches.map((d) => device.pipelines.get(d)))),
@@ -35,12 +41,12 @@ export async function record(
   return {
     nodes: nodes.map((node, i) => ({
       name: node.name,
-      output: node.output.name,
+      output: node.output,
       dispatches: node.dispatches.map((d, j) => {
         const { pipeline, bind } = pipelines[i]![j]!;
         return {
           pipeline,
-          bindGroup: bind(d.bindings.map(({ tensor }) => ({ buffer: bufferOf(tensor.name), size: byteLength(tensor) }))),
+          bindGroup: bind(d.bindings.map(({ tensor }) => ({ ...rangeOf(tensor.name), size: byteLength(tensor) }))),
           stepBindings: d.bindings.filter((b) => b.access === "step").length,
           workgroups: d.workgroups,
         };

@@ -131,7 +131,11 @@ export class Model {
     const runs = Array.from({ length: pairs }, () => variants).flat();
     const samples: SampleRun[] = runs.map((variant) => {
       const parameters = resolveParameters({ ...options, ...variant }, options.preset);
-      return { parameters, gammas: contents.map((c) => c.gamma ?? parameters.gamma) };
+      // The official program does not match norms inside a mask.
+      const rules = contents.map(({ mask = options.mask }) =>
+        mask && parameters.faithful && parameters.rule === "slerp" ? "slerpRaw" : parameters.rule,
+      );
+      return { parameters, gammas: contents.map((c) => c.gamma ?? parameters.gamma), rules };
     });
     const batch = samples.length;
     const { faithful } = samples[0]!.parameters;
@@ -379,7 +383,7 @@ class Run {
     const node = await firstNonFinite(
       device,
       programs.recordings[program]!,
-      (name) => programs.bufferOf(program, name),
+      (name) => programs.rangeOf(program, name),
       row * stride,
     );
     const where = node ? `node ${node}` : "a value that was there for one step only";

@@ -1,4 +1,5 @@
 import type { InjectParameters } from "../api";
+import type { MixRule } from "../kernels/step-row";
 import { generationSteps, inversionSteps, nearestTime, timeSteps } from "../model/schedule";
 import type { Step } from "./step-table";
 
@@ -19,6 +20,8 @@ export interface SampleRun {
   readonly parameters: InjectParameters;
   /** gamma of every content, the first being `parameters.gamma` */
   readonly gammas: readonly number[];
+  /** mixing rule of every content */
+  readonly rules: readonly MixRule[];
 }
 
 /** Steps of an inversion run. The top time step is evaluated too, for its h (the step leads to itself); the official
@@ -44,7 +47,7 @@ export function generationPlan(samples: readonly SampleRun[], bankTimes: readonl
 }
 
 function sampleStep(
-  { parameters: p, gammas }: SampleRun,
+  { parameters: p, gammas, rules }: SampleRun,
   { t, next, draw, stream }: { t: number; next: number; draw: number; stream: number },
 ): { program: Program; step: Step } {
   const replaced = p.replaceSteps === undefined || timeSteps(p.replaceSteps, p.top).includes(t);
@@ -63,7 +66,7 @@ function sampleStep(
       eta: boosted ? 1 : 0,
       dtLambda: lambda,
       gammas: injects ? gammas : gammas.map(() => 0),
-      rules: gammas.map(() => p.rule),
+      rules,
       omega: p.omega === "off" ? 0 : p.omega,
       rescale: p.rescale,
       seed: p.seed,

@@ -1,4 +1,4 @@
-import type { Graph } from "../../src/graph/graph";
+import type { Graph, Node } from "../../src/graph/graph";
 import type { Model } from "../../src/inject/model";
 import { calibratedStep, injectedStep, plainStep, TENSOR } from "../../src/inject/step-graphs";
 import { type Step, stepTable } from "../../src/inject/step-table";
@@ -30,54 +30,61 @@ export async function* runForward(model: Model, tensors: ReadonlyMap<string, Val
   }
   yield compare("middle_h", h, tensors.get("middle_h")!, TOLERANCE);
   const steps = rows(t.map((time) => ({ t: time, next: -1 })));
-  for (const [name, expected] of tensors) {
-    if (!name.startsWith("act.") && name !== "temb.sinusoidal") continue;
-    yield await activation(model, net.graph, name, expected, { x: x.data, steps });
+  yield* activations(model, net.graph, tensors, { x: x.data, steps });
+}
+
+/** Every recorded activation, from one run of the graph. Some of the official modules are fused here: their values are
+ *  completed on the host. */
+async function* activations(
+  model: Model,
+  graph: Graph,
+  tensors: ReadonlyMap<string, Values>,
+  inputs: Record<string, Float32Array>,
+): AsyncGenerator<CaseResult> {
+  const recorded = [...tensors].filter(([name]) => name.startsWith("act.") || name === "temb.sinusoidal");
+  const nodes = recorded.map(([name]) => nodeOf(graph, name));
+  const wanted = nodes.flatMap((n) => (n ? [n.output, ...(n.op.kind === "groupNorm" ? [n.inputs.x!] : [])] : []));
+  const values = await model.network.evaluate(graph, inputs, [...new Set(wanted)]);
+  for (const [k, [name, expected]] of recorded.entries()) {
+    const node = nodes[k];
+    if (!node) {
+      yield {
+        id: name,
+        ok: false,
+        worstAbs: Infinity,
+        worstRel: Infinity,
+        tolerance: TOLERANCE,
+        reason: "no such tensor",
+      };
+      continue;
+    }
+    let { data } = values.get(node.output)!;
+    let golden = expected;
+    if (node.op.kind === "groupNorm" && !node.op.apply) data = normalised(values.get(node.inputs.x!)!, data);
+    if (node.op.kind === "linear" && node.op.siluOut)
+      golden = { ...expected, data: Float32Array.from(expected.data, (v) => v / (1 + Math.exp(-v))) };
+    // Some cases record the first sample only.
+    yield compare(name, data.subarray(0, golden.data.length), golden, TOLERANCE);
   }
 }
 
-/** One activation. Some of the official modules are fused here: their values are completed on the host. */
-async function activation(
-  model: Model,
-  graph: Graph,
-  name: string,
-  expected: Values,
-  inputs: Record<string, Float32Array>,
-): Promise<CaseResult> {
+/** The node whose output is that of an official module: itself, or the last part of a block. */
+function nodeOf(graph: Graph, name: string): Node | undefined {
   const module = name.replace(/^act\./, "");
-  const names = new Set(graph.nodes.map((n) => n.output));
-  const candidates =
-    name === "temb.sinusoidal"
-      ? ["temb", "time_embed"]
-      : [module, `${module}.2`, `${module}.1`, `${module}.0`, module.replace(/\.attention\.in_qkv$/, ".qkv"), "eps"];
-  if (module === "out") candidates.unshift("eps");
-  const tensor = candidates.find((c) => names.has(c) && (c !== "eps" || /^(conv_out|out\.2|out)$/.test(module)));
-  if (!tensor)
-    return {
-      id: name,
-      ok: false,
-      worstAbs: Infinity,
-      worstRel: Infinity,
-      tolerance: TOLERANCE,
-      reason: "no such tensor",
-    };
-  const node = graph.nodes.find((n) => n.output === tensor)!;
-  const wanted = node.op.kind === "groupNorm" ? [tensor, node.inputs.x!] : [tensor];
-  const values = await model.network.evaluate(graph, inputs, wanted);
-  let { data } = values.get(tensor)!;
-  let golden = expected;
-  if (node.op.kind === "groupNorm" && !node.op.apply) {
-    const x = values.get(node.inputs.x!)!;
-    const plane = x.shape[2]! * x.shape[3]!;
-    const norm = data;
-    data = Float32Array.from(x.data, (v, i) => {
-      const c = 4 * Math.floor(i / plane);
-      return (v - norm[c]!) * norm[c + 1]! + norm[c + 2]!;
-    });
-  }
-  if (node.op.kind === "linear" && node.op.siluOut)
-    golden = { ...expected, data: Float32Array.from(expected.data, (v) => v / (1 + Math.exp(-v))) };
-  return compare(name, data.subarray(0, golden.data.length), golden, TOLERANCE);
+  const find = (output: string) => graph.nodes.find((n) => n.output === output);
+  if (name === "temb.sinusoidal") return find("temb") ?? find("time_embed");
+  if (/^(conv_out|out\.2|out)$/.test(module)) return find("eps");
+  const parts = [module, `${module}.2`, `${module}.1`, `${module}.0`, module.replace(/\.attention\.in_qkv$/, ".qkv")];
+  return parts.map(find).find((n) => n !== undefined);
+}
+
+/** What a group norm node describes, applied. */
+function normalised({ data, shape }: Values, norm: Float32Array): Float32Array<ArrayBuffer> {
+  const plane = shape[2]! * shape[3]!;
+  return Float32Array.from(data, (v, i) => {
+    const c = 4 * Math.floor(i / plane);
+    return (v - norm[c]!) * norm[c + 1]! + norm[c + 2]!;
+  });
 }
 
 interface StepCase {
@@ -145,7 +152,7 @@ export async function* runStepCase(
   const found: Record<string, Float32Array> = {
     et: first,
     et_modified: second,
-    out_modified: edits ? eps.subarray(eps.length / 2) : eps,
+    out_modified: second,
     middle_h: results.get(net.h)!.data,
     h2: results.get(mixed)!.data,
     x0_t: results.get(TENSOR.x0)!.data,

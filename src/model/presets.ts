@@ -1,0 +1,129 @@
+import type { UNetConfig } from "./config";
+
+/** One of the paper's models: what its file holds, and where to get it. */
+export interface ModelPreset {
+  readonly title: string;
+  readonly config: UNetConfig;
+  /** What the published file holds, for recognising a wrong or damaged one. */
+  readonly tensors: number;
+  readonly parameters: number;
+  /** Injection preset that goes with it. */
+  readonly method: "faces" | "afhq" | "paper" | "artistic";
+  /** t_edit from LPIPS at threshold 0.33, where the paper or Asyrp gives one. */
+  readonly tEdit?: number;
+  /** Something `loadModel` can open, where the file is on a hub; else undefined. */
+  readonly source?: string;
+  /** Where people get it, in words. */
+  readonly from: string;
+}
+
+/** Ho et al.'s 256-pixel U-Net: CelebA-HQ, LSUN church and bedroom. */
+const ddpm256: UNetConfig = {
+  family: "ddpm",
+  resolution: 256,
+  inChannels: 3,
+  outChannels: 3,
+  channels: 128,
+  channelMult: [1, 1, 2, 2, 4, 4],
+  resBlocks: 2,
+  attention: [4],
+  groups: 32,
+  eps: 1e-6,
+  headChannels: 0,
+  qkvOrder: "legacy",
+  scaleShift: false,
+  resblockUpdown: false,
+  convResample: true,
+  classes: 0,
+};
+
+/** The small ADM of P2 weighting and ILVR: FFHQ, AFHQ-dog, MetFaces, CelebA-HQ. */
+const p2: UNetConfig = {
+  ...ddpm256,
+  family: "adm",
+  outChannels: 6,
+  resBlocks: 1,
+  eps: 1e-5,
+  headChannels: 64,
+  scaleShift: true,
+  resblockUpdown: true,
+};
+
+/** Dhariwal & Nichol's unconditional 256-pixel ADM. */
+const adm256: UNetConfig = { ...p2, channels: 256, resBlocks: 2, attention: [3, 4, 5] };
+
+const ddpmCounts = { tensors: 450, parameters: 113_673_219 } as const;
+const p2Counts = { tensors: 362, parameters: 93_563_910 } as const;
+
+/** The eight models of the paper, by the names of `--model`. */
+export const modelPresets = {
+  celebahq: {
+    title: "CelebA-HQ 256 (DDPM)",
+    config: ddpm256,
+    ...ddpmCounts,
+    method: "faces",
+    tEdit: 538,
+    source: "hf:google/ddpm-ema-celebahq-256",
+    from: "hf:google/ddpm-ema-celebahq-256, or SDEdit's celeba_hq.ckpt (mirror: hf:gwang-kim/DiffusionCLIP-CelebA_HQ:celeba_hq.ckpt)",
+  },
+  church: {
+    title: "LSUN church 256 (DDPM)",
+    config: ddpm256,
+    ...ddpmCounts,
+    method: "paper",
+    tEdit: 396,
+    source: "hf:google/ddpm-ema-church-256",
+    from: "hf:google/ddpm-ema-church-256, or ema_lsun_church of pesser/pytorch_diffusion",
+  },
+  bedroom: {
+    title: "LSUN bedroom 256 (DDPM)",
+    config: ddpm256,
+    ...ddpmCounts,
+    method: "paper",
+    tEdit: 384,
+    source: "hf:google/ddpm-ema-bedroom-256",
+    from: "hf:google/ddpm-ema-bedroom-256, or hf:gwang-kim/DiffusionCLIP-LSUN_Bedroom:bedroom.ckpt",
+  },
+  ffhq: {
+    title: "FFHQ 256 (P2 / ILVR)",
+    config: p2,
+    ...p2Counts,
+    method: "faces",
+    from: "ffhq_p2.pt of the P2-weighting repository, or ffhq_10m.pt of ILVR",
+  },
+  "afhq-dog": {
+    title: "AFHQ-dog 256 (ILVR)",
+    config: p2,
+    ...p2Counts,
+    method: "afhq",
+    tEdit: 482,
+    from: "afhq_dog_4m.pt of the ILVR or EGSDE repositories",
+  },
+  metfaces: {
+    title: "MetFaces 256 (P2)",
+    config: p2,
+    ...p2Counts,
+    method: "artistic",
+    tEdit: 396,
+    from: "metface_p2.pt of the P2-weighting repository",
+  },
+  "celebahq-p2": {
+    title: "CelebA-HQ 256 (P2)",
+    config: p2,
+    ...p2Counts,
+    method: "faces",
+    from: "the CelebA-HQ file of the P2-weighting repository",
+  },
+  imagenet: {
+    title: "ImageNet 256, unconditional (ADM)",
+    config: adm256,
+    tensors: 566,
+    parameters: 552_814_086,
+    method: "paper",
+    from: "256x256_diffusion_uncond.pt of openai/guided-diffusion",
+  },
+} as const satisfies Record<string, ModelPreset>;
+
+export type ModelPresetName = keyof typeof modelPresets;
+
+export const isModelPreset = (name: string): name is ModelPresetName => Object.hasOwn(modelPresets, name);
