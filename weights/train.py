@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Trains the shipped model: a DDPM U-Net (layout A, official tensor names) of 64x64 portraits, on a CPU.
+"""Trains the shipped model: a DDPM U-Net (layout A, official tensor names) of 64x64 portraits.
 
     python3 weights/train.py train --data train.u8 --work run --minutes 105 [--resume]
     python3 weights/train.py export --work run --out weights/portraits64.safetensors
@@ -59,7 +59,7 @@ def norm(channels):
 
 def norm_silu(layer, x, act=True):
     """Group norm and SiLU with f32 inside, whatever x's type."""
-    if FUSED and torch.is_autocast_cpu_enabled() and x.shape[1] % 32 == 0:
+    if FUSED and x.device.type == "cpu" and torch.is_autocast_cpu_enabled():
         return FusedNormSilu.apply(x, layer.weight, layer.bias, layer.num_groups, layer.eps, act)
     y = F.group_norm(x.float(), layer.num_groups, layer.weight, layer.bias, layer.eps)
     return (F.silu(y) if act else y).to(x.dtype)
@@ -131,7 +131,7 @@ class ResBlock(nn.Module):
 
     def shortcut(self, x):
         if x.dtype == torch.float32:  # the linear path stays in f32: bfloat16 would round its gain by 0.4 %
-            with torch.autocast("cpu", enabled=False):
+            with torch.autocast(x.device.type, enabled=False):
                 return self.nin_shortcut(x)
         return self.nin_shortcut(x)
 
@@ -219,7 +219,7 @@ class UNet(nn.Module):
 
     def embed(self, t):
         half = self.ch // 2
-        freq = torch.exp(torch.arange(half, dtype=torch.float32) * (-math.log(10000.0) / (half - 1)))
+        freq = torch.exp(torch.arange(half, dtype=torch.float32, device=t.device) * (-math.log(10000.0) / (half - 1)))
         angle = t.float()[:, None] * freq[None]
         emb = torch.cat([angle.sin(), angle.cos()], dim=1)
         return self.temb.dense[1](F.silu(self.temb.dense[0](emb)))
@@ -227,7 +227,7 @@ class UNet(nn.Module):
     def encode(self, x, t):
         """Skips, time embedding and h (the output of mid.block_2)."""
         temb = self.embed(t)
-        with torch.autocast("cpu", enabled=False):
+        with torch.autocast(x.device.type, enabled=False):
             hs = [self.conv_in(x)]
         for level, stage in enumerate(self.down):
             for j, block in enumerate(stage.block):
@@ -248,7 +248,7 @@ class UNet(nn.Module):
                     y = stage.attn[j](y)
             if hasattr(stage, "upsample"):
                 y = stage.upsample(y)
-        with torch.autocast("cpu", enabled=False):
+        with torch.autocast(y.device.type, enabled=False):
             return self.conv_out(norm_silu(self.norm_out, y.float()))
 
     def thin(self, skip, t):
@@ -258,7 +258,7 @@ class UNet(nn.Module):
         if not self.training or p == 0 or t is None:
             return skip
         keep = 1 - p * torch.clamp(t / 400, max=1)[:, None, None, None]
-        return skip * ((torch.rand(n, c, 1, 1) < keep) / keep).to(skip.dtype)
+        return skip * ((torch.rand(n, c, 1, 1, device=skip.device) < keep) / keep).to(skip.dtype)
 
     def forward(self, x, t):
         return self.decode(*self.encode(x, t), t)
@@ -302,7 +302,7 @@ def open_linear_path(net):
     deviation = (1 + pattern.square().mean() / 2 - pattern.mean() ** 2 / 4).sqrt()
     for j in range(2 * colours):
         net.norm_out.weight[2 * j], net.norm_out.bias[2 * j] = deviation, pattern.mean() / 2
-    free = torch.ones_like(block.conv2.weight)
+    held, free = held.to(block.conv2.bias.device), torch.ones_like(block.conv2.weight)
     free[held, last] = 0
     block.conv2.weight.register_hook(lambda g: g * free)
     block.conv2.bias.register_hook(lambda g: g * ~held)
@@ -337,7 +337,7 @@ class Flat:
     """All parameters of a net as one vector: the parameters become views of it, in the net's order."""
 
     def __init__(self, net):
-        self.net = net
+        self.net = net.to(memory_format=torch.contiguous_format)
         self.vector = nn.utils.parameters_to_vector(net.parameters()).detach()
         offset = 0
         for p in net.parameters():
@@ -352,11 +352,11 @@ class Shared:
     """What all workers read and write, in shared memory: weights, their average, Adam's moments, counters."""
 
     def __init__(self, vector):
-        zeros = lambda *shape, dtype=torch.float32: torch.zeros(*shape, dtype=dtype).share_memory_()  # noqa: E731
         self.weights, self.ema = vector.clone().share_memory_(), vector.clone().share_memory_()
-        self.m, self.v = zeros(len(vector)), zeros(len(vector))
-        self.step, self.spent = zeros(1, dtype=torch.int64), zeros(1, dtype=torch.float64)
-        self.errors = zeros(2, 4)  # sums and counts per quarter of t, since the last line of the log
+        self.m, self.v = (torch.zeros_like(vector).share_memory_() for _ in range(2))
+        self.step = torch.zeros(1, dtype=torch.int64).share_memory_()
+        self.spent = torch.zeros(1, dtype=torch.float64).share_memory_()
+        self.errors = torch.zeros(2, 4).share_memory_()  # sums and counts per quarter of t, since the log's last line
 
     NAMES = ("weights", "ema", "m", "v", "step", "spent")
 
@@ -365,7 +365,7 @@ class Shared:
         os.replace(path + ".new", path)
 
     def load(self, path):
-        for name, value in torch.load(path).items():
+        for name, value in torch.load(path, map_location="cpu").items():
             getattr(self, name).copy_(value)
 
     def adam(self, g, lr, beta1=0.9, beta2=0.98, eps=1e-8):
@@ -387,10 +387,9 @@ def train(args):
     torch.manual_seed(args.seed)
     torch.set_num_threads(1)
     os.makedirs(args.work, exist_ok=True)
-    compile_fused(args.work)
     net = UNet()
     open_linear_path(net)
-    shared = Shared(Flat(net).vector)
+    shared = Shared(Flat(net.to(args.device)).vector)
     last = os.path.join(args.work, "last.pt")
     if args.resume and os.path.exists(last):
         shared.load(last)
@@ -414,30 +413,32 @@ def work(rank, args, shared, lock):
     """One worker, one thread: a gradient from the newest weights, then Adam on the shared ones; a gradient is at most a
     few steps old. On shared cores this is twice as fast as one worker with two threads, which wait for each other."""
     torch.set_num_threads(1)
-    compile_fused(args.work, rank)
+    if args.device == "cpu":
+        compile_fused(args.work, rank)
     start = shared.step.item()
     torch.manual_seed(args.seed + 1000 * start + rank)
     rng = np.random.default_rng([args.seed, start, rank])
     data = [np.memmap(path, np.uint8, "r").reshape(-1, 64, 64, 3) for path in args.data]
     net = UNet(CONFIG, {8: args.skip_dropout, 16: 0.75 * args.skip_dropout, 32: 0.25 * args.skip_dropout})
-    open_linear_path(net)
+    device = torch.device(args.device)
+    open_linear_path(net.to(device))
     flat = Flat(net)
-    alpha_bar = torch.tensor(ALPHA_BAR, dtype=torch.float32)
-    snr = torch.tensor(ALPHA_BAR / (1 - ALPHA_BAR), dtype=torch.float32)
+    alpha_bar = torch.tensor(ALPHA_BAR, dtype=torch.float32, device=device)
+    snr = alpha_bar / (1 - alpha_bar)
     budget, saved_at, tick, parent = args.minutes * 60, shared.spent.item(), time.monotonic(), os.getppid()
     while shared.spent.item() < budget and os.getppid() == parent:
         flat.vector.copy_(shared.weights)
         pictures = [data[k][rng.integers(len(data[k]))] for k in rng.integers(len(data), size=args.batch)]
-        x0 = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float() / 127.5 - 1
-        flip = torch.from_numpy(rng.random(args.batch) < 0.5)
+        x0 = torch.from_numpy(np.stack(pictures)).to(device).permute(0, 3, 1, 2).float() / 127.5 - 1
+        flip = torch.from_numpy(rng.random(args.batch) < 0.5).to(device)
         x0[flip] = x0[flip].flip(3)
         # one t from each of `batch` equal slices, a little denser at the top
         u = (np.arange(args.batch) + rng.random(args.batch)) / args.batch
-        t = torch.from_numpy(np.minimum(T - 1, (T * (1 - (1 - u) ** 1.15)).astype(np.int64)))
-        eps = torch.randn(x0.shape)
+        t = torch.from_numpy(np.minimum(T - 1, (T * (1 - (1 - u) ** 1.15)).astype(np.int64))).to(device)
+        eps = torch.randn(x0.shape, device=device)
         a = alpha_bar[t][:, None, None, None]
         x = (a.sqrt() * x0 + (1 - a).sqrt() * eps).contiguous(memory_format=torch.channels_last)
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=not args.f32):
+        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=not args.f32):
             error = net(x, t) - eps
         net.zero_grad(set_to_none=True)
         eps_loss(error, snr[t]).mean().backward()
@@ -446,8 +447,8 @@ def work(rank, args, shared, lock):
             warm = min(1, (shared.step.item() + 1) / 200)
             lr = args.lr * warm * max(0.015, 0.5 + 0.5 * math.cos(math.pi * done))
             shared.adam(flat.gradient(), lr)
-            quarter = t * 4 // T
-            shared.errors[0].index_add_(0, quarter, error.square().mean((1, 2, 3)))
+            quarter = (t * 4 // T).cpu()
+            shared.errors[0].index_add_(0, quarter, error.square().mean((1, 2, 3)).cpu())
             shared.errors[1].index_add_(0, quarter, torch.ones(len(t)))
             if rank == 0:
                 now = time.monotonic()
@@ -538,8 +539,9 @@ def main():
     p.add_argument("--work", required=True)
     p.add_argument("--minutes", type=float, default=105, help="wall time; the learning rate is scheduled by it")
     p.add_argument("--batch", type=int, default=8)
-    p.add_argument("--lr", type=float, default=5e-4)
+    p.add_argument("--lr", type=float, default=3.5e-4)
     p.add_argument("--skip-dropout", type=float, default=0.4)
+    p.add_argument("--device", default="cpu", help="cuda: with --workers 1, and a batch of 64 or more")
     p.add_argument("--workers", type=int, default=2, help="processes of one thread each; one per core")
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--f32", action="store_true")
