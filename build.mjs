@@ -2,11 +2,13 @@
 //   node build.mjs            everything
 //   node build.mjs --quiet    only what runs (no declarations), and no talk: what `npm start` needs
 import { spawnSync } from "node:child_process";
-import { chmodSync, existsSync, rmSync, statSync } from "node:fs";
-import { join, relative } from "node:path";
+import { chmodSync, existsSync, readFileSync, rmSync, statSync } from "node:fs";
+import { basename, dirname, join, relative } from "node:path";
+import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
-import { forNode, root, shared } from "./esbuild.mjs";
+import { forBrowser, forNode, root } from "./esbuild.mjs";
 
+const kilobytes = (bytes) => `${Math.round(bytes / 1024)} KB`;
 const quiet = process.argv.includes("--quiet");
 
 /** What goes into dist/, by output file. A source that is not there yet is skipped. */
@@ -15,16 +17,18 @@ const targets = [
   {
     entry: "src/browser.ts",
     outfile: "dist/browser.js",
-    options: { ...shared, platform: "browser", sourcemap: "linked" },
+    options: forBrowser,
   },
   { entry: "src/cli/main.ts", outfile: "dist/cli.js", options: { ...forNode, banner: { js: "#!/usr/bin/env node" } } },
 ].filter(({ entry }) => existsSync(join(root, entry)));
 
+rmSync(join(root, "dist", "parts"), { recursive: true, force: true });
 for (const { entry, outfile, options } of targets) {
-  await build({ ...options, entryPoints: [entry], outfile });
+  await build({ ...options, entryPoints: [{ in: entry, out: basename(outfile, ".js") }], outdir: dirname(outfile) });
   const file = join(root, outfile);
   if (outfile.endsWith("cli.js")) chmodSync(file, 0o755);
-  if (!quiet) console.log(`${relative(root, file)}  ${Math.round(statSync(file).size / 1024)} KB`);
+  const gzip = options === forBrowser ? `, ${kilobytes(gzipSync(readFileSync(file)).length)} gzip` : "";
+  if (!quiet) console.log(`${relative(root, file)}  ${kilobytes(statSync(file).size)}${gzip}`);
 }
 
 if (!quiet) {

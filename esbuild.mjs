@@ -1,6 +1,7 @@
 // What every bundle of this repository shares, and a way to run one TypeScript file:
 //   node esbuild.mjs bench/index.ts --filter conv
 import { mkdirSync, rmSync } from "node:fs";
+import { readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { build } from "esbuild";
@@ -20,6 +21,30 @@ export const shared = {
 
 /** For Node: packages stay outside the bundle. @type {import("esbuild").BuildOptions} */
 export const forNode = { ...shared, platform: "node", target: "node20", packages: "external", sourcemap: "inline" };
+
+/** Shaders without their comments, marks for the specialiser aside: a quarter fewer bytes to download. */
+const bareShaders = {
+  name: "bare-shaders",
+  /** @param {import("esbuild").PluginBuild} build */
+  setup({ onLoad }) {
+    onLoad({ filter: /\.wgsl$/ }, async ({ path }) => {
+      const bare = (await readFile(path, "utf8")).replace(/\s*\/\/(?! *(?:unroll|shape:)).*$/gm, "");
+      return { contents: bare.replace(/\n{2,}/g, "\n"), loader: "text" };
+    });
+  },
+};
+
+/** For browsers: one file for each entry, and parts that load when they are first needed. @type {import("esbuild").BuildOptions} */
+export const forBrowser = {
+  ...shared,
+  platform: "browser",
+  splitting: true,
+  chunkNames: "parts/[name]-[hash]",
+  minify: true,
+  keepNames: false,
+  sourcemap: "linked",
+  plugins: [bareShaders],
+};
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const [entry, ...args] = process.argv.slice(2);

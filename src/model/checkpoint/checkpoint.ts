@@ -4,7 +4,6 @@ import { openSafetensors, openSharded } from "./safetensors";
 import { SNIFF_BYTES, sniff } from "./sniff";
 import { type ByteSource, isAbort } from "./source";
 import { openTorchLegacy } from "./torch-legacy";
-import { openTorchZip } from "./torch-zip";
 import { unwrapNames } from "./unwrap";
 
 export type { TensorInfo } from "./container";
@@ -55,7 +54,8 @@ export async function openContainer(source: ByteSource, ema = true, signal?: Abo
     case "safetensors-index":
       return openSharded(source, signal);
     case "torch-zip":
-      return openTorchZip(source, ema, signal);
+      // Loaded when needed: browsers that open safetensors only never fetch the zip reader.
+      return (await import("./torch-zip")).openTorchZip(source, ema, signal);
     case "torch-legacy":
       return openTorchLegacy(source, ema, signal);
     default:

@@ -1,0 +1,40 @@
+// Makes the demo as a static folder, dist/demo, for any host:  node demo/build.mjs
+import { createHash } from "node:crypto";
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { build } from "esbuild";
+import { forBrowser, root } from "../esbuild.mjs";
+
+/** @param {{ model?: string }} options model: a file to serve where the shipped one is missing */
+export async function buildDemo({ model } = {}) {
+  const folder = join(root, "dist", "demo");
+  const shipped = join(root, "weights", "portraits64.safetensors");
+  const weights = existsSync(shipped) ? shipped : model;
+  if (!weights) throw new Error("weights/portraits64.safetensors is missing; the demo needs it");
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(join(folder, "examples"), { recursive: true });
+  for (const file of ["index.html", "style.css", "icon.svg"]) cpSync(join(root, "demo", file), join(folder, file));
+  cpSync(weights, join(folder, "portraits64.safetensors"));
+  const from = join(root, "weights", "examples");
+  const examples = readdirSync(from)
+    .filter((file) => file.endsWith(".png"))
+    .sort();
+  for (const file of examples) cpSync(join(from, file), join(folder, "examples", file));
+  // The version in the address keeps a browser from using another release's weights that it cached.
+  const version = createHash("sha256").update(readFileSync(weights)).digest("hex").slice(0, 12);
+  await build({
+    ...forBrowser,
+    entryPoints: [join(root, "demo", "main.ts")],
+    outdir: folder,
+    define: {
+      SHIPPED_MODEL: JSON.stringify(`./portraits64.safetensors?v=${version}`),
+      EXAMPLES: JSON.stringify(examples),
+    },
+  });
+  return folder;
+}
+
+if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {
+  console.log(await buildDemo({ model: process.env.INJECTFUSION_DEMO_MODEL }));
+}

@@ -1,0 +1,29 @@
+import { DeviceLostError, NonFiniteError, ShapeError, UserError } from "../src/browser";
+
+/** What the page says about an error: one sentence on what happened and one on what to do. */
+export interface Message {
+  readonly text: string;
+  /** `resume`: a new device can go on; `retry`: the same thing may work again; `none`: only the user can mend it. */
+  readonly remedy: "resume" | "retry" | "none";
+}
+
+export const isCancel = (error: unknown): boolean => error instanceof Error && error.name === "AbortError";
+
+export function messageFor(error: unknown): Message {
+  if (error instanceof DeviceLostError)
+    return {
+      text: "The GPU went away (its driver was reset, or the browser needed it). Your pictures and settings are still here.",
+      remedy: "resume",
+    };
+  if (error instanceof NonFiniteError || error instanceof ShapeError)
+    return { text: sentence(error.message), remedy: "none" };
+  if (error instanceof UserError)
+    return { text: sentence(error.message), remedy: /secure context|no WebGPU/.test(error.message) ? "none" : "retry" };
+  const what = error instanceof Error ? error.message : String(error);
+  return { text: `Something went wrong inside the engine: ${what.slice(0, 300)}`, remedy: "retry" };
+}
+
+const sentence = (text: string): string => {
+  const upper = /^[a-z][a-z]* /.test(text) ? text.charAt(0).toUpperCase() + text.slice(1) : text;
+  return /[.!?]$/.test(upper) ? upper : `${upper}.`;
+};

@@ -1,0 +1,90 @@
+import { type PresetName, presets, resolveParameters } from "../src/browser";
+
+/** What the sliders say. */
+export interface Settings {
+  readonly preset: PresetName;
+  readonly gamma: number;
+  readonly omega: number | "off";
+  readonly tEdit: number;
+  readonly tBoost: number;
+  readonly stepsInversion: number;
+  readonly steps: number;
+  readonly seed: number;
+}
+
+/** Numbers of steps a slider stops at. */
+export const STEPS = [6, 10, 15, 20, 25, 30, 40, 50, 75, 100, 150, 200, 300, 500, 1000] as const;
+
+export const isPreset = (name: string): name is PresetName => Object.hasOwn(presets, name);
+
+/** The settings of a preset. */
+export function presetSettings(preset: PresetName, seed = 0): Settings {
+  const { gamma, omega, tEdit, tBoost, steps } = resolveParameters({}, preset);
+  return { preset, gamma, omega, tEdit, tBoost, steps, stepsInversion: presets[preset].stepsInversion, seed };
+}
+
+/** What a shared link carries. */
+export interface Shared {
+  readonly settings: Settings;
+  /** values of the h grid, 0 to 1, or none */
+  readonly mask: readonly number[] | undefined;
+  readonly content: string | undefined;
+  readonly original: string | undefined;
+}
+
+/** The fragment of a link that brings these settings back. Mask values are written as two hex digits each. */
+export function toHash({ settings: s, mask, content, original }: Shared): string {
+  const fields: Record<string, string | number | undefined> = {
+    content,
+    original,
+    preset: s.preset,
+    gamma: s.gamma,
+    omega: s.omega,
+    t_edit: s.tEdit,
+    boost: s.tBoost,
+    inversion: s.stepsInversion,
+    steps: s.steps,
+    seed: s.seed,
+    mask: mask
+      ?.map((v) =>
+        Math.round(v * 255)
+          .toString(16)
+          .padStart(2, "0"),
+      )
+      .join(""),
+  };
+  const given = Object.entries(fields).filter(([, value]) => value !== undefined);
+  return new URLSearchParams(given.map(([key, value]) => [key, String(value)])).toString();
+}
+
+/** Reads a fragment. Whatever is missing or out of range keeps the preset's value: a link can be written by anybody. */
+export function fromHash(hash: string): Shared {
+  const fields = new URLSearchParams(hash.replace(/^#/, ""));
+  const text = (key: string) => fields.get(key) ?? undefined;
+  const number = (key: string, low: number, high: number, fallback: number, whole = true) => {
+    const value = Number(text(key) ?? Number.NaN);
+    return value >= low && value <= high && (!whole || Number.isInteger(value)) ? value : fallback;
+  };
+  const preset = text("preset") ?? "";
+  const base = presetSettings(isPreset(preset) ? preset : "quick");
+  const omega = text("omega") === "off" ? "off" : number("omega", 0, 1, Number.NaN, false);
+  const tEdit = number("t_edit", 0, 1000, base.tEdit);
+  const settings: Settings = {
+    preset: base.preset,
+    gamma: number("gamma", 0, 1, base.gamma, false),
+    omega: Number.isNaN(omega) ? base.omega : omega,
+    tEdit,
+    tBoost: Math.min(tEdit, number("boost", 0, 999, base.tBoost)),
+    stepsInversion: number("inversion", 2, 1000, base.stepsInversion),
+    steps: number("steps", 2, 1000, base.steps),
+    seed: number("seed", 0, 2 ** 32 - 1, base.seed),
+  };
+  return { settings, mask: parseMask(text("mask")), content: name(text("content")), original: name(text("original")) };
+}
+
+const name = (text: string | undefined) => (text && /^[\w-]{1,40}$/.test(text) ? text : undefined);
+
+function parseMask(text: string | undefined): number[] | undefined {
+  if (!text || text.length > 8192 || !/^(?:[0-9a-f]{2})+$/.test(text)) return undefined;
+  return Array.from(text.matchAll(/../g), ([digits]) => Number.parseInt(digits, 16) / 255);
+}
