@@ -27,8 +27,9 @@ export interface NodeReport {
   readonly name: string;
   readonly kind: string;
   readonly shape: readonly number[];
-  /** number of the slot, or "own" for a tensor with a buffer of its own */
+  /** number of the slot and offset in it, or "own" for a tensor with a buffer of its own */
   readonly slot: number | "own";
+  readonly offset: number;
   readonly bytes: number;
   readonly macs: number;
 }
@@ -50,7 +51,8 @@ export function graphReport(model: Model, step: StepName, batch: number): GraphR
       name,
       kind,
       shape: output.shape,
-      slot: plan.slotOf.get(output.name) ?? "own",
+      slot: plan.places.get(output.name)?.slot ?? "own",
+      offset: plan.places.get(output.name)?.offset ?? 0,
       bytes: byteLength(output),
       macs,
     }),

@@ -68,8 +68,8 @@ function graphLines({ step, batch, nodes, slots, totals }: GraphReport): string[
   return [
     `graph: ${step} step, batch ${batch}`,
     ...nodes.map(
-      ({ name, kind, shape, slot, bytes, macs }) =>
-        `  ${name.padEnd(wide)}  ${kind.padEnd(13)}  ${`[${shape}]`.padEnd(18)}  ${String(slot).padStart(4)}  ${String(bytes).padStart(10)} B  ${(macs / 1e6).toFixed(1).padStart(8)} MMAC`,
+      ({ name, kind, shape, slot, offset, bytes, macs }) =>
+        `  ${name.padEnd(wide)}  ${kind.padEnd(13)}  ${`[${shape}]`.padEnd(18)}  ${`${slot}+${offset}`.padStart(12)}  ${String(bytes).padStart(10)} B  ${(macs / 1e6).toFixed(1).padStart(8)} MMAC`,
     ),
     `slots: ${slots.map((bytes, i) => `${i}: ${bytes}`).join(", ")}`,
     `bytes in slots: ${totals.slotBytes} (least possible ${totals.lowerBound}); dispatches: ${totals.dispatches}; ${(totals.macs / 1e9).toFixed(3)} GMAC`,

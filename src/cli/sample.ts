@@ -2,7 +2,7 @@ import { Command, Option } from "commander";
 import type { Pixels } from "../api";
 import { writeWhole } from "../platform/files-node";
 import { checkPngTarget, writePng } from "../platform/images-node";
-import { type CommonOptions, type Context, type Session, withCommonOptions, withSession } from "./context";
+import { type CommonOptions, type Context, type Session, stepsTo, withCommonOptions, withSession } from "./context";
 import { drawSheet, enlargedSide } from "./picture/sheet";
 import { provenance } from "./provenance";
 import { Talk } from "./talk";
@@ -71,8 +71,7 @@ async function drawAll({ model, talk, signal }: Session, { count, seed, steps, e
     const all: Pixels[] = [];
     for (let first = 0; first < count; first += BATCH) {
       const size = Math.min(BATCH, count - first);
-      const onStep = (event: { step: number; steps: number }) =>
-        report(first + size * (event.step / event.steps), count);
+      const onStep = stepsTo(report, first / BATCH, Math.ceil(count / BATCH));
       const result = await model.sample({ count: size, first, seed, steps, eta, signal, onStep });
       try {
         all.push(...(await result.toPixels()));

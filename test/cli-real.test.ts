@@ -1,0 +1,100 @@
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import sharp from "sharp";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { decodeImage } from "../src/platform/images-node";
+import { readPngText } from "../src/platform/png-text";
+
+// The command line as a user runs it: its own process, a real device, a tiny network with random weights (16x16 pixels).
+const root = fileURLToPath(new URL("..", import.meta.url));
+const model = join(root, "test", "golden", "containers", "ddpm.safetensors");
+const folder = mkdtempSync(join(tmpdir(), "injectfusion-real-"));
+const program = join(root, "dist", "cli.js");
+
+beforeAll(async () => {
+  execFileSync(process.execPath, [join(root, "build.mjs"), "--quiet"]);
+  const noise = (seed: number) => {
+    let s = seed;
+    const data = Uint8Array.from(
+      { length: 20 * 30 * 3 },
+      () => (s = (Math.imul(s, 1664525) + 1013904223) >>> 0) >>> 24,
+    );
+    return sharp(data, { raw: { width: 20, height: 30, channels: 3 } }).blur(3);
+  };
+  await noise(1).withMetadata({ orientation: 6 }).jpeg({ quality: 95 }).toFile(join(folder, "rotated.jpg"));
+  await noise(2).webp({ lossless: true }).toFile(join(folder, "b.webp"));
+  writeFileSync(join(folder, "not-a-model.safetensors"), "<html>no model</html>");
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+/** Each process compiles its pipelines anew, which takes a busy machine a while. */
+const SLOW = 240_000;
+
+interface Finished {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs the program in the test's folder; `during` sees it while it runs. */
+function cli(args: string, during?: (child: ChildProcess, stderr: string) => void): Promise<Finished> {
+  const child = spawn(process.execPath, [program, ...args.split(" ")], { cwd: folder });
+  const written = { stdout: "", stderr: "" };
+  child.stdout.on("data", (text) => (written.stdout += text));
+  child.stderr.on("data", (text) => {
+    written.stderr += text;
+    during?.(child, written.stderr);
+  });
+  return new Promise((resolve) => child.on("close", (code) => resolve({ code, ...written })));
+}
+const few = `--model ${model} --resolution 16 --steps 4 --steps-inversion 4`;
+
+test("inject: a rotated JPEG and a WebP in, a PNG with its parameters out; saved inversions give the same picture", {
+  timeout: SLOW,
+}, async () => {
+  const first = await cli(
+    `inject --content rotated.jpg --original b.webp --out a.png --strip --save-inversion kept --gamma 0.5 ${few}`,
+  );
+  expect([first.code, first.stdout]).toEqual([0, "a.png\na-strip.png\n"]);
+  expect(first.stderr).toMatch(/^adapter: .+$/m);
+  expect(first.stderr).toMatch(/^invert +\d+\.\d+ s$/m);
+  const parameters = JSON.parse(readPngText(readFileSync(join(folder, "a.png"))).Parameters!);
+  expect(parameters).toMatchObject({ gamma: 0.5, steps: 4, stepsInversion: 4, model: "ddpm.safetensors" });
+  const second = await cli(
+    `inject --content-inversion kept-content-1.inv --original-inversion kept-original.inv --out b.png --gamma 0.5 --quiet ${few}`,
+  );
+  expect([second.code, second.stdout]).toEqual([0, "b.png\n"]);
+  const [a, b] = [await decodeImage(join(folder, "a.png")), await decodeImage(join(folder, "b.png"))];
+  expect([a.width, a.height]).toEqual([16, 16]);
+  expect(Buffer.from(b.data).equals(Buffer.from(a.data))).toBe(true);
+});
+
+test("interrupted in the middle of a run: 130, one line, no file", { timeout: SLOW }, async () => {
+  let sent = false;
+  const run = await cli(`sample --model ${model} --resolution 16 --steps 1000 --out never.png`, (child, stderr) => {
+    if (!sent && stderr.includes("load model")) sent = child.kill("SIGINT");
+  });
+  expect([run.code, run.stdout]).toEqual([130, ""]);
+  expect(run.stderr).toMatch(/^interrupted: nothing was left half-written$/m);
+  expect(readdirSync(folder).filter((name) => name.includes("never"))).toEqual([]);
+});
+
+test("a file that is no model: status 1, one line, nothing written", async () => {
+  const run = await cli("reconstruct b.webp --model not-a-model.safetensors --quiet --out never.png");
+  expect([run.code, run.stdout]).toEqual([1, ""]);
+  expect(run.stderr).toMatch(/^error: not-a-model\.safetensors: .+$/m);
+  expect(run.stderr).not.toMatch(/\n\s+at .*\.ts/);
+});
+
+test("info: adapter, limits, features, model and the plan of a step", async () => {
+  const run = await cli(`info --graph --json --model ${model} --resolution 16`);
+  expect(run.code).toBe(0);
+  const { device, model: about, graph } = JSON.parse(run.stdout);
+  expect(device.limits.maxStorageBufferBindingSize).toBeGreaterThan(0);
+  expect(about).toMatchObject({ resolution: 16 });
+  expect(graph.nodes.length).toBeGreaterThan(20);
+  expect(graph.totals.slotBytes).toBeGreaterThanOrEqual(graph.totals.lowerBound);
+});
