@@ -137,7 +137,7 @@ describe("golden files", () => {
   beforeAll(async () => {
     reference = await golf("ddpm.safetensors");
   });
-  for (const name of ["legacy.ckpt", "shared_storage.pt", "diffusers_old.bin"])
+  for (const name of ["legacy.ckpt", "shared_storage.pt"])
     test(`${name} holds the same network`, async () => {
       const model = await golf(name);
       expect(model.config).toEqual(reference.config);

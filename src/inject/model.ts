@@ -24,7 +24,7 @@ import { Inversion } from "./inversion";
 import { resolveParameters } from "./parameters";
 import { generationPlan, inversionPlan, type RunStep, type SampleRun } from "./plan-run";
 import { Result } from "./result";
-import { type Copy, runSteps, type Submission } from "./run";
+import { type Copy, encodeCopies, encodeStep, runSteps, type Submission } from "./run";
 import { calibratedStep, injectedStep, plainStep, TENSOR } from "./step-graphs";
 import { rowStride, type Step, stepTable } from "./step-table";
 
@@ -88,8 +88,8 @@ export class Model {
     };
     try {
       const x = run.programs.bufferOf("plain", "x");
-      await placeImages(this.device, pictures, this.resolution, x);
       const kept = make("images", x.size);
+      await placeImages(this.device, pictures, this.resolution, kept);
       const xT = make("x_T", x.size);
       const h = run.programs.bufferOf("plain", tap);
       const next = run.programs.bufferOf("plain", TENSOR.next);
@@ -103,7 +103,7 @@ export class Model {
           { from: next, to: x, bytes: x.size },
         ];
         if (k === last) after.push({ from: next, to: xT, bytes: x.size });
-        const before = k === 0 ? [{ from: x, to: kept, bytes: x.size }] : [];
+        const before = k === 0 ? [{ from: kept, to: x, bytes: x.size }] : [];
         return { program: "plain", row: k, t, before, after };
       });
       await run.go(submissions, "invert", options);
@@ -378,8 +378,11 @@ class Run {
     );
     const draw = new Uint32Array(await readBuffer(device, flag))[0]!;
     if (draw === ALL_FINITE) return;
+    // The run is repeated up to the step that went wrong, and that step is taken node by node.
     const at = submissions.findIndex((s) => s.program !== "start") + draw;
-    const { program, row, t } = submissions[at]!;
+    const { program, row, t, before = [] } = submissions[at]!;
+    for (const done of submissions.slice(0, at)) device.gpu.queue.submit([encodeStep(device, programs, done, stride)]);
+    device.gpu.queue.submit([encodeCopies(device, before)]);
     const node = await firstNonFinite(
       device,
       programs.recordings[program]!,

@@ -40,14 +40,14 @@ export async function runSteps(
     await onStep?.({ phase, step: k + 1, steps: submissions.length, t, preview });
   };
   let reported = 0;
-  let next = submissions[0] && encode(device, programs, submissions[0], rowStride);
+  let next = submissions[0] && encodeStep(device, programs, submissions[0], rowStride);
   for (let k = 0; k < submissions.length; k++) {
     signal?.throwIfAborted();
     device.check();
     device.gpu.queue.submit([next!]);
     pace.submitted();
     const following = submissions[k + 1];
-    next = following && encode(device, programs, following, rowStride);
+    next = following && encodeStep(device, programs, following, rowStride);
     for (; reported <= k - pace.ahead; reported++) {
       await pace.finished();
       await report(reported);
@@ -60,17 +60,25 @@ export async function runSteps(
   signal?.throwIfAborted();
 }
 
-function encode(device: Device, programs: Programs, s: Submission, rowStride: number): GPUCommandBuffer {
+/** One step as a command buffer. */
+export function encodeStep(device: Device, programs: Programs, s: Submission, rowStride: number): GPUCommandBuffer {
   const encoder = device.gpu.createCommandEncoder({ label: `${s.program} t=${s.t}` });
-  const copy = ({ from, fromOffset = 0, to, toOffset = 0, bytes }: Copy) =>
-    encoder.copyBufferToBuffer(from, fromOffset, to, toOffset, bytes);
-  s.before?.forEach(copy);
+  s.before?.forEach((copy) => encodeCopy(encoder, copy));
   const pass = encoder.beginComputePass({ label: s.program });
   replay(pass, recording(programs, s.program).nodes, s.row * rowStride);
   pass.end();
-  s.after?.forEach(copy);
+  s.after?.forEach((copy) => encodeCopy(encoder, copy));
   return encoder.finish();
 }
+
+export function encodeCopies(device: Device, copies: readonly Copy[]): GPUCommandBuffer {
+  const encoder = device.gpu.createCommandEncoder();
+  for (const copy of copies) encodeCopy(encoder, copy);
+  return encoder.finish();
+}
+
+const encodeCopy = (encoder: GPUCommandEncoder, { from, fromOffset = 0, to, toOffset = 0, bytes }: Copy): void =>
+  encoder.copyBufferToBuffer(from, fromOffset, to, toOffset, bytes);
 
 function recording(programs: Programs, name: string): Recording {
   const found = programs.recordings[name];

@@ -1,0 +1,61 @@
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+import type { Device } from "../../src/gpu/device";
+import type { ModelCheckpoint } from "../../src/model/checkpoint/model";
+import { Network } from "../../src/model/network";
+import { runContainers } from "./containers";
+import { type NetworkManifest, openNetwork, readManifest, readTensors } from "./files";
+import { type CaseResult, type Manifest, runKernelCase } from "./kernels";
+import { runForward, runStepCase } from "./network";
+import { runSchedule } from "./schedule";
+import { type OfficialArguments, runGeneration, runInversion } from "./trajectories";
+
+/** Every check of one case. A case of an unknown kind is a failure. */
+export async function* runCase(
+  folder: string,
+  name: string,
+  device: Device,
+  precision?: "fast" | "exact",
+): AsyncGenerator<CaseResult> {
+  if (name === "containers") return yield* runContainerCase(folder, device);
+  const manifest = readManifest<NetworkManifest & Manifest>(folder, name);
+  const tensors = await readTensors(join(folder, manifest.file ?? `${name}.safetensors`));
+  if (manifest.bank_keys || manifest.args || manifest.weights) {
+    // One evaluation is held to 1e-4 of the values, which is finer than Winograd F(4,3); whole runs use the default.
+    const whole = manifest.bank_keys !== undefined || manifest.args !== undefined;
+    using model = await openNetwork(folder, manifest, device, precision ?? (whole ? "fast" : "exact"));
+    if (manifest.bank_keys) yield* runInversion(model, manifest.bank_keys as number[], tensors);
+    else if (manifest.args) {
+      const inversion = String(manifest.inversion_case);
+      const inverted = await readTensors(join(folder, `${inversion}.safetensors`));
+      yield* runGeneration(model, manifest.args as OfficialArguments, tensors, inverted);
+    } else {
+      if (tensors.has("x") && tensors.has("t")) yield* runForward(model, tensors);
+      for (const subcase of (manifest.subcases ?? []) as unknown as Parameters<typeof runStepCase>[1][])
+        yield* runStepCase(model, subcase, tensors);
+    }
+  } else if (manifest.seq || tensors.has("alphas_cumprod_f32")) yield* runSchedule(manifest, tensors);
+  else yield* runKernelCase(manifest, tensors, { device, load: (file) => readTensors(join(folder, file)) });
+}
+
+/** Every file of a folder of containers: the good ones through the network, the bad ones refused. */
+async function* runContainerCase(folder: string, device: Device): AsyncGenerator<CaseResult> {
+  const forward = async (checkpoint: ModelCheckpoint, x: Float32Array, t: number) => {
+    const network = await Network.load(checkpoint, device, { precision: "exact" });
+    try {
+      return (await network.forward(x, t)).eps;
+    } finally {
+      network.destroy();
+    }
+  };
+  for await (const { case: id, ok, detail } of runContainers(folder, forward))
+    yield { id, ok, worstAbs: ok ? 0 : Infinity, worstRel: ok ? 0 : Infinity, tolerance: 1e-4, reason: detail };
+}
+
+/** Names of the cases of a directory: manifests that have tensors beside them. */
+export function casesOf(folder: string): string[] {
+  return readdirSync(folder)
+    .filter((file) => file.endsWith(".json") && file !== "index.json")
+    .map((file) => file.slice(0, -5))
+    .sort();
+}
