@@ -63,7 +63,10 @@ export class PipelineCache {
       this.device.createBindGroup({
         label: dispatch.label,
         layout,
-        entries: [...buffers, ...(shape ? [{ buffer: shape }] : [])].map((resource, binding) => ({ binding, resource })),
+        entries: [...buffers, ...(shape ? [{ buffer: shape }] : [])].map((resource, binding) => ({
+          binding,
+          resource,
+        })),
       });
     return { pipeline, bind };
   }

@@ -63,11 +63,11 @@ export async function runSteps(
 /** One step as a command buffer. */
 export function encodeStep(device: Device, programs: Programs, s: Submission, rowStride: number): GPUCommandBuffer {
   const encoder = device.gpu.createCommandEncoder({ label: `${s.program} t=${s.t}` });
-  s.before?.forEach((copy) => encodeCopy(encoder, copy));
+  for (const copy of s.before ?? []) encodeCopy(encoder, copy);
   const pass = encoder.beginComputePass({ label: s.program });
   replay(pass, recording(programs, s.program).nodes, s.row * rowStride);
   pass.end();
-  s.after?.forEach((copy) => encodeCopy(encoder, copy));
+  for (const copy of s.after ?? []) encodeCopy(encoder, copy);
   return encoder.finish();
 }
 
