@@ -6,6 +6,7 @@ import { runVariants } from "../experiments/sweep";
 import { cosine, norm, pearson } from "../metrics/statistics";
 import { writeWhole } from "../platform/files-node";
 import { checkPngTarget } from "../platform/images-node";
+import { BEYOND, type Beyond, type Cell, compareBeyond } from "./compare-beyond";
 import { type CommonOptions, type Context, type Session, stepsTo, withCommonOptions, withSession } from "./context";
 import {
   type Chosen,
@@ -22,6 +23,8 @@ import { Talk } from "./talk";
 import { gamma, integer } from "./values";
 
 interface Options extends CommonOptions, ParameterOptions, PairOptions {
+  readonly of: "rules" | Beyond;
+  readonly taps?: readonly string[];
   readonly out: string;
   readonly gamma?: number;
   readonly batch: number;
@@ -33,8 +36,22 @@ const order = ["replace", "add", "lerp", "slerpRaw", "slerp"] as const satisfies
 /** `injectfusion compare`: what each part of the method does to one pair. */
 export function compare(context: Context): Command {
   const command = withParameterOptions(new Command("compare"), ["rule"])
-    .description("every mixing rule, with and without calibration and boosting, side by side; h of every step as CSV")
-    .requiredOption("--out <file.png>", "where the sheet goes; OUT.csv beside it holds norms and correlations of h")
+    .description("one pair with every mixing rule, with and without calibration and boosting, side by side")
+    .addOption(
+      new Option("--of <what>", "what to compare: mixing rules, taps to inject at, or gamma schedules")
+        .choices(["rules", ...BEYOND])
+        .default("rules"),
+    )
+    .addOption(
+      new Option(
+        "--taps <list>",
+        "with --of taps: which tensors (default: the middle and each decoder level)",
+      ).argParser((text) => text.split(",")),
+    )
+    .requiredOption(
+      "--out <file.png>",
+      "where the sheet goes; OUT.csv beside it holds figures: of rules, norms and correlations of h",
+    )
     .addOption(new Option("--gamma <value>", "share of the content, 0 to 1").argParser(gamma))
     .addOption(new Option("--batch <n>", "most settings in a batch").argParser(integer(1, 256)).default(DEFAULT_BATCH));
   return withCommonOptions(withPairOptions(command)).action((options: Options) => run(context, options));
@@ -44,6 +61,7 @@ async function run(context: Context, options: Options): Promise<void> {
   await checkPngTarget(options.out);
   const pair = await readPair(options);
   const chosen = chooseParameters(await context.engine(), options, options.gamma);
+  if (options.of !== "rules") return beyond(context, options, options.of, pair, chosen);
   const { omega, tBoost, tEdit } = chosen.parameters;
   const on = { omega: omega === "off" ? 0.3 : omega, tBoost: tBoost > 0 ? tBoost : Math.min(200, tEdit) };
   const settings = [
@@ -106,6 +124,58 @@ async function run(context: Context, options: Options): Promise<void> {
   );
   if (options.json) talk.result(JSON.stringify(report));
   else for (const file of [report.out, report.table]) talk.result(file);
+}
+
+/** Taps or schedules, each at three gammas, with figures under every picture. */
+async function beyond(context: Context, options: Options, what: Beyond, pair: ReadPair, chosen: Chosen): Promise<void> {
+  const talk = new Talk(context.terminal, options.quiet);
+  const table = `${options.out.replace(/\.png$/i, "")}.csv`;
+  const report = await withSession(
+    context,
+    options,
+    async (session) => {
+      const { model, signal } = session;
+      const { original, content, rows, cells } = await compareBeyond(session, what, pair, options, chosen);
+      const words = describe(chosen.parameters, chosen.stepsInversion, "as shown");
+      const footer = `${model.name}  ${words}  edges: 0 as the original, 1 as the content`;
+      const names = { original: nameOf(options.original), content: nameOf(options.content) };
+      const details = { of: what, rows, ...chosen.parameters, stepsInversion: chosen.stepsInversion, ...names };
+      const sheet = await drawSheet(
+        { ...beyondTiles(original, content, rows, cells), footer },
+        provenance(model, "compare", details),
+      );
+      const figures = cells.map(({ pixels: _, ...figures }) => figures);
+      signal.throwIfAborted();
+      await writeWhole(options.out, sheet);
+      await writeWhole(
+        table,
+        csv(
+          Object.keys(figures[0]!),
+          figures.map((row) => Object.values(row)),
+        ),
+      );
+      return { out: options.out, table, model: model.name, ...details, cells: figures, seconds: talk.seconds };
+    },
+    talk,
+  );
+  if (options.json) talk.result(JSON.stringify(report));
+  else for (const file of [options.out, table]) talk.result(file);
+}
+
+function beyondTiles(original: Pixels, content: Pixels, rows: readonly string[], cells: readonly Cell[]) {
+  const top = [
+    { pixels: original, caption: "original" },
+    { pixels: content, caption: "content" },
+  ];
+  const body = rows.map((row) =>
+    cells
+      .filter((cell) => cell.row === row)
+      .map(({ pixels, gamma, towardContent, paletteOriginal }) => ({
+        pixels,
+        caption: `γ ${gamma}: edges ${towardContent.toFixed(2)} palette ${paletteOriginal.toFixed(1)}`,
+      })),
+  );
+  return { rows: [top, ...body], rowLabels: ["", ...rows], side: enlargedSide(original.width, 192) };
 }
 
 function layout(

@@ -4,7 +4,7 @@ import { Command, Option } from "commander";
 import type { Pixels } from "../api";
 import { UserError } from "../errors";
 import { DEFAULT_BATCH } from "../experiments/batches";
-import { type ScheduleName, scheduleGamma, schedules } from "../experiments/gamma-schedule";
+import { type ScheduleName, scheduleGamma } from "../experiments/gamma-schedule";
 import { type Pair, runGrid } from "../experiments/grid";
 import { writeWhole } from "../platform/files-node";
 import { decodeImage, writePng } from "../platform/images-node";
@@ -19,6 +19,7 @@ import {
   type ParameterOptions,
   withParameterOptions,
 } from "./inject-parameters";
+import { withBeyondOptions } from "./pair";
 import { drawSheet } from "./picture/sheet";
 import { provenance } from "./provenance";
 import { Talk } from "./talk";
@@ -44,14 +45,10 @@ export function grid(context: Context): Command {
     .requiredOption("--out <folder>", "where the results, sheet.png and manifest.json go")
     .addOption(new Option("--gamma <value>", "share of the content, 0 to 1").argParser(gamma))
     .addOption(new Option("--batch <n>", "most pairs in a batch").argParser(integer(1, 256)).default(DEFAULT_BATCH))
-    .option("--tap <tensor>", "inject after this tensor of the network, instead of the bottleneck (see info --graph)")
-    .addOption(
-      new Option("--gamma-schedule <name>", "how gamma changes over t")
-        .choices(Object.keys(schedules))
-        .default("constant"),
-    )
     .option("--replace", "replace results that were made with other parameters");
-  return withCommonOptions(withParameterOptions(command)).action((options: Options) => run(context, options));
+  return withCommonOptions(withBeyondOptions(withParameterOptions(command))).action((options: Options) =>
+    run(context, options),
+  );
 }
 
 /** One pair as the manifest lists it. */

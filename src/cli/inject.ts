@@ -1,6 +1,7 @@
 import { Command, Option } from "commander";
 import type { MaskInput, Pixels } from "../api";
 import { UserError } from "../errors";
+import { type ScheduleName, scheduleGamma } from "../experiments/gamma-schedule";
 import type { Inversion } from "../inject/inversion";
 import { checkWritable, readWhole, writeWhole } from "../platform/files-node";
 import { checkPngTarget, decodeImage, decodeMask, writePng } from "../platform/images-node";
@@ -13,6 +14,7 @@ import {
   withParameterOptions,
 } from "./inject-parameters";
 import { checkMask } from "./masks";
+import { withBeyondOptions } from "./pair";
 import { drawSheet } from "./picture/sheet";
 import { nameOf, provenance } from "./provenance";
 import { Talk } from "./talk";
@@ -28,6 +30,8 @@ interface Options extends CommonOptions, ParameterOptions {
   readonly mask: string[];
   readonly strip?: string | true;
   readonly saveInversion?: string;
+  readonly tap?: string;
+  readonly gammaSchedule: ScheduleName;
 }
 
 const collect = (value: string, all: string[]): string[] => [...all, value];
@@ -49,7 +53,9 @@ export function inject(context: Context): Command {
     .option("--original-inversion <file>", "a saved inversion, instead of inverting the original")
     .option("--save-inversion <prefix>", "keep the inversions as PREFIX-original.inv, PREFIX-content-1.inv, ...")
     .option("--strip [file.png]", "also draw original, content and result side by side (default: OUT-strip.png)");
-  return withCommonOptions(withParameterOptions(command)).action((options: Options) => run(context, options));
+  return withCommonOptions(withBeyondOptions(withParameterOptions(command))).action((options: Options) =>
+    run(context, options),
+  );
 }
 
 async function run(context: Context, options: Options): Promise<void> {
@@ -65,15 +71,17 @@ async function run(context: Context, options: Options): Promise<void> {
     options,
     async (session) => {
       const { model, device, signal } = session;
-      const inversions = await invertAll(session, input, chosen);
+      const inversions = await invertAll(session, input, chosen, options.tap);
       if (options.saveInversion) await saveAll(inversions, options.saveInversion);
       const gammas = inversions.contents.map((_, k) => options.gamma[k] ?? chosen.parameters.gamma);
-      const pixels = await generate(session, inversions, input.masks, gammas, chosen);
+      const pixels = await generate(session, inversions, input.masks, gammas, chosen, options);
       const details = {
         preset: chosen.preset,
         ...chosen.parameters,
         gamma: gammas.length > 1 ? gammas : gammas[0]!,
         stepsInversion: chosen.stepsInversion,
+        ...(options.tap && { tap: options.tap }),
+        ...(options.gammaSchedule !== "constant" && { gammaSchedule: options.gammaSchedule }),
         original: nameOf(input.originalName),
         contents: input.contentNames.map(nameOf),
         masks: options.mask.map(nameOf),
@@ -145,10 +153,15 @@ interface Inversions {
 }
 
 /** Inverts what was given as pictures, all in one batch, and loads what was given as saved inversions. */
-async function invertAll({ model, talk, signal }: Session, input: Input, chosen: Chosen): Promise<Inversions> {
+async function invertAll(
+  { model, talk, signal }: Session,
+  input: Input,
+  chosen: Chosen,
+  tap: string | undefined,
+): Promise<Inversions> {
   const { faithful, top } = chosen.parameters;
   const pictures = input.original ? [input.original, ...input.contents] : input.contents;
-  const options = { steps: chosen.stepsInversion, faithful, top, signal };
+  const options = { steps: chosen.stepsInversion, faithful, top, ...(tap && { tap }), signal };
   const fresh =
     pictures.length === 0
       ? []
@@ -177,6 +190,7 @@ async function generate(
   masks: readonly MaskInput[],
   gammas: readonly number[],
   { parameters }: Chosen,
+  { tap, gammaSchedule }: Pick<Options, "tap" | "gammaSchedule">,
 ): Promise<Pixels> {
   const contents = inversions.contents.map((inversion, k) => {
     const mask = masks[k];
@@ -184,7 +198,15 @@ async function generate(
   });
   const { original } = inversions;
   const result = await talk.phase("inject", (report) =>
-    model.inject({ ...parameters, original, contents, signal, onStep: stepsTo(report) }),
+    model.inject({
+      ...parameters,
+      original,
+      contents,
+      ...(tap && { tap }),
+      ...(gammaSchedule !== "constant" && { mutate: scheduleGamma(gammaSchedule) }),
+      signal,
+      onStep: stepsTo(report),
+    }),
   );
   try {
     return (await result.toPixels())[0]!;

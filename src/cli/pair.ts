@@ -17,10 +17,16 @@ export interface PairOptions {
 }
 
 export function withPairOptions(command: Command): Command {
-  return command
+  command
     .requiredOption("--content <file>", "picture whose shape is injected")
     .requiredOption("--original <file>", "picture that keeps its colours and texture")
-    .option("--mask <file>", "where the content acts: white does, black does not")
+    .option("--mask <file>", "where the content acts: white does, black does not");
+  return withBeyondOptions(command);
+}
+
+/** What goes beyond the paper. */
+export function withBeyondOptions(command: Command): Command {
+  return command
     .option("--tap <tensor>", "inject after this tensor of the network, instead of the bottleneck (see info --graph)")
     .addOption(
       new Option("--gamma-schedule <name>", "how gamma changes over t")
