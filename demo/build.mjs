@@ -6,11 +6,20 @@ import { pathToFileURL } from "node:url";
 import { build } from "esbuild";
 import { forBrowser, root } from "../esbuild.mjs";
 
+/** The shipped model, or where it is missing the one given. */
+export function modelFile(model = process.env.INJECTFUSION_DEMO_MODEL) {
+  const shipped = join(root, "weights", "portraits64.safetensors");
+  return existsSync(shipped) ? shipped : model;
+}
+
+/** Builds the library for browsers into a folder. */
+export const buildBrowser = (outdir) =>
+  build({ ...forBrowser, entryPoints: [{ in: join(root, "src", "browser.ts"), out: "browser" }], outdir });
+
 /** @param {{ model?: string }} options model: a file to serve where the shipped one is missing */
 export async function buildDemo({ model } = {}) {
   const folder = join(root, "dist", "demo");
-  const shipped = join(root, "weights", "portraits64.safetensors");
-  const weights = existsSync(shipped) ? shipped : model;
+  const weights = modelFile(model);
   if (!weights) throw new Error("weights/portraits64.safetensors is missing; the demo needs it");
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(join(folder, "examples"), { recursive: true });
@@ -36,5 +45,5 @@ export async function buildDemo({ model } = {}) {
 }
 
 if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {
-  console.log(await buildDemo({ model: process.env.INJECTFUSION_DEMO_MODEL }));
+  console.log(`${await buildDemo()} is ready for any host`);
 }
