@@ -1,5 +1,5 @@
 import type { Model } from "./inject/model";
-import { type LoadOptions, modelFrom } from "./load";
+import { type LoadOptions, modelFrom, presetOf } from "./load";
 import type { SourceLike } from "./model/checkpoint/source";
 import { openSource, type SourceOptions } from "./model/checkpoint/source-browser";
 import { pixelsOf } from "./platform/browser";
@@ -14,6 +14,7 @@ export { defaults, type PresetName, presets, resolveParameters } from "./inject/
 export { Result } from "./inject/result";
 export type { MixRule } from "./kernels/step-row";
 export type { UNetConfig } from "./model/config";
+export { type ModelPreset, modelPresets } from "./model/presets";
 export { decodeImage, encodePng } from "./platform/browser";
 
 export const DEFAULT_MODEL = "portraits64";
@@ -35,8 +36,9 @@ export async function loadModel(
   options: LoadOptions & Omit<SourceOptions, "signal" | "onProgress">,
 ): Promise<Model> {
   const own = typeof source === "string" && Object.hasOwn(shipped, source) ? shipped[source] : undefined;
-  const opened = await openSource(own ? own() : resolved(source), options);
-  return modelFrom(opened, own ? String(source) : opened.name, options, pixelsOf);
+  const { source: from, preset } = presetOf(own ? own() : source);
+  const opened = await openSource(resolved(from), options);
+  return modelFrom(opened, own ? String(source) : opened.name, options, pixelsOf, preset);
 }
 
 /** Relative addresses mean what they mean to `fetch`. */

@@ -1,9 +1,9 @@
 import { basename } from "node:path";
 import { UserError } from "./errors";
 import type { Model } from "./inject/model";
-import { type LoadOptions, modelFrom } from "./load";
-import { openSource, type SourceOptions } from "./model/checkpoint/source-node";
+import { type LoadOptions, modelFrom, presetOf } from "./load";
 import type { SourceLike } from "./model/checkpoint/source";
+import { openSource, type SourceOptions } from "./model/checkpoint/source-node";
 import { pixelsOf, shippedModel, shippedModels } from "./platform/node";
 
 export type * from "./api";
@@ -16,12 +16,13 @@ export { defaults, type PresetName, presets, resolveParameters } from "./inject/
 export { Result } from "./inject/result";
 export type { MixRule } from "./kernels/step-row";
 export type { UNetConfig } from "./model/config";
+export { type ModelPreset, modelPresets } from "./model/presets";
 export { shippedModels };
 
 export const DEFAULT_MODEL = "portraits64";
 
 /** Loads a model onto the GPU.
- *  @param source a shipped model's name, a path, a URL, `hf:owner/name[@revision][:file]`, or bytes; safetensors or torch
+ *  @param source a shipped model's name, one of the paper's (`celebahq`, `ffhq=FILE`; see `modelPresets`), a path, a URL, `hf:owner/name[@revision][:file]`, or bytes; safetensors or torch
  *  files in DDPM, diffusers or ADM naming
  *  @throws UserError in one line when it is not such a file, or does not fit the device */
 export async function loadModel(
@@ -31,7 +32,8 @@ export async function loadModel(
   const shipped = typeof source === "string" ? shippedModel(source) : undefined;
   if (source === DEFAULT_MODEL && !shipped)
     throw new UserError(`the shipped model is missing; reinstall the package, or give a checkpoint (--model FILE)`);
-  const opened = await openSource(shipped ?? source, options);
+  const { source: from, preset } = presetOf(shipped ?? source);
+  const opened = await openSource(from, options);
   const name = typeof source === "string" ? (shipped ? source : basename(source)) : opened.name;
-  return modelFrom(opened, name, options, pixelsOf);
+  return modelFrom(opened, name, options, pixelsOf, preset);
 }
