@@ -153,7 +153,7 @@ async function main(): Promise<void> {
   print({ model: preset.title, adapter: device.description, dtype: flags.dtype, precision: flags.precision });
   const options = { dtype: flags.dtype as "f32" | "f16", precision: flags.precision as "fast" | "exact" };
   const started = performance.now();
-  if (flags["plan-only"]) return plan(preset, device, options);
+  if (flags["plan-only"]) return await plan(preset, device, options);
   const network = await Network.load(checkpoint, device, options);
   print({
     loaded: `${((performance.now() - started) / 1000).toFixed(1)} s`,
