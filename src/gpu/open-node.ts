@@ -1,6 +1,6 @@
 import { UserError } from "../errors";
 import { type Device, type DeviceOptions, deviceFromAdapter, deviceFromCaller, isNullAdapter } from "./device";
-import { softwareAdapterHint, useSoftwareAdapter } from "./software-adapter";
+import { hasVulkanLoader, softwareAdapterHint, useSoftwareAdapter } from "./software-adapter";
 
 /** Opens a device in Node: the caller's own; else a real adapter; else, on Linux, the software adapter that the optional
  *  package `@sparticuz/chromium` carries. `INJECTFUSION_ADAPTER=software` skips the search for a real one.
@@ -8,7 +8,7 @@ import { softwareAdapterHint, useSoftwareAdapter } from "./software-adapter";
 export async function openDevice(options: DeviceOptions = {}): Promise<Device> {
   if (options.device) return deviceFromCaller(options.device);
   const forced = process.env.INJECTFUSION_ADAPTER === "software";
-  const real = forced ? undefined : await request(options);
+  const real = forced || !hasVulkanLoader() ? undefined : await request(options);
   if (real) return real;
   const unpacked = await useSoftwareAdapter();
   const software = unpacked ? await request(options) : undefined;

@@ -27,6 +27,17 @@ export async function useSoftwareAdapter(): Promise<boolean> {
   return true;
 }
 
+/** Whether this process can reach a Vulkan driver. Dawn would find out too, but says so on stderr. */
+export function hasVulkanLoader(): boolean {
+  if (process.platform !== "linux") return true; // Metal and D3D12 need none
+  try {
+    process.dlopen({ exports: {} }, "libvulkan.so.1", constants.dlopen.RTLD_LAZY);
+  } catch (error) {
+    return !/cannot open shared object/.test((error as Error).message);
+  }
+  return true;
+}
+
 function findArchive(): string | undefined {
   try {
     const main = createRequire(import.meta.url).resolve("@sparticuz/chromium");
