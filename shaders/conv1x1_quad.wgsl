@@ -1,7 +1,8 @@
 // y[n, o, p] = bias[o] + temb[n, o] + sum_c w[o, c] * in[n, c, p] + residual[n, o, p]
 // in = act((x - mean) * scale + shift) of [x, skip] joined on channels.
 // x: f32 [N, C1, P]; skip: f32 [SKIP_N, C2, P]; norm: f32 [NORM_N, C1 + C2, 4]; y: f32 [N, OC, P]; P: pixels, a multiple of 4.
-// w: f32, or f16 pairs, [OC, K], K = C1 + C2 rounded up to 4, padded with 0.  Fewer samples than y are read modulo theirs.
+// w: f32, or f16 pairs, [ceil(OC / TILE_M), K / 4, 4 (lane), TILE_M / 4, 4 (k)], K = C1 + C2 rounded up to 4, padded with 0;
+// row 4i + lane of its tile at i.  Tensors with fewer samples than y are read modulo theirs.
 //
 // A subgroup computes TILE_M channels x 16 pixels, 4 side by side for each of its lanes. Each lane of a quad loads a different
 // channel's weights, and quadSwap shares the four: lane l holds channels 4i + (l ^ s) in component s of its sums.
@@ -28,7 +29,7 @@ override WG: u32 = 16u;
 
 const TILE_M: u32 = 32u;      // a multiple of 4
 const PER_WORD: u32 = 1u;     // weights in a u32: 1 (f32) or 2 (f16)
-const WORDS: u32 = 4u / PER_WORD;
+const WORDS: u32 = TILE_M / PER_WORD;
 const QUADS: u32 = TILE_M / 4u;
 
 @group(0) @binding(0) var<storage, read> x: array<vec4f>;
@@ -61,10 +62,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, 
   let skip0 = n % SKIP_N * C2 * width + min(p, width - 1u);
   let norm0 = n % NORM_N * (C1 + C2);
 
-  var w_at: array<u32, QUADS>;
-  for (var i = 0u; i < QUADS; i++) { // unroll
-    w_at[i] = min(m0 + i * 4u + lane, OC - 1u) * blocks;
-  }
+  let w0 = m0 / TILE_M * blocks * 4u + lane;
   var sums: array<array<f32, 16>, QUADS>;                    // [channel quad][s, pixel]
   for (var k = 0u; k < blocks; k++) {
     let c0 = k * 4u;
@@ -86,18 +84,18 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, 
       }
       if (SILU) { columns[q] = columns[q] / (1.0 + exp(-columns[q])); }
     }
+    let rows = w[w0 + k * 4u];
     for (var i = 0u; i < QUADS; i++) { // unroll
-      let words = w[w_at[i] + k];
-      var rows: array<vec4f, 4>;
-      for (var q = 0u; q < 4u; q++) { // unroll
-        let v = weight(words, q);
-        rows[q] = vec4f(v, quadSwapX(v), quadSwapY(v), quadSwapDiagonal(v));
-      }
       for (var s = 0u; s < 4u; s++) { // unroll
+        var row: array<f32, 4>;
+        for (var q = 0u; q < 4u; q++) { // unroll
+          let v = weight(rows, i * 4u + q);
+          if (s == 0u) { row[q] = v; } else if (s == 1u) { row[q] = quadSwapX(v); } else if (s == 2u) { row[q] = quadSwapY(v); } else { row[q] = quadSwapDiagonal(v); }
+        }
         for (var j = 0u; j < 4u; j++) { // unroll
           var sum = sums[i][s * 4u + j];
           for (var q = 0u; q < 4u; q++) { // unroll
-            sum += rows[q][s] * columns[q][j];
+            sum += row[q] * columns[q][j];
           }
           sums[i][s * 4u + j] = sum;
         }

@@ -1,7 +1,7 @@
 // y[n, o, p] = bias[o] + temb[n, o] + sum_{c, dy, dx} w[o, c, dy, dx] * in[n, c, STRIDE p + (dy, dx) - PAD] + residual[n, o, p]
 // in = act((x - mean) * scale + shift) of [x, skip] joined on channels, optionally enlarged x2 (nearest); 0 outside.
 // x: f32 [N, C1, H, W]; skip: f32 [SKIP_N, C2, H, W]; norm: f32 [NORM_N, C1 + C2, 4]; y: f32 [N, OC, OH, OW].
-// w: f32 [C1 + C2, 3 (dx), 3 (dy), OC rounded up to TILE_M].  Tensors with fewer samples than y are read modulo theirs.
+// w: f32 [ceil(OC / TILE_M), C1 + C2, 4 (lane), TILE_M / 4, 3 (dy), 3 (dx)], channel 4i + lane of its tile at i.  Tensors with fewer samples than y are read modulo theirs.
 //
 // Direct convolution. A lane computes TILE_M output channels of a column of TILE_Y pixels. Each lane of a quad loads a
 // different channel's weights and quadSwap shares the four: lane l holds channels 4i + (l ^ s) in component s of its sums.
@@ -40,7 +40,7 @@ const QUADS: u32 = TILE_M / 4u;
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> skip: array<f32>;
 @group(0) @binding(2) var<storage, read> norm: array<f32>;
-@group(0) @binding(3) var<storage, read> w: array<f32>;
+@group(0) @binding(3) var<storage, read> w: array<array<f32, 9>>;
 @group(0) @binding(4) var<storage, read> bias: array<f32>;
 @group(0) @binding(5) var<storage, read> temb: array<f32>;
 @group(0) @binding(6) var<storage, read> residual: array<f32>;
@@ -76,52 +76,60 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, 
   let plane = H * W;
   let skip0 = n % SKIP_N * C2;
   let norm0 = n % NORM_N * (C1 + C2);
-  let padded_oc = tiles_m * TILE_M;
-  var w_at = m0 + lane;
+  var w_at = (m0 / TILE_M * (C1 + C2) * 4u + lane) * QUADS;
+  var column_at: array<u32, 3>;
+  var column_inside: array<bool, 3>;
+  for (var dx = 0u; dx < 3u; dx++) { // unroll
+    let ix = ox * STRIDE + dx - PAD;
+    column_inside[dx] = ix < W * UPSAMPLE;
+    column_at[dx] = min(ix / UPSAMPLE, W - 1u);
+  }
 
   var sums: array<vec4f, QUADS * TILE_Y>;
   for (var c = 0u; c < C1 + C2; c++) {
     var affine = vec3f(0.0, 1.0, 0.0);
     if (NORM) { affine = affine_at(norm0 + c); }
     let channel = select((skip0 + c - C1) * plane, (n * C1 + c) * plane, c < C1);
-    for (var dx = 0u; dx < 3u; dx++) {
-      let ix = ox * STRIDE + dx - PAD;
-      let column_inside = ix < W * UPSAMPLE;
-      let at = channel + min(ix / UPSAMPLE, W - 1u);
-      var pixels: array<f32, ROWS>;
-      if (C2 == 0u || c < C1) {
-        for (var r = 0u; r < ROWS; r++) { // unroll
-          pixels[r] = x[at + row_at[r]];
-        }
-      } else {
-        for (var r = 0u; r < ROWS; r++) { // unroll
-          pixels[r] = skip[at + row_at[r]];
+    var pixels: array<array<f32, 3>, ROWS>;
+    if (C2 == 0u || c < C1) {
+      for (var r = 0u; r < ROWS; r++) { // unroll
+        for (var dx = 0u; dx < 3u; dx++) { // unroll
+          pixels[r][dx] = x[channel + row_at[r] + column_at[dx]];
         }
       }
+    } else {
       for (var r = 0u; r < ROWS; r++) { // unroll
-        var v = pixels[r];
+        for (var dx = 0u; dx < 3u; dx++) { // unroll
+          pixels[r][dx] = skip[channel + row_at[r] + column_at[dx]];
+        }
+      }
+    }
+    for (var r = 0u; r < ROWS; r++) { // unroll
+      for (var dx = 0u; dx < 3u; dx++) { // unroll
+        var v = pixels[r][dx];
         if (NORM) { v = (v - affine.x) * affine.y + affine.z; }
         if (SILU) { v = v / (1.0 + exp(-v)); }
-        pixels[r] = select(0.0, v, inside[r] && column_inside);
+        pixels[r][dx] = select(0.0, v, inside[r] && column_inside[dx]);
       }
-      for (var i = 0u; i < QUADS; i++) { // unroll
-        var taps: array<vec4f, 3>;
-        for (var dy = 0u; dy < 3u; dy++) { // unroll
-          let v = w[w_at + dy * padded_oc + i * 4u];
-          taps[dy] = vec4f(v, quadSwapX(v), quadSwapY(v), quadSwapDiagonal(v));
-        }
-        for (var s = 0u; s < 4u; s++) { // unroll
-          for (var j = 0u; j < TILE_Y; j++) { // unroll
-            var sum = sums[i * TILE_Y + j][s];
-            for (var dy = 0u; dy < 3u; dy++) { // unroll
-              sum += taps[dy][s] * pixels[j * STRIDE + dy];
-            }
-            sums[i * TILE_Y + j][s] = sum;
-          }
-        }
-      }
-      w_at += 3u * padded_oc;
     }
+    for (var i = 0u; i < QUADS; i++) { // unroll
+      let taps = w[w_at + i];
+      for (var s = 0u; s < 4u; s++) { // unroll
+        var shared_taps: array<f32, 9>;
+        for (var t = 0u; t < 9u; t++) { // unroll
+          let v = taps[t];
+          if (s == 0u) { shared_taps[t] = v; } else if (s == 1u) { shared_taps[t] = quadSwapX(v); } else if (s == 2u) { shared_taps[t] = quadSwapY(v); } else { shared_taps[t] = quadSwapDiagonal(v); }
+        }
+        for (var j = 0u; j < TILE_Y; j++) { // unroll
+          var sum = sums[i * TILE_Y + j][s];
+          for (var t = 0u; t < 9u; t++) { // unroll
+            sum += shared_taps[t] * pixels[j * STRIDE + t / 3u][t % 3u];
+          }
+          sums[i * TILE_Y + j][s] = sum;
+        }
+      }
+    }
+    w_at += TILE_M;
   }
 
   for (var i = 0u; i < QUADS; i++) { // unroll

@@ -1,6 +1,7 @@
 // V[t, c, k] = (B^T d B)[t] of the 6x6 input tile d of channel c at tile column k.   F(4x4, 3x3), Lavin & Gray 2016
 // d = act((x - mean) * scale + shift) of [x, skip] joined on channels, optionally enlarged x2 (nearest); 0 outside.
-// x: f32 [N, C1, H, W]; skip: f32 [SKIP_N, C2, H, W]; norm: f32 [NORM_N, C1 + C2, 4]; v: f32 [36, K, COLS].
+// x: f32 [N, C1, H, W]; skip: f32 [SKIP_N, C2, H, W]; norm: f32 [NORM_N, C1 + C2, 4];
+// v: f32 [36, K / DEPTH, COLS / COLUMNS_N, DEPTH, COLUMNS_N], the tiles that gemm_quad loads; COLUMNS_N a multiple of TILES.
 // Tile columns run over (sample, tile row, tile column); this dispatch does those from COL_START on, COLS at most.
 // Channels from C1 + C2 up to K are written as 0.
 //
@@ -23,6 +24,8 @@ override COLS: u32;
 override WG: u32 = 64u;
 
 const TILES: u32 = 1u;
+const DEPTH: u32 = 1u;
+const COLUMNS_N: u32 = TILES;
 const UPSAMPLE: u32 = 1u;                                    // 2: x and skip are enlarged first
 const ROWS: u32 = (6u + 2u * UPSAMPLE - 2u) / UPSAMPLE;      // source rows of a tile: 6 or 4
 const COLUMNS: u32 = (4u * TILES + 2u * UPSAMPLE) / UPSAMPLE;
@@ -54,6 +57,9 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, 
   let n = min(column / (TILES_X * TILES_Y), N - 1u);        // past the last tile, columns are padding
   let y0 = column / TILES_X % TILES_Y * (4u / UPSAMPLE) - 1u;
   let x0 = column % TILES_X * (4u / UPSAMPLE) - 1u;          // both wrap above and left of the picture
+
+  const GROUPS: u32 = COLUMNS_N / TILES;                     // of TILES columns in a block of v
+  let v_at = ((c / DEPTH * (width / GROUPS) + id % width / GROUPS) * DEPTH + c % DEPTH) * GROUPS + id % width % GROUPS;
 
   var mean = 0.0;
   var scale = 1.0;
@@ -116,7 +122,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, 
       }
     }
     for (var j = 0u; j < 6u; j++) { // unroll
-      v[(i * 6u + j) * width * K + id] = out[j];
+      v[(i * 6u + j) * width * K + v_at] = out[j];
     }
   }
 }

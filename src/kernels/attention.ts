@@ -1,6 +1,6 @@
 import { ShapeError } from "../errors";
 import { ceilDiv, type Dispatch, dims4, expectShape, f32, grid1d, read, type Tensor, update, write } from "./dispatch";
-import { type GemmVariant, gemm } from "./gemm";
+import { gemmStrided } from "./gemm";
 import type { Target } from "./variants";
 
 /** Order of the rows of qkv. legacy: [head][q, k, v]; new: [q, k, v][head]. */
@@ -25,20 +25,25 @@ export function attention(
     o.order === "legacy"
       ? { start: index * d * t, outer: 3 * c * t, inner: 3 * d * t }
       : { start: index * c * t, outer: 3 * c * t, inner: d * t };
-  const variant: GemmVariant = { weights: "f32", subgroups: o.target.subgroups, tileM: 32, tileN: 4 };
-  const batches = { batches: n * heads, inner: heads, variant };
+  const { subgroups } = o.target;
+  const batches = { batches: n * heads, inner: heads, weights: "f32" } as const;
   const columns = n * heads * t;
   return [
     // scores[j, i] = k[:, j] . q[:, i]
-    gemm(`${y.name}/scores`, read(qkv), read(qkv), write(scores), {
-      ...batches,
-      m: t,
-      n: t,
-      k: d,
-      a: part(1),
-      b: part(0),
-      aColumns: true,
-    }),
+    gemmStrided(
+      `${y.name}/scores`,
+      [read(qkv), read(qkv), write(scores)],
+      {
+        ...batches,
+        m: t,
+        n: t,
+        k: d,
+        a: part(1),
+        b: part(0),
+        aColumns: true,
+      },
+      subgroups,
+    ),
     {
       label: `${y.name}/softmax`,
       shader: "softmax_columns",
@@ -47,13 +52,19 @@ export function attention(
       workgroups: grid1d(ceilDiv(columns, 16)),
     },
     // y[e, i] = v[e, :] . scores[:, i]
-    gemm(`${y.name}/values`, read(qkv), read(scores), write(y), {
-      ...batches,
-      m: d,
-      n: t,
-      k: t,
-      a: part(2),
-      b: { start: 0, outer: heads * t * t, inner: t * t },
-    }),
+    gemmStrided(
+      `${y.name}/values`,
+      [read(qkv), read(scores), write(y)],
+      {
+        ...batches,
+        m: d,
+        n: t,
+        k: t,
+        a: part(2),
+        b: { start: 0, outer: heads * t * t, inner: t * t },
+        aColumns: false,
+      },
+      subgroups,
+    ),
   ];
 }

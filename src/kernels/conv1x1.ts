@@ -1,7 +1,7 @@
 import { ShapeError } from "../errors";
 import { type ConvTensors, convSizes, inputBindings, inputConstants, outputBindings, outputConstants } from "./conv-io";
 import { ceilDiv, type Dispatch, expectShape, grid1d, read, type Tensor } from "./dispatch";
-import { type ConvShape, type Dtype, packed, type Target, tileHeight } from "./variants";
+import { type ConvShape, type Dtype, packed, quadTiles, type Target, tileHeight } from "./variants";
 
 /** How a 1x1 convolution is computed, and so how its weights are packed. Plain data.
  *  quad: shaders/conv1x1_quad.wgsl, for pixels in fours and a device with subgroups; any: shaders/conv1x1_any.wgsl. */
@@ -26,13 +26,13 @@ export function packConv1x1(w: Float32Array, oc: number, ic: number, variant: Co
   const k = depth(ic);
   const rows = new Float32Array(oc * k);
   for (let o = 0; o < oc; o++) rows.set(w.subarray(o * ic, (o + 1) * ic), o * k);
-  return packed(rows, variant.weights);
+  return packed(variant.kind === "quad" ? quadTiles(rows, oc, k, variant.tileM, 4) : rows, variant.weights);
 }
 
 /** The packed tensor that the variant reads. */
 export const conv1x1Weight = (name: string, oc: number, ic: number, variant: Conv1x1Variant): Tensor => ({
   name,
-  shape: [oc, depth(ic)],
+  shape: [variant.kind === "quad" ? ceilDiv(oc, variant.tileM) * variant.tileM : oc, depth(ic)],
   dtype: variant.weights,
 });
 

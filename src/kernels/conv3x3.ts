@@ -1,8 +1,8 @@
 import { ShapeError } from "../errors";
 import { type ConvTensors, convSizes, inputBindings, inputConstants, outputBindings, outputConstants } from "./conv-io";
 import { ceilDiv, type Dispatch, expectShape, grid1d, read, type Tensor } from "./dispatch";
-import { type ConvShape, packed, scratchLimit, type Target, tileHeight } from "./variants";
-import { type WinogradVariant, winograd, winogradDepth, winogradWeights } from "./winograd";
+import { type ConvShape, packed, quadTiles, scratchLimit, type Target, tileHeight } from "./variants";
+import { type WinogradVariant, winograd, winogradShape, winogradWeights } from "./winograd";
 
 export type { ConvShape, Dtype, Target } from "./variants";
 
@@ -27,14 +27,14 @@ export function chooseConv3x3(shape: ConvShape, target: Target): ConvVariant {
   const ow = (shape.w * scale) / stride;
   const tiles = n * ceilDiv(oh, 4) * ceilDiv(ow, 4);
   const { subgroups } = target;
-  if (stride === 1 && target.precision === "fast" && Math.min(c1 + c2, oc) >= 16 && tiles >= 4)
+  if (stride === 1 && target.precision === "fast" && c1 + c2 >= 16 && tiles >= 4)
     return {
       kind: "winograd",
       m: 4,
       weights: target.weights,
       subgroups,
-      tiles: 2,
-      tileM: 32,
+      tiles: 4,
+      tileM: tileHeight(oc, 32),
       tileN: tiles >= 16 ? 4 : tiles >= 8 ? 2 : 1,
       scratchBytes: scratchLimit(target),
     };
@@ -44,7 +44,7 @@ export function chooseConv3x3(shape: ConvShape, target: Target): ConvVariant {
     weights: "f32",
     subgroups,
     tileM,
-    tileY: Math.min(subgroups ? 8 : 4, Math.max(2, Math.ceil(oh))),
+    tileY: Math.min(4, Math.max(2, Math.ceil(oh))),
   };
 }
 
@@ -53,8 +53,9 @@ export function packConv3x3(w: Float32Array, oc: number, ic: number, variant: Co
   if (w.length !== oc * ic * 9) throw new ShapeError(`${w.length} weights, needed ${oc} x ${ic} x 3 x 3`);
   switch (variant.kind) {
     case "winograd":
-      return packed(winogradWeights(w, oc, ic, variant.m), variant.weights);
+      return packed(winogradWeights(w, oc, ic, variant), variant.weights);
     case "direct": {
+      if (variant.subgroups) return packed(quadTiles(w, oc, ic * 9, variant.tileM, 9), "f32");
       const rows = ceilDiv(oc, variant.tileM) * variant.tileM;
       const out = new Float32Array(ic * 9 * rows);
       for (let o = 0; o < oc; o++)
@@ -72,7 +73,7 @@ export function packConv3x3(w: Float32Array, oc: number, ic: number, variant: Co
 export function conv3x3Weight(name: string, oc: number, ic: number, variant: ConvVariant): Tensor {
   switch (variant.kind) {
     case "winograd":
-      return { name, shape: [(variant.m + 2) ** 2, oc, winogradDepth(ic)], dtype: variant.weights };
+      return { name, shape: winogradShape(oc, ic, variant), dtype: variant.weights };
     case "direct":
       return { name, shape: [ic, 3, 3, ceilDiv(oc, variant.tileM) * variant.tileM], dtype: "f32" };
     default:

@@ -8,62 +8,92 @@ export interface Strides {
   readonly inner: number;
 }
 
-export interface GemmVariant {
-  readonly weights: "f32" | "f16";
-  readonly subgroups: boolean;
-  readonly tileM: number;
-  readonly tileN: number;
-}
-
+/** c[z] = a[z] b[z].   a: [m, k] or, with `aColumns`, [k, m]; b: f32 [k, n]; c: f32 [batches, m, n]. */
 export interface GemmShape {
   readonly m: number;
   readonly n: number;
   readonly k: number;
   readonly batches: number;
   /** Batches of the inner index: batch z is (z / inner, z % inner). */
-  readonly inner?: number;
+  readonly inner: number;
   readonly a: Strides;
   readonly b: Strides;
   /** A is stored [K, M]. */
-  readonly aColumns?: boolean;
-  readonly variant: GemmVariant;
+  readonly aColumns: boolean;
+  /** a: f32, or f16 in pairs. */
+  readonly weights: "f32" | "f16";
 }
 
-/** c[z] = a[z] b[z].   a: [m, k] or, with `aColumns`, [k, m]; b: f32 [k, n]; c: f32 [batches, m, n].
- *  shaders/gemm_quad.wgsl where sizes and the device allow, else shaders/gemm_any.wgsl. */
-export function gemm(label: string, a: Binding, b: Binding, c: Binding, s: GemmShape): Dispatch {
-  const { m, n, k, batches, inner = 1, aColumns = false, variant } = s;
-  const { tileN } = variant;
-  const fits = (alignment: number, ...values: number[]) => values.every((v) => v % alignment === 0);
-  const aligned =
-    fits(4, k, s.a.start, s.a.outer, s.a.inner, aColumns ? m : 0) && fits(tileN, n, s.b.start, s.b.outer, s.b.inner);
-  const quad = variant.subgroups && aligned;
-  const tileM = quad ? tileHeight(m, variant.tileM, aColumns ? 16 : 4) : Math.min(8, m);
-  const tiles = ceilDiv(m, tileM) * ceilDiv(n, quad ? 4 * tileN : tileN) * batches;
-  const [unitA, unitB] = quad ? [4, tileN] : [1, 1];
-  const workgroup = quad ? 16 : 64;
+type Operands = readonly [a: Binding, b: Binding, c: Binding];
+
+const sizes = ({ m, n, k, batches, inner, a, b, aColumns }: GemmShape, unitA: number, unitB: number) => ({
+  M: m,
+  N: n,
+  K: k,
+  BATCHES: batches,
+  INNER: inner,
+  A_START: a.start / unitA,
+  A_OUTER: a.outer / unitA,
+  A_INNER: a.inner / unitA,
+  B_START: b.start / unitB,
+  B_OUTER: b.outer / unitB,
+  B_INNER: b.inner / unitB,
+  A_COLUMNS: Number(aColumns),
+});
+
+/** Any sizes, no subgroups. shaders/gemm_any.wgsl */
+export function gemmAny(label: string, bindings: Operands, s: GemmShape): Dispatch {
+  const tileM = Math.min(8, s.m);
+  const tileN = Math.min(4, s.n);
+  const tiles = ceilDiv(s.m, tileM) * ceilDiv(s.n, tileN) * s.batches;
   return {
     label,
-    shader: quad ? "gemm_quad" : "gemm_any",
+    shader: "gemm_any",
+    constants: { ...sizes(s, 1, 1), WG: 64, TILE_M: tileM, TILE_N: tileN, PER_WORD: s.weights === "f16" ? 2 : 1 },
+    bindings,
+    workgroups: grid1d(ceilDiv(tiles, 64)),
+  };
+}
+
+/** With quads where sizes and starts are multiples of 4, else as `gemmAny`. shaders/attention_quad.wgsl */
+export function gemmStrided(label: string, bindings: Operands, s: GemmShape, subgroups: boolean): Dispatch {
+  const { m, n, k, a, b, aColumns } = s;
+  const counts = [n, k, a.start, a.outer, a.inner, b.start, b.outer, b.inner, aColumns ? m : 0];
+  if (!subgroups || s.weights !== "f32" || counts.some((count) => count % 4 !== 0)) return gemmAny(label, bindings, s);
+  const tileM = tileHeight(m, 32, aColumns ? 16 : 4);
+  const tiles = ceilDiv(m, tileM) * ceilDiv(n, 16) * s.batches;
+  return {
+    label,
+    shader: "attention_quad",
+    constants: { ...sizes(s, 4, 4), WG: 16, TILE_M: tileM, TILE_N: 4 },
+    bindings,
+    workgroups: grid1d(ceilDiv(tiles, 4)),
+  };
+}
+
+/** Operands in the tiles of shaders/gemm_quad.wgsl. */
+export function gemmTiled(
+  label: string,
+  bindings: Operands,
+  s: Pick<GemmShape, "m" | "n" | "k" | "batches" | "weights">,
+  { tileM, tileN }: { tileM: number; tileN: number },
+): Dispatch {
+  const { m, n, k, batches, weights } = s;
+  const tiles = ceilDiv(m, tileM) * ceilDiv(n, 4 * tileN) * batches;
+  return {
+    label,
+    shader: "gemm_quad",
     constants: {
       M: m,
       N: n,
       K: k,
       BATCHES: batches,
-      INNER: inner,
-      A_START: s.a.start / unitA,
-      A_OUTER: s.a.outer / unitA,
-      A_INNER: s.a.inner / unitA,
-      B_START: s.b.start / unitB,
-      B_OUTER: s.b.outer / unitB,
-      B_INNER: s.b.inner / unitB,
-      WG: workgroup,
+      WG: 16,
       TILE_M: tileM,
       TILE_N: tileN,
-      A_COLUMNS: Number(aColumns),
-      PER_WORD: variant.weights === "f16" ? 2 : 1,
+      PER_WORD: weights === "f16" ? 2 : 1,
     },
-    bindings: [a, b, c],
-    workgroups: grid1d(ceilDiv(tiles, quad ? workgroup / 4 : workgroup)),
+    bindings,
+    workgroups: grid1d(ceilDiv(tiles, 4)),
   };
 }

@@ -1,5 +1,6 @@
 import add from "../../shaders/add.wgsl";
 import addRow from "../../shaders/add_row.wgsl";
+import attentionQuad from "../../shaders/attention_quad.wgsl";
 import avgPool2 from "../../shaders/avg_pool2.wgsl";
 import calibrate from "../../shaders/calibrate.wgsl";
 import concat from "../../shaders/concat.wgsl";
@@ -37,6 +38,7 @@ import winograd4Output from "../../shaders/winograd4_output.wgsl";
 export const shaders = {
   add,
   add_row: addRow,
+  attention_quad: attentionQuad,
   avg_pool2: avgPool2,
   calibrate,
   concat,

@@ -39,6 +39,27 @@ export function tileHeight(rows: number, most: number, unit = 4): number {
   return ceilDiv(ceilDiv(rows, tiles), unit) * unit;
 }
 
+/** Rows of K elements as the tiles that a lane of a quad loads whole: [ceil(M / tileM), K / unit, 4 (lane), tileM / 4, unit],
+ *  row 4i + lane of a tile at i; rows past M are 0. */
+export function quadTiles(
+  rows: Float32Array,
+  m: number,
+  k: number,
+  tileM: number,
+  unit: number,
+): Float32Array<ArrayBuffer> {
+  const tiles = ceilDiv(m, tileM);
+  const out = new Float32Array(tiles * tileM * k);
+  for (let row = 0; row < m; row++) {
+    const within = row % tileM;
+    for (let e = 0; e < k; e++) {
+      const block = Math.floor(row / tileM) * (k / unit) + Math.floor(e / unit);
+      out[((block * 4 + (within % 4)) * (tileM / 4) + (within >> 2)) * unit + (e % unit)] = rows[row * k + e]!;
+    }
+  }
+  return out;
+}
+
 /** f32 to f16 bits, rounded to nearest even. */
 export function f16Bits(value: number): number {
   f32View[0] = value;

@@ -7,7 +7,8 @@ import {
   outputConstants,
 } from "./conv-io";
 import { ceilDiv, type Dispatch, f32, grid1d, read, write } from "./dispatch";
-import { gemm } from "./gemm";
+import { gemmAny, gemmTiled } from "./gemm";
+import { quadTiles } from "./variants";
 
 /** Winograd convolution F(m x m, 3 x 3) in three dispatches: transform the input tiles, multiply in the transform domain,
  *  transform the sums back.   Lavin & Gray 2016, arXiv:1509.09308 */
@@ -47,8 +48,14 @@ const G = {
 /** Channels rounded up to what the multiplication takes in one step. */
 export const winogradDepth = (channels: number): number => ceilDiv(channels, 4) * 4;
 
-/** U = G w G^T as f32 [(m+2)^2, OC, K].   w: OIHW */
-export function winogradWeights(w: Float32Array, oc: number, ic: number, m: 2 | 4): Float32Array<ArrayBuffer> {
+/** U = G w G^T: f32 [(m+2)^2, OC, K], in the tiles of gemm_quad where that runs.   w: OIHW */
+export function winogradWeights(
+  w: Float32Array,
+  oc: number,
+  ic: number,
+  v: WinogradVariant,
+): Float32Array<ArrayBuffer> {
+  const { m } = v;
   const g = G[m];
   const side = m + 2;
   const k = winogradDepth(ic);
@@ -64,8 +71,20 @@ export function winogradWeights(w: Float32Array, oc: number, ic: number, m: 2 | 
           u[((i * side + j) * oc + o) * k + c] = g[j]![0]! * row[0]! + g[j]![1]! * row[1]! + g[j]![2]! * row[2]!;
       }
     }
-  return u;
+  if (!v.subgroups) return u;
+  const [, rows] = winogradShape(oc, ic, v);
+  const tiled = new Float32Array(side * side * rows! * k);
+  for (let z = 0; z < side * side; z++)
+    tiled.set(quadTiles(u.subarray(z * oc * k, (z + 1) * oc * k), oc, k, v.tileM, 4), z * rows! * k);
+  return tiled;
 }
+
+/** Shape of the transformed weights: positions, output channels (padded to whole tiles for gemm_quad), K. */
+export const winogradShape = (oc: number, ic: number, v: WinogradVariant): number[] => [
+  (v.m + 2) ** 2,
+  v.subgroups ? ceilDiv(oc, v.tileM) * v.tileM : oc,
+  winogradDepth(ic),
+];
 
 export function winograd(
   io: ConvTensors,
@@ -79,8 +98,8 @@ export function winograd(
   const k = winogradDepth(s.c1 + s.c2);
   const tilesX = ceilDiv(s.ow, m);
   const tilesY = ceilDiv(s.oh, m);
-  const lane = [4, 2, 1].find((t) => t <= v.tiles && tilesX % t === 0)!; // tiles a lane transforms
-  const unit = Math.max(lane, tileN);
+  const lane = [4, 2, 1].find((t) => t <= Math.min(v.tiles, v.subgroups ? tileN : 4) && tilesX % t === 0)!; // tiles a lane transforms
+  const unit = v.subgroups ? tileN : lane;
   const columns = ceilDiv(s.n * tilesX * tilesY, unit) * unit;
   const most = Math.max(unit, Math.floor(v.scratchBytes / (positions * Math.max(k, s.oc) * 4 * unit)) * unit);
   const chunk = ceilDiv(ceilDiv(columns, ceilDiv(columns, most)), unit) * unit;
@@ -92,6 +111,8 @@ export function winograd(
     const tiles = f32(`${name}/tiles${suffix}`, positions, k, cols);
     const sums = f32(`${name}/sums${suffix}`, positions, s.oc, cols);
     const where = { N: s.n, TILES_X: tilesX, TILES_Y: tilesY, COL_START: start, COLS: cols, WG: 64, TILES: lane };
+    const product = { m: s.oc, n: cols, k, batches: positions, weights: v.weights };
+    const operands = [read(io.weight), read(tiles), write(sums)] as const;
     dispatches.push(
       {
         label: `${name}/input`,
@@ -104,20 +125,22 @@ export function winograd(
           H: s.h,
           W: s.w,
           UPSAMPLE: upsample ? 2 : 1,
+          DEPTH: v.subgroups ? 4 : 1,
+          COLUMNS_N: unit,
           ...inputConstants(io, silu),
         },
         bindings: [...inputBindings(io), write(tiles)],
         workgroups: grid1d(ceilDiv((cols / lane) * k, 64)),
       },
-      gemm(`${name}/gemm`, read(io.weight), read(tiles), write(sums), {
-        m: s.oc,
-        n: cols,
-        k,
-        batches: positions,
-        a: { start: 0, outer: s.oc * k, inner: 0 },
-        b: { start: 0, outer: k * cols, inner: 0 },
-        variant: v,
-      }),
+      v.subgroups
+        ? gemmTiled(`${name}/gemm`, operands, product, v)
+        : gemmAny(`${name}/gemm`, operands, {
+            ...product,
+            inner: 1,
+            a: { start: 0, outer: s.oc * k, inner: 0 },
+            b: { start: 0, outer: k * cols, inner: 0 },
+            aColumns: false,
+          }),
       {
         label: `${name}/output`,
         shader: `winograd${m}_output`,

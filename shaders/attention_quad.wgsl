@@ -1,0 +1,109 @@
+// C[z, m, n] = sum_k A[z, m, k] * B[z, k, n]
+// A: f32 [M, K] at A_START + z / INNER * A_OUTER + z % INNER * A_INNER; stored [K, M] where A_COLUMNS.
+// B: f32 [K, N] at B_START + z / INNER * B_OUTER + z % INNER * B_INNER; C: f32 [BATCHES, M, N].
+// K is a multiple of 4, N of TILE_N, M of 4 where A_COLUMNS; starts and strides of A count fours, those of B TILE_Ns.
+// z counts samples and heads; scores = k^T q, values = v p.
+//
+// A subgroup computes TILE_M rows x 4 TILE_N columns: TILE_N columns side by side for each of its lanes. Each lane of a quad
+// loads different rows of A, and quadSwap shares them: lane l holds the rows of lane l ^ s in component s of its sums.
+// Dispatch: 4 lanes per tile: x = ceil(tiles / (WG / 4)), tiles = ceil(M / TILE_M) * ceil(N / (4 TILE_N)) * BATCHES.
+enable subgroups;
+diagnostic(off, subgroup_uniformity);   // `tile` is the same in all lanes of a quad
+
+override M: u32;
+override N: u32;
+override K: u32;
+override BATCHES: u32;
+override INNER: u32 = 1u;
+override A_START: u32 = 0u;
+override A_OUTER: u32 = 0u;
+override A_INNER: u32 = 0u;
+override B_START: u32 = 0u;
+override B_OUTER: u32 = 0u;
+override B_INNER: u32 = 0u;
+override WG: u32 = 16u;
+
+const TILE_M: u32 = 32u;      // a multiple of 4, of 16 where A_COLUMNS
+const TILE_N: u32 = 4u;       // 1, 2 or 4
+const A_COLUMNS: bool = false;
+const QUADS: u32 = TILE_M / 4u;
+
+@group(0) @binding(0) var<storage, read> a: array<array<f32, 4>>;
+@group(0) @binding(1) var<storage, read> b: array<array<f32, TILE_N>>;
+@group(0) @binding(2) var<storage, read_write> c: array<array<f32, TILE_N>>;
+
+// Row of A that quad member `lane` loads as its i-th.
+fn row(lane: u32, i: u32) -> u32 {
+  if (A_COLUMNS) { return i / 4u * 16u + lane * 4u + i % 4u; }
+  return i * 4u + lane;
+}
+
+@compute @workgroup_size(WG)
+fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) local: u32) {
+  let tiles_n = (N + TILE_N * 4u - 1u) / (TILE_N * 4u);
+  let tiles_m = (M + TILE_M - 1u) / TILE_M;
+  let tile = (wg.y * grid.x + wg.x) * (WG / 4u) + local / 4u;
+  if (tile >= tiles_n * tiles_m * BATCHES) { return; }
+  let lane = local % 4u;
+  let m0 = tile / tiles_n % tiles_m * TILE_M;
+  let n = tile % tiles_n * 4u + lane;                        // in TILE_Ns
+  let z = tile / (tiles_n * tiles_m);
+  let width = N / TILE_N;
+  let a0 = A_START + z / INNER * A_OUTER + z % INNER * A_INNER;
+  var b_at = B_START + z / INNER * B_OUTER + z % INNER * B_INNER + min(n, width - 1u);
+
+  var a_at: array<u32, QUADS>;
+  for (var i = 0u; i < QUADS; i++) { // unroll
+    if (A_COLUMNS) {
+      a_at[i] = a0 + min(m0 / 4u + i / 4u * 4u + lane, M / 4u - 1u) + i % 4u * (M / 4u);
+    } else {
+      a_at[i] = a0 + min(m0 + i * 4u + lane, M - 1u) * (K / 4u);
+    }
+  }
+  var a_offset = 0u;
+  var sums: array<vec4f, QUADS * TILE_N>;
+  for (var k = 0u; k < K; k += 4u) {
+    var columns: array<array<f32, TILE_N>, 4>;
+    for (var q = 0u; q < 4u; q++) { // unroll
+      columns[q] = b[b_at + q * width];
+    }
+    b_at += 4u * width;
+    for (var g = 0u; g < (QUADS + 3u) / 4u; g++) { // unroll: four rows times four k
+      var block: array<array<f32, 4>, 4>;
+      for (var i = 4u * g; i < min(4u * g + 4u, QUADS); i++) { // unroll
+        block[i % 4u] = a[a_at[i] + a_offset];
+      }
+      for (var i = 4u * g; i < min(4u * g + 4u, QUADS); i++) { // unroll
+        var rows: array<vec4f, 4>;
+        for (var q = 0u; q < 4u; q++) { // unroll
+          var v = 0.0;
+          if (A_COLUMNS) { v = block[q][i % 4u]; } else { v = block[i % 4u][q]; }
+          rows[q] = vec4f(v, quadSwapX(v), quadSwapY(v), quadSwapDiagonal(v));
+        }
+        for (var s = 0u; s < 4u; s++) { // unroll
+          for (var j = 0u; j < TILE_N; j++) { // unroll
+            var sum = sums[i * TILE_N + j][s];
+            for (var q = 0u; q < 4u; q++) { // unroll
+              sum += rows[q][s] * columns[q][j];
+            }
+            sums[i * TILE_N + j][s] = sum;
+          }
+        }
+      }
+    }
+    if (A_COLUMNS) { a_offset += M; } else { a_offset++; }
+  }
+
+  for (var i = 0u; i < QUADS; i++) { // unroll
+    for (var s = 0u; s < 4u; s++) { // unroll
+      let m = m0 + row(lane ^ s, i);
+      if (m < M && n < width) {
+        var out: array<f32, TILE_N>;
+        for (var j = 0u; j < TILE_N; j++) { // unroll
+          out[j] = sums[i * TILE_N + j][s];
+        }
+        c[(z * M + m) * width + n] = out;
+      }
+    }
+  }
+}
