@@ -10,6 +10,7 @@ export { Device, type DeviceOptions } from "./gpu/device";
 export { openDevice } from "./gpu/open-browser";
 export { Inversion } from "./inject/inversion";
 export { Model } from "./inject/model";
+export type * from "./inject/options";
 export { defaults, type PresetName, presets, resolveParameters } from "./inject/parameters";
 export { Result } from "./inject/result";
 export type { MixRule } from "./kernels/step-row";

@@ -13,12 +13,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import sharp from "sharp";
 import { beforeEach, expect, onTestFinished, test } from "vitest";
-import type { InjectOptions } from "../src/api";
 import { runCli } from "../src/cli/cli";
 import { csv } from "../src/cli/table";
 import { NonFiniteError } from "../src/errors";
 import { scheduleGamma } from "../src/experiments/gamma-schedule";
 import type { Model } from "../src/inject/model";
+import type { InjectOptions } from "../src/inject/options";
 import type { RunStep } from "../src/inject/plan-run";
 import { fakeContext, fakeEngine } from "./support/fake-engine";
 

@@ -1,5 +1,6 @@
-import type { InjectOptions, InjectParameters, Pixels } from "../api";
+import type { InjectParameters, Pixels } from "../api";
 import type { Model } from "../inject/model";
+import type { InjectOptions } from "../inject/options";
 import type { RunStep } from "../inject/plan-run";
 import { compatible, sameNoise } from "./batches";
 

@@ -1,13 +1,4 @@
-import type {
-  ContentInput,
-  ImageInput,
-  ImageTensor,
-  InjectOptions,
-  InvertOptions,
-  Pixels,
-  RunOptions,
-  SampleOptions,
-} from "../api";
+import type { ImageInput, ImageTensor, InvertOptions, Pixels, RunOptions } from "../api";
 import { NonFiniteError, UserError } from "../errors";
 import { readBuffer } from "../gpu/buffers";
 import type { Device } from "../gpu/device";
@@ -21,6 +12,7 @@ import { checkLabels, type Evaluation, type Network } from "../model/network";
 import { alphaBars, generationSteps, timeSteps } from "../model/schedule";
 import { placeImages, placeMask, toPixels } from "./images";
 import { Inversion } from "./inversion";
+import type { ContentInput, InjectOptions, SampleOptions } from "./options";
 import { resolveParameters } from "./parameters";
 import { generationPlan, inversionPlan, type RunStep, type SampleRun } from "./plan-run";
 import { Result } from "./result";

@@ -62,6 +62,7 @@ export function conv1x1(io: ConvTensors, options: { silu?: boolean; variant: Con
         ...inputConstants(io, silu),
         ...outputConstants(io),
         WG: workgroup,
+        ...(kind === "quad" && { SKIP: Number(c2 > 0) }),
         TILE_M: tileM,
         PER_WORD: weights === "f16" ? 2 : 1,
       },

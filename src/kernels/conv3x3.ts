@@ -25,12 +25,13 @@ export function chooseConv3x3(shape: ConvShape, target: Target): ConvVariant {
   const scale = upsample ? 2 : 1;
   const oh = (shape.h * scale) / stride;
   const ow = (shape.w * scale) / stride;
-  const tiles = n * ceilDiv(oh, 4) * ceilDiv(ow, 4);
+  const m = target.precision === "fast" ? 4 : 2;
+  const tiles = n * ceilDiv(oh, m) * ceilDiv(ow, m);
   const { subgroups } = target;
-  if (stride === 1 && target.precision === "fast" && c1 + c2 >= 16 && tiles >= 4)
+  if (stride === 1 && c1 + c2 >= 16 && tiles >= 4)
     return {
       kind: "winograd",
-      m: 4,
+      m,
       weights: target.weights,
       subgroups,
       tiles: 4,
@@ -134,6 +135,7 @@ export function conv3x3(io: ConvTensors, options: Conv3x3Options): Dispatch[] {
         ...inputConstants(io, silu),
         ...outputConstants(io),
         WG: workgroup,
+        SKIP: Number(c2 > 0),
         TILE_M: tileM,
         TILE_Y: tileY,
       },

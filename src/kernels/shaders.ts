@@ -31,6 +31,8 @@ import stack from "../../shaders/stack.wgsl";
 import timeEmbedding from "../../shaders/time_embedding.wgsl";
 import toRgba8 from "../../shaders/to_rgba8.wgsl";
 import upsample2x from "../../shaders/upsample2x.wgsl";
+import winograd2Input from "../../shaders/winograd2_input.wgsl";
+import winograd2Output from "../../shaders/winograd2_output.wgsl";
 import winograd4Input from "../../shaders/winograd4_input.wgsl";
 import winograd4Output from "../../shaders/winograd4_output.wgsl";
 
@@ -69,6 +71,8 @@ export const shaders = {
   time_embedding: timeEmbedding,
   to_rgba8: toRgba8,
   upsample2x,
+  winograd2_input: winograd2Input,
+  winograd2_output: winograd2Output,
   winograd4_input: winograd4Input,
   winograd4_output: winograd4Output,
 } satisfies Record<string, string>;

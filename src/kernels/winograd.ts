@@ -1,12 +1,5 @@
-import {
-  type ConvSizes,
-  type ConvTensors,
-  inputBindings,
-  inputConstants,
-  outputBindings,
-  outputConstants,
-} from "./conv-io";
-import { ceilDiv, type Dispatch, f32, grid1d, read, write } from "./dispatch";
+import { type ConvSizes, type ConvTensors, outputBindings, outputConstants } from "./conv-io";
+import { ceilDiv, type Dispatch, f32, grid1d, read, type Tensor, write } from "./dispatch";
 import { gemmAny, gemmTiled } from "./gemm";
 import { quadTiles } from "./variants";
 
@@ -111,27 +104,37 @@ export function winograd(
     const tiles = f32(`${name}/tiles${suffix}`, positions, k, cols);
     const sums = f32(`${name}/sums${suffix}`, positions, s.oc, cols);
     const where = { N: s.n, TILES_X: tilesX, TILES_Y: tilesY, COL_START: start, COLS: cols, WG: 64, TILES: lane };
+    const channels = s.c1 + s.c2;
+    const part = (suffix: string, x: Tensor, start: number, end: number): Dispatch => ({
+      label: `${name}/${suffix}`,
+      shader: `winograd${m}_input`,
+      constants: {
+        ...where,
+        X_N: x.shape[0]!,
+        C: x.shape[1]!,
+        C_START: start,
+        CHANNELS: end - start,
+        K: k,
+        H: s.h,
+        W: s.w,
+        NORM: Number(!!io.norm),
+        NORM_N: io.norm?.shape[0] ?? 1,
+        NORM_C: channels,
+        SILU: Number(silu),
+        UPSAMPLE: upsample ? 2 : 1,
+        DEPTH: v.subgroups ? 4 : 1,
+        COLUMNS_N: unit,
+      },
+      bindings: [read(x), read(io.norm ?? x), write(tiles)],
+      workgroups: grid1d(ceilDiv((cols / lane) * (end - start), 64)),
+    });
+    const inputs = io.skip
+      ? [part("input", io.x, 0, s.c1), part("skip", io.skip, s.c1, k)]
+      : [part("input", io.x, 0, k)];
     const product = { m: s.oc, n: cols, k, batches: positions, weights: v.weights };
     const operands = [read(io.weight), read(tiles), write(sums)] as const;
     dispatches.push(
-      {
-        label: `${name}/input`,
-        shader: `winograd${m}_input`,
-        constants: {
-          ...where,
-          C1: s.c1,
-          C2: s.c2,
-          K: k,
-          H: s.h,
-          W: s.w,
-          UPSAMPLE: upsample ? 2 : 1,
-          DEPTH: v.subgroups ? 4 : 1,
-          COLUMNS_N: unit,
-          ...inputConstants(io, silu),
-        },
-        bindings: [...inputBindings(io), write(tiles)],
-        workgroups: grid1d(ceilDiv((cols / lane) * k, 64)),
-      },
+      ...inputs,
       v.subgroups
         ? gemmTiled(`${name}/gemm`, operands, product, v)
         : gemmAny(`${name}/gemm`, operands, {
