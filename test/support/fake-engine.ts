@@ -1,9 +1,10 @@
-import type { ImageInput, InjectOptions, Pixels, RunOptions, SampleOptions } from "../../src/api";
+import type { ImageInput, Pixels, RunOptions } from "../../src/api";
 import type { Context } from "../../src/cli/context";
 import type { Engine } from "../../src/cli/engine";
 import type { Device } from "../../src/gpu/device";
 import type { Inversion } from "../../src/inject/inversion";
 import type { Model } from "../../src/inject/model";
+import type { InjectOptions, SampleOptions } from "../../src/inject/options";
 import { presets, resolveParameters } from "../../src/inject/parameters";
 import type { Result } from "../../src/inject/result";
 
