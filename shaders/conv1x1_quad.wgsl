@@ -12,7 +12,7 @@ diagnostic(off, subgroup_uniformity);   // `tile` is the same in all lanes of a 
 
 override N: u32;
 override C1: u32;
-override C2: u32 = 0u;
+override C2: u32 = 0u;        // 0 unless SKIP
 override OC: u32;
 override P: u32;
 override NORM: bool = false;
@@ -27,6 +27,7 @@ override TEMB_OFFSET: u32 = 0u;
 override RESIDUAL_N: u32 = 1u;
 override WG: u32 = 16u;
 
+const SKIP: bool = false;     // C2 > 0
 const TILE_M: u32 = 32u;      // a multiple of 4
 const PER_WORD: u32 = 1u;     // weights in a u32: 1 (f32) or 2 (f16)
 const WORDS: u32 = TILE_M / PER_WORD;
@@ -67,13 +68,17 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, 
   for (var k = 0u; k < blocks; k++) {
     let c0 = k * 4u;
     var columns: array<vec4f, 4>;
-    if (c0 + 4u <= C1) {
+    if (!SKIP) {
+      for (var q = 0u; q < 4u; q++) { // unroll
+        columns[q] = x[x0 + min(c0 + q, C1 - 1u) * width];   // past the last channel the weight is 0
+      }
+    } else if (c0 + 4u <= C1) {
       for (var q = 0u; q < 4u; q++) { // unroll
         columns[q] = x[x0 + (c0 + q) * width];
       }
     } else {
       for (var q = 0u; q < 4u; q++) { // unroll
-        let c = min(c0 + q, C1 + C2 - 1u);                   // past the last channel the weight is 0
+        let c = min(c0 + q, C1 + C2 - 1u);
         if (c < C1) { columns[q] = x[x0 + c * width]; } else { columns[q] = skip[skip0 + (c - C1) * width]; }
       }
     }

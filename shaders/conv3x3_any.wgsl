@@ -27,6 +27,7 @@ override TEMB_OFFSET: u32 = 0u;
 override RESIDUAL_N: u32 = 1u;
 override WG: u32 = 64u;
 
+const SKIP: bool = false;     // C2 > 0
 const TILE_M: u32 = 8u;
 const TILE_Y: u32 = 4u;
 const STRIDE: u32 = 1u;
@@ -84,7 +85,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, 
       let column_inside = ix < W * UPSAMPLE;
       let at = channel + min(ix / UPSAMPLE, W - 1u);
       var pixels: array<f32, ROWS>;
-      if (C2 == 0u || c < C1) {
+      if (!SKIP || c < C1) {
         for (var r = 0u; r < ROWS; r++) { // unroll
           pixels[r] = x[at + row_at[r]];
         }

@@ -11,7 +11,7 @@ diagnostic(off, subgroup_uniformity);   // `task` is the same in all lanes of a 
 
 override N: u32;
 override C1: u32;
-override C2: u32 = 0u;
+override C2: u32 = 0u;        // 0 unless SKIP
 override OC: u32;
 override H: u32;              // of x and skip
 override W: u32;
@@ -30,6 +30,7 @@ override TEMB_OFFSET: u32 = 0u;
 override RESIDUAL_N: u32 = 1u;
 override WG: u32 = 16u;
 
+const SKIP: bool = false;     // C2 > 0
 const TILE_M: u32 = 16u;      // a multiple of 4
 const TILE_Y: u32 = 4u;
 const STRIDE: u32 = 1u;
@@ -91,7 +92,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, 
     if (NORM) { affine = affine_at(norm0 + c); }
     let channel = select((skip0 + c - C1) * plane, (n * C1 + c) * plane, c < C1);
     var pixels: array<array<f32, 3>, ROWS>;
-    if (C2 == 0u || c < C1) {
+    if (!SKIP || c < C1) {
       for (var r = 0u; r < ROWS; r++) { // unroll
         for (var dx = 0u; dx < 3u; dx++) { // unroll
           pixels[r][dx] = x[channel + row_at[r] + column_at[dx]];

@@ -1,24 +1,26 @@
-// V[t, c, k] = (B^T d B)[t] of the 6x6 input tile d of channel c at tile column k.   F(4x4, 3x3), Lavin & Gray 2016
-// d = act((x - mean) * scale + shift) of [x, skip] joined on channels, optionally enlarged x2 (nearest); 0 outside.
-// x: f32 [N, C1, H, W]; skip: f32 [SKIP_N, C2, H, W]; norm: f32 [NORM_N, C1 + C2, 4];
+// V[t, C_START + c, k] = (B^T d B)[t] of the 6x6 input tile d of channel c at tile column k.   F(4x4, 3x3), Lavin & Gray 2016
+// d = act((x - mean) * scale + shift), optionally of x enlarged x2 (nearest); 0 outside. [x, skip] takes two dispatches.
+// x: f32 [X_N, C, H, W], read modulo its samples; norm: f32 [NORM_N, NORM_C, 4], channels from C_START on;
 // v: f32 [36, K / DEPTH, COLS / COLUMNS_N, DEPTH, COLUMNS_N], the tiles that gemm_quad loads; COLUMNS_N a multiple of TILES.
-// Tile columns run over (sample, tile row, tile column); this dispatch does those from COL_START on, COLS at most.
-// Channels from C1 + C2 up to K are written as 0.
+// Tile columns run over (sample, tile row, tile column); this dispatch does those from COL_START on, COLS at most,
+// and CHANNELS channels of v: those past C are written as 0.
 //
 // A lane does TILES tiles side by side, which share input columns; TILES divides the tiles in a row and COLS.
-// Dispatch: x = ceil(COLS / TILES * K / WG), folded into two dimensions.
+// Dispatch: x = ceil(COLS / TILES * CHANNELS / WG), folded into two dimensions.
 override N: u32;
-override C1: u32;
-override C2: u32 = 0u;
+override X_N: u32;
+override C: u32;
+override C_START: u32 = 0u;
+override CHANNELS: u32;
 override K: u32;
-override H: u32;              // of x and skip
+override H: u32;
 override W: u32;
 override TILES_X: u32;        // tiles in a row and in a column of the output
 override TILES_Y: u32;
 override NORM: bool = false;
 override SILU: bool = false;
-override SKIP_N: u32 = 1u;
 override NORM_N: u32 = 1u;
+override NORM_C: u32 = 0u;
 override COL_START: u32 = 0u;
 override COLS: u32;
 override WG: u32 = 64u;
@@ -26,14 +28,13 @@ override WG: u32 = 64u;
 const TILES: u32 = 1u;
 const DEPTH: u32 = 1u;
 const COLUMNS_N: u32 = TILES;
-const UPSAMPLE: u32 = 1u;                                    // 2: x and skip are enlarged first
+const UPSAMPLE: u32 = 1u;                                    // 2: x is enlarged first
 const ROWS: u32 = (6u + 2u * UPSAMPLE - 2u) / UPSAMPLE;      // source rows of a tile: 6 or 4
 const COLUMNS: u32 = (4u * TILES + 2u * UPSAMPLE) / UPSAMPLE;
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
-@group(0) @binding(1) var<storage, read> skip: array<f32>;
-@group(0) @binding(2) var<storage, read> norm: array<f32>;
-@group(0) @binding(3) var<storage, read_write> v: array<array<f32, TILES>>;
+@group(0) @binding(1) var<storage, read> norm: array<f32>;
+@group(0) @binding(2) var<storage, read_write> v: array<array<f32, TILES>>;
 
 // Source row or column of row or column i of the tiles.
 fn source(i: u32) -> u32 { return (i + UPSAMPLE - 1u) / UPSAMPLE; }
@@ -51,7 +52,7 @@ fn transform(d0: f32, d1: f32, d2: f32, d3: f32, d4: f32, d5: f32) -> array<f32,
 fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) local: u32) {
   let id = (wg.y * grid.x + wg.x) * WG + local;
   let width = COLS / TILES;
-  if (id >= width * K) { return; }
+  if (id >= width * CHANNELS) { return; }
   let c = id / width;
   let column = COL_START + id % width * TILES;
   let n = min(column / (TILES_X * TILES_Y), N - 1u);        // past the last tile, columns are padding
@@ -59,13 +60,14 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, 
   let x0 = column % TILES_X * (4u / UPSAMPLE) - 1u;          // both wrap above and left of the picture
 
   const GROUPS: u32 = COLUMNS_N / TILES;                     // of TILES columns in a block of v
-  let v_at = ((c / DEPTH * (width / GROUPS) + id % width / GROUPS) * DEPTH + c % DEPTH) * GROUPS + id % width % GROUPS;
+  let row = C_START + c;
+  let v_at = ((row / DEPTH * (width / GROUPS) + id % width / GROUPS) * DEPTH + row % DEPTH) * GROUPS + id % width % GROUPS;
 
   var mean = 0.0;
   var scale = 1.0;
   var shift = 0.0;
   if (NORM) {
-    let at = (n % NORM_N * (C1 + C2) + min(c, C1 + C2 - 1u)) * 4u;
+    let at = (n % NORM_N * NORM_C + C_START + min(c, C - 1u)) * 4u;
     mean = norm[at];
     scale = norm[at + 1u];
     shift = norm[at + 2u];
@@ -79,23 +81,14 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, 
     column_at[j] = min(x0 + j, W - 1u);
   }
   var d: array<array<f32, COLUMNS>, ROWS>;
-  if (C2 == 0u || c < C1) {
-    let plane = (n * C1 + min(c, C1 - 1u)) * H * W;
-    for (var i = 0u; i < ROWS; i++) { // unroll
-      for (var j = 0u; j < COLUMNS; j++) { // unroll
-        d[i][j] = x[plane + row_at[i] + column_at[j]];
-      }
-    }
-  } else {
-    let plane = (n % SKIP_N * C2 + min(c - C1, C2 - 1u)) * H * W;
-    for (var i = 0u; i < ROWS; i++) { // unroll
-      for (var j = 0u; j < COLUMNS; j++) { // unroll
-        d[i][j] = skip[plane + row_at[i] + column_at[j]];
-      }
+  let plane = (n % X_N * C + min(c, C - 1u)) * H * W;
+  for (var i = 0u; i < ROWS; i++) { // unroll
+    for (var j = 0u; j < COLUMNS; j++) { // unroll
+      d[i][j] = x[plane + row_at[i] + column_at[j]];
     }
   }
   for (var i = 0u; i < ROWS; i++) { // unroll
-    let row_inside = y0 + i < H && c < C1 + C2;
+    let row_inside = y0 + i < H && c < C;
     for (var j = 0u; j < COLUMNS; j++) { // unroll
       var value = d[i][j];
       if (NORM) { value = (value - mean) * scale + shift; }

@@ -32,7 +32,7 @@ export function chooseConv3x3(shape: ConvShape, target: Target): ConvVariant {
     return {
       kind: "winograd",
       m,
-      weights: target.weights,
+      weights: "f32", // transformed weights in f16 cost 1e-2, a hundred times what f16 costs elsewhere
       subgroups,
       tiles: 4,
       tileM: tileHeight(oc, 32),
