@@ -56,7 +56,10 @@ export interface InvertOptions extends RunOptions {
   readonly labels?: readonly number[];
 }
 
-/** Where a content acts. */
+/** Where a content acts; "official" is the region that the official program has built in. */
+export type MaskOption = MaskInput | "official";
+
+/** A mask as numbers. */
 export interface MaskInput {
   /** Values in [0, 1] on any grid, row-major; resampled to the h grid. */
   readonly values: Float32Array | readonly number[];

@@ -12,6 +12,8 @@ import { isModelPreset, type ModelPreset, modelPresets } from "./model/presets";
 export interface LoadOptions extends NetworkOptions, ConfigHints, Pick<CheckpointOptions, "ema"> {
   readonly device: Device;
   readonly onProgress?: OnProgress;
+  /** Class of every picture, for class-conditional networks. */
+  readonly label?: number;
 }
 
 /** What a source asks for: one of the paper's models by name (`celebahq`), with a file of one's own (`ffhq=FILE`), or
@@ -35,7 +37,7 @@ export async function modelFrom(
   decode: Decode,
   preset?: ModelPreset,
 ): Promise<Model> {
-  const { device, dtype, precision, onProgress, signal, ...given } = options;
+  const { device, dtype, precision, onProgress, signal, label, ...given } = options;
   const { resolution, headChannels, qkvOrder } = preset?.config ?? {};
   const known = preset ? { resolution, ...(headChannels && { headChannels }), qkvOrder } : {};
   const hints = Object.fromEntries(Object.entries({ ...known, ...given }).filter(([, value]) => value !== undefined));
@@ -43,7 +45,7 @@ export async function modelFrom(
   const checkpoint = await openModel(source, { ...hints, ...(signal && { signal }) });
   try {
     if (preset) expectPreset(checkpoint, preset);
-    const model = new Model(await Network.load(checkpoint, device, network), name, decode);
+    const model = new Model(await Network.load(checkpoint, device, network), name, decode, label);
     onProgress?.({ status: "ready", file: source.name, loaded: source.size, total: source.size });
     return model;
   } finally {

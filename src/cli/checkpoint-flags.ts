@@ -10,6 +10,7 @@ export interface HintFlags {
   readonly heads?: number;
   readonly qkvOrder?: "legacy" | "new";
   readonly ema?: boolean;
+  readonly label?: number;
 }
 
 const whole = integer(1, 65536);
@@ -20,6 +21,7 @@ export const withHintFlags = (command: Command): Command =>
     .option("--head-channels <n>", "width of one attention head of an ADM network (default 64)", whole)
     .option("--heads <n>", "number of attention heads instead of their width", whole)
     .addOption(new Option("--qkv-order <order>", "how an ADM network packs q, k and v").choices(["legacy", "new"]))
+    .option("--label <class>", "class of every picture, for class-conditional networks", integer(0, 65535))
     .option("--no-ema", "take the raw weights where the file carries a moving average too");
 
 /** The flags that were given, as options of the reader. */
@@ -29,10 +31,12 @@ export const hintsOf = ({
   heads,
   qkvOrder,
   ema,
-}: HintFlags): CheckpointOptions & ConfigHints => ({
+  label,
+}: HintFlags): CheckpointOptions & ConfigHints & { label?: number } => ({
   ...(resolution ? { resolution } : {}),
   ...(headChannels ? { headChannels } : {}),
   ...(heads ? { heads } : {}),
   ...(qkvOrder ? { qkvOrder } : {}),
   ...(ema === false ? { ema } : {}),
+  ...(label === undefined ? {} : { label }),
 });

@@ -1,11 +1,13 @@
 import { type Command, Option } from "commander";
 import type { InjectParameters } from "../api";
 import { UserError } from "../errors";
+import { isModelPreset, modelPresets } from "../model/presets";
 import type { Engine } from "./engine";
 import { omega, ruleOption, seed, steps, timeStep, within } from "./values";
 
 /** The options of an injection as commander hands them over: undefined where not given. */
 export interface ParameterOptions {
+  readonly model?: string;
   readonly preset?: string;
   readonly omega?: number | "off";
   readonly tEdit?: number;
@@ -24,8 +26,9 @@ export interface ParameterOptions {
  *  @param without names of options that the command defines in its own way */
 export function withParameterOptions(command: Command, without: readonly string[] = []): Command {
   const options = [
-    new Option("--preset <name>", "where unset parameters come from: quick, paper, faces, afhq, artistic").default(
-      "quick",
+    new Option(
+      "--preset <name>",
+      "where unset parameters come from: quick, paper, faces, afhq, artistic (default: the model's own, else quick)",
     ),
     new Option(
       "--omega <value>",
@@ -56,12 +59,18 @@ export interface Chosen {
 /** The preset's values, and over them what the user gave.
  *  @throws UserError for an unknown preset, and for values that make no sense together */
 export function chooseParameters(engine: Engine, options: ParameterOptions, gamma?: number): Chosen {
-  const preset = options.preset ?? "quick";
+  const preset = options.preset ?? methodOf(options.model);
   const values = Object.hasOwn(engine.presets, preset) ? engine.presets[preset] : undefined;
   if (!values)
     throw new UserError(`--preset ${preset}: no such preset; presets are ${Object.keys(engine.presets).join(", ")}`);
   const parameters = engine.resolveParameters({ ...options, gamma }, preset);
   return { preset, stepsInversion: options.stepsInversion ?? values.stepsInversion, parameters };
+}
+
+/** The preset that goes with one of the paper's models, however its file is given (`ffhq=FILE`). */
+function methodOf(model = ""): string {
+  const name = model.split("=")[0]!;
+  return isModelPreset(name) ? modelPresets[name].method : "quick";
 }
 
 /** Parameters in a few words, for the foot of a strip; `gamma` in its own words where there are several. */

@@ -1,5 +1,5 @@
 import { Command, Option } from "commander";
-import type { MaskInput, Pixels } from "../api";
+import type { MaskOption, Pixels } from "../api";
 import { UserError } from "../errors";
 import { type ScheduleName, scheduleGamma } from "../experiments/gamma-schedule";
 import type { Inversion } from "../inject/inversion";
@@ -48,7 +48,12 @@ export function inject(context: Context): Command {
         .argParser((text: string, all: number[]) => [...all, gamma(text)])
         .default([], "the preset's"),
     )
-    .option("--mask <file>", "where the content acts: white does, black does not; one for each content", collect, [])
+    .option(
+      "--mask <file>",
+      "where the content acts: white does, black does not (or: official); one for each content",
+      collect,
+      [],
+    )
     .option("--content-inversion <file>", "a saved inversion, instead of inverting a content", collect, [])
     .option("--original-inversion <file>", "a saved inversion, instead of inverting the original")
     .option("--save-inversion <prefix>", "keep the inversions as PREFIX-original.inv, PREFIX-content-1.inv, ...")
@@ -116,7 +121,7 @@ interface Input {
   readonly contents: readonly Pixels[];
   readonly contentNames: readonly string[];
   readonly contentBytes: readonly Uint8Array[];
-  readonly masks: readonly MaskInput[];
+  readonly masks: readonly MaskOption[];
 }
 
 async function readInput(options: Options): Promise<Input> {
@@ -132,7 +137,7 @@ async function readInput(options: Options): Promise<Input> {
   if (options.mask.length > 0 && options.mask.length !== count)
     throw new UserError(`${options.mask.length} times --mask for ${count} content(s); give none or one for each`);
   const original = options.original === undefined ? undefined : await decodeImage(options.original);
-  const masks = await Promise.all(options.mask.map((file) => decodeMask(file)));
+  const masks = await Promise.all(options.mask.map((file) => (file === "official" ? file : decodeMask(file))));
   masks.forEach((mask, k) => {
     checkMask(mask, original, options.mask[k]!);
   });
@@ -187,7 +192,7 @@ async function saveAll({ original, contents }: Inversions, prefix: string): Prom
 async function generate(
   { model, talk, signal }: Session,
   inversions: Inversions,
-  masks: readonly MaskInput[],
+  masks: readonly MaskOption[],
   gammas: readonly number[],
   { parameters }: Chosen,
   { tap, gammaSchedule }: Pick<Options, "tap" | "gammaSchedule">,

@@ -1,4 +1,4 @@
-import type { ImageTensor, MaskInput, Pixels } from "../api";
+import type { ImageTensor, MaskInput, MaskOption, Pixels } from "../api";
 import { UserError } from "../errors";
 import { readBuffer } from "../gpu/buffers";
 import type { Device } from "../gpu/device";
@@ -52,16 +52,27 @@ export async function placeImages(
   }
 }
 
+/** The official mask on an h grid, hard-coded there: rows 4 to the last but one, columns 3 and 4. */
+export function officialMask(height: number, width: number): MaskInput {
+  const values = Float32Array.from({ length: height * width }, (_, i) => {
+    const row = Math.floor(i / width);
+    const column = i % width;
+    return row >= 4 && row < height - 1 && column >= 3 && column < 5 ? 1 : 0;
+  });
+  return { values, height, width };
+}
+
 /** Carries a mask to the h grid: f32 [1, side, side]. A square mask covers the model's square; one of the picture's own
  *  aspect is cropped and resized as the picture was.
  *  @param picture size of the picture the mask belongs to
  *  @throws UserError for values outside [0, 1], or a mask of another aspect */
 export async function placeMask(
   device: Device,
-  { values, width, height }: MaskInput,
+  mask: MaskOption,
   side: number,
   picture?: { readonly width: number; readonly height: number },
 ): Promise<GPUBuffer> {
+  const { values, width, height } = mask === "official" ? officialMask(side, side) : mask;
   if (values.length !== width * height) throw new UserError(`mask: ${values.length} values for ${width}x${height}`);
   const bad = Array.from(values).find((v) => !(v >= 0 && v <= 1));
   if (bad !== undefined) throw new UserError(`mask: a value of ${bad}; needed 0 to 1`);

@@ -31,6 +31,8 @@ export class Model {
     readonly network: Network,
     readonly name: string,
     readonly decode: Decode,
+    /** class of every picture, for class-conditional networks, where a call gives none */
+    readonly label?: number,
   ) {}
 
   get device(): Device {
@@ -53,7 +55,8 @@ export class Model {
 
   /** One evaluation of the network: eps and h of x at time step t. See `Network.forward`. */
   forward(x: Float32Array, t: number | readonly number[], labels?: readonly number[]): Promise<Evaluation> {
-    return this.network.forward(x, t, labels);
+    const batch = x.length / (this.config.inChannels * this.resolution ** 2);
+    return this.network.forward(x, t, labels ?? this.#labels(batch));
   }
 
   /** DDIM inversion of one picture or a batch: x_T, and h of every step, kept on the GPU.
@@ -268,6 +271,10 @@ export class Model {
     return [shape[1]!, shape[2]!, shape[3]!];
   }
 
+  #labels(batch: number): number[] | undefined {
+    return this.label === undefined ? undefined : Array<number>(batch).fill(this.label);
+  }
+
   #checkBatch(samples: readonly SampleRun[], inversions: readonly Inversion[], pairs: number): void {
     for (const inversion of inversions) {
       if (inversion.info.model !== this.hash)
@@ -330,7 +337,8 @@ export class Model {
     const { classes } = this.config;
     const classBuffer =
       classes > 0 ? device.gpu.createBuffer({ label: "labels", size: 4 * batch, usage: STORAGE }) : undefined;
-    if (classBuffer) device.gpu.queue.writeBuffer(classBuffer, 0, checkLabels(labels, batch, classes));
+    if (classBuffer)
+      device.gpu.queue.writeBuffer(classBuffer, 0, checkLabels(labels ?? this.#labels(batch), batch, classes));
     const own = (name: string) => (name === "steps" ? steps : name === "labels" ? classBuffer : given?.(name));
     const close = () => {
       steps.destroy();

@@ -1,4 +1,4 @@
-import type { InjectParameters, MaskInput, RunOptions } from "../api";
+import type { InjectParameters, MaskOption, RunOptions } from "../api";
 import type { Inversion } from "./inversion";
 import type { RunStep } from "./plan-run";
 
@@ -8,7 +8,7 @@ export interface ContentInput {
   /** default: the run's gamma */
   readonly gamma?: number;
   /** default: the run's mask */
-  readonly mask?: MaskInput;
+  readonly mask?: MaskOption;
 }
 
 type Optional<T> = { readonly [K in keyof T]?: T[K] | undefined };
@@ -19,7 +19,7 @@ export interface InjectOptions extends RunOptions, Optional<InjectParameters> {
   /** Whose h is injected: shape and identity come from here. Or several, in `contents`. */
   readonly content?: Inversion;
   readonly contents?: readonly ContentInput[];
-  readonly mask?: MaskInput;
+  readonly mask?: MaskOption;
   /** Parameters to start from: quick, paper, faces, afhq, artistic. */
   readonly preset?: string;
   /** Every pair is generated once with each of these, in one batch: sweeps of gamma, omega, tEdit, rule. */

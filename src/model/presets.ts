@@ -9,8 +9,6 @@ export interface ModelPreset {
   readonly parameters: number;
   /** Injection preset that goes with it. */
   readonly method: "faces" | "afhq" | "paper" | "artistic";
-  /** t_edit from LPIPS at threshold 0.33, where the paper or Asyrp gives one. */
-  readonly tEdit?: number;
   /** Something `loadModel` can open, where the file is on a hub; else undefined. */
   readonly source?: string;
   /** Where people get it, in words. */
@@ -62,7 +60,6 @@ export const modelPresets = {
     config: ddpm256,
     ...ddpmCounts,
     method: "faces",
-    tEdit: 538,
     source: "hf:google/ddpm-ema-celebahq-256",
     from: "hf:google/ddpm-ema-celebahq-256, or SDEdit's celeba_hq.ckpt (mirror: hf:gwang-kim/DiffusionCLIP-CelebA_HQ:celeba_hq.ckpt)",
   },
@@ -71,7 +68,6 @@ export const modelPresets = {
     config: ddpm256,
     ...ddpmCounts,
     method: "paper",
-    tEdit: 396,
     source: "hf:google/ddpm-ema-church-256",
     from: "hf:google/ddpm-ema-church-256, or ema_lsun_church of pesser/pytorch_diffusion",
   },
@@ -80,7 +76,6 @@ export const modelPresets = {
     config: ddpm256,
     ...ddpmCounts,
     method: "paper",
-    tEdit: 384,
     source: "hf:google/ddpm-ema-bedroom-256",
     from: "hf:google/ddpm-ema-bedroom-256, or hf:gwang-kim/DiffusionCLIP-LSUN_Bedroom:bedroom.ckpt",
   },
@@ -96,7 +91,6 @@ export const modelPresets = {
     config: p2,
     ...p2Counts,
     method: "afhq",
-    tEdit: 482,
     from: "afhq_dog_4m.pt of the ILVR or EGSDE repositories",
   },
   metfaces: {
@@ -104,7 +98,6 @@ export const modelPresets = {
     config: p2,
     ...p2Counts,
     method: "artistic",
-    tEdit: 396,
     from: "metface_p2.pt of the P2-weighting repository",
   },
   "celebahq-p2": {

@@ -1,4 +1,5 @@
 import type { Graph, Node } from "../../src/graph/graph";
+import { officialMask } from "../../src/inject/images";
 import type { Model } from "../../src/inject/model";
 import { calibratedStep, injectedStep, plainStep, TENSOR } from "../../src/inject/step-graphs";
 import { type Step, stepTable } from "../../src/inject/step-table";
@@ -142,7 +143,7 @@ export async function* runStepCase(
   if (noise) inputs[TENSOR.noise] = noise.data;
   if (edits) {
     inputs[TENSOR.content(0)] = (of("delta_h") ?? tensors.get("step.delta_h_hi")!).data;
-    if (masked) inputs[TENSOR.mask(0)] = repeat(officialMask(shape[1], shape[2]), n);
+    if (masked) inputs[TENSOR.mask(0)] = repeat(officialMask(shape[1], shape[2]).values as Float32Array, n);
   }
   const mixed = edits ? `${net.h}/mix.0` : net.h;
   const results = await model.network.evaluate(graph, inputs, [net.eps, net.h, mixed, TENSOR.next, TENSOR.x0]);
@@ -162,15 +163,6 @@ export async function* runStepCase(
     const expected = of(role);
     if (expected) yield compare(`${id}.${role}`, data, expected, TOLERANCE);
   }
-}
-
-/** The official mask, hard-coded there: rows 4 to the last but one, columns 3 and 4. */
-export function officialMask(height: number, width: number): Float32Array {
-  return Float32Array.from({ length: height * width }, (_, i) => {
-    const row = Math.floor(i / width);
-    const column = i % width;
-    return row >= 4 && row < height - 1 && column >= 3 && column < 5 ? 1 : 0;
-  });
 }
 
 const repeat = (values: Float32Array, n: number): Float32Array =>

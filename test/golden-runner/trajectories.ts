@@ -4,7 +4,6 @@ import { hShape } from "../../src/model/config";
 import { timeSteps } from "../../src/model/schedule";
 import { compare } from "./compare";
 import type { CaseResult, Values } from "./kernels";
-import { officialMask } from "./network";
 
 /** Absolute, in [-1, 1]. */
 const TOLERANCE = 2e-3;
@@ -86,7 +85,6 @@ export async function* runGeneration(
     tap: model.network.unet(1).h,
   };
   using content = Inversion.of(model.device, info, { images: buffer(xT), xT: buffer(xT), bank });
-  const mask = { values: officialMask(shape[1], shape[2]), height: shape[1], width: shape[2] };
   using result = await model.inject({
     content,
     original: content,
@@ -100,7 +98,7 @@ export async function* runGeneration(
     steps: args.n_gen_step,
     replaceSteps: args.content_replace_step > 0 ? args.content_replace_step : undefined,
     faithful: true,
-    ...(args.use_mask && { mask }),
+    ...(args.use_mask && { mask: "official" as const }),
     noise: (k) => tensors.get(`noise.${String(k).padStart(2, "0")}`)?.data ?? zeros(xT.length),
   });
   const final = tensors.get("x0_final") ?? tensors.get(`x.${timeSteps(args.n_gen_step).length - 1}`)!;
