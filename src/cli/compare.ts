@@ -136,7 +136,7 @@ async function beyond(context: Context, options: Options, what: Beyond, pair: Re
     async (session) => {
       const { model, signal } = session;
       const { original, content, rows, cells } = await compareBeyond(session, what, pair, options, chosen);
-      const words = describe(chosen.parameters, chosen.stepsInversion, "as shown");
+      const words = describe(chosen.parameters, chosen.stepsInversion, { gamma: "as shown" });
       const footer = `${model.name}  ${words}  edges: 0 as the original, 1 as the content`;
       const names = { original: nameOf(options.original), content: nameOf(options.content) };
       const details = { of: what, rows, ...chosen.parameters, stepsInversion: chosen.stepsInversion, ...names };

@@ -73,15 +73,18 @@ function methodOf(model = ""): string {
   return isModelPreset(name) ? modelPresets[name].method : "quick";
 }
 
-/** Parameters in a few words, for the foot of a strip; `gamma` in its own words where there are several. */
-export function describe(parameters: InjectParameters, stepsInversion: number, gamma = `${parameters.gamma}`): string {
-  const { omega, tEdit, tBoost, steps, seed, rule, dtLambda, faithful } = parameters;
+/** What varies on a sheet, in words of its own. */
+type Shown = { readonly [K in "gamma" | "omega" | "tEdit" | "tBoost"]?: string };
+
+/** Parameters in a few words, for the foot of a strip. */
+export function describe(parameters: InjectParameters, stepsInversion: number, shown: Shown = {}): string {
+  const { gamma, omega, tEdit, tBoost, steps, seed, rule, dtLambda, faithful } = parameters;
   return [
     rule === "slerp" ? "" : rule,
-    `γ ${gamma}`,
-    `ω ${omega}`,
-    `t_edit ${tEdit}`,
-    `t_boost ${tBoost}`,
+    `γ ${shown.gamma ?? gamma}`,
+    `ω ${shown.omega ?? omega}`,
+    `t_edit ${shown.tEdit ?? tEdit}`,
+    `t_boost ${shown.tBoost ?? tBoost}`,
     dtLambda === 1 ? "" : `dt_lambda ${dtLambda}`,
     `${stepsInversion}+${steps} steps`,
     tBoost > 0 ? `seed ${seed}` : "",

@@ -92,7 +92,7 @@ async function run(context: Context, options: Options): Promise<void> {
         masks: options.mask.map(nameOf),
       };
       const text = provenance(model, "inject", details);
-      const words = describe(chosen.parameters, chosen.stepsInversion, gammas.join(", "));
+      const words = describe(chosen.parameters, chosen.stepsInversion, { gamma: gammas.join(", ") });
       const strip = stripFile && (await drawStrip(inversions, pixels, `${model.name}  ${words}`, text));
       signal.throwIfAborted();
       await writePng(options.out, pixels, text);

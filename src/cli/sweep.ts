@@ -86,7 +86,8 @@ async function run(context: Context, options: Options): Promise<void> {
         ...names,
       };
       const text = provenance(model, "sweep", details);
-      const footer = `${model.name}  ${describe(chosen.parameters, chosen.stepsInversion)}`;
+      const shown = Object.fromEntries(swept.map((axis) => [axis, "as shown"]));
+      const footer = `${model.name}  ${describe(chosen.parameters, chosen.stepsInversion, shown)}`;
       const sheet = await drawSheet(layout(rows, columns, pictures, originalPixels, contentPixels, footer), text);
       const frames = columns.map((caption, c) => ({ caption, pixels: pictures[c] }));
       const animation = format && (await drawAnimation(frames, format));
