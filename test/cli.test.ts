@@ -206,6 +206,12 @@ test("sample fills batches and draws a sheet", async () => {
   expect(run.of("sample").map((call) => (call.arguments[0] as { count: number }).count)).toEqual([16, 4]);
 });
 
+test("info --models lists the paper's models without a device", async () => {
+  const run = await cli("info --models");
+  expect([run.code, run.calls, run.stdout.trim().split("\n").length]).toEqual([0, [], 9]);
+  expect(run.stdout).toMatch(/^celebahq +CelebA-HQ 256 \(DDPM\) +113673219 +faces/m);
+});
+
 test("help and version are no failures", async () => {
   const help = await cli("--help");
   expect([help.code, help.stderr]).toEqual([0, ""]);

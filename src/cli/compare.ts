@@ -96,7 +96,7 @@ async function run(context: Context, options: Options): Promise<void> {
           pictures,
           originalPixels,
           contentPixels,
-          `${model.name}  ${describe(chosen.parameters, chosen.stepsInversion)}`,
+          `${model.name}  ${describe(chosen.parameters, chosen.stepsInversion, { omega: "as shown", tBoost: "as shown" })}`,
         ),
         provenance(model, "compare", details),
       );

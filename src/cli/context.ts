@@ -25,7 +25,10 @@ export interface CommonOptions extends HintFlags {
 /** Adds the options that every command with a model has. */
 export function withCommonOptions(command: Command): Command {
   command
-    .option("--model <source>", "a shipped model, a checkpoint file, a URL, or hf:owner/name (default: portraits64)")
+    .option(
+      "--model <source>",
+      "a shipped model, one of the paper's (info --models), a checkpoint file, a URL, or hf:owner/name (default: portraits64)",
+    )
     .addOption(command.createOption("--dtype <type>", "how weights are stored on the GPU").choices(["f32", "f16"]))
     .addOption(command.createOption("--precision <mode>", "convolution algorithms").choices(["exact", "fast"]));
   return withHintFlags(command)

@@ -1,12 +1,16 @@
 import { Command, Option } from "commander";
 import type { Device } from "../gpu/device";
 import type { Model } from "../inject/model";
+import { modelPresets } from "../model/presets";
 import { adapterLine, type CommonOptions, type Context, withCommonOptions, withSession } from "./context";
 import { type GraphReport, graphReport, STEP_NAMES, type StepName } from "./graph-report";
+import { aligned } from "./table";
+import { Talk } from "./talk";
 import { integer } from "./values";
 
 interface Options extends CommonOptions {
   readonly graph?: boolean;
+  readonly models?: boolean;
   readonly step: StepName;
   readonly batch: number;
 }
@@ -15,6 +19,7 @@ interface Options extends CommonOptions {
 export function info(context: Context): Command {
   const command = new Command("info")
     .description("adapter, limits, features and model; with --graph the nodes, buffer slots and bytes of a step")
+    .option("--models", "list the paper's models, and where to get each; opens no device")
     .option("--graph", "list the nodes of a step graph and the slots they write to")
     .addOption(new Option("--step <name>", "which step graph").choices(STEP_NAMES).default("injected"))
     .addOption(new Option("--batch <n>", "pictures in a batch").argParser(integer(1, 256)).default(1));
@@ -22,6 +27,10 @@ export function info(context: Context): Command {
 }
 
 async function run(context: Context, options: Options): Promise<void> {
+  if (options.models) {
+    listModels(new Talk(context.terminal), options.json === true);
+    return;
+  }
   await withSession(context, { ...options, quiet: true }, async ({ device, model, talk }) => {
     const graph = options.graph ? graphReport(model, options.step, options.batch) : undefined;
     const report = { device: aboutDevice(device), model: aboutModel(model), ...(graph && { graph }) };
@@ -33,6 +42,17 @@ async function run(context: Context, options: Options): Promise<void> {
       if (graph) for (const line of graphLines(graph)) talk.result(line);
     }
   });
+}
+
+function listModels(talk: Talk, json: boolean): void {
+  const models = Object.entries(modelPresets);
+  if (json) {
+    talk.result(JSON.stringify(Object.fromEntries(models)));
+    return;
+  }
+  const columns = ["name", "model", "parameters", "preset", "from"];
+  const rows = models.map(([name, { title, parameters, method, from }]) => [name, title, parameters, method, from]);
+  for (const line of aligned(columns, rows)) talk.result(line);
 }
 
 function aboutDevice(device: Device) {

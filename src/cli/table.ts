@@ -7,25 +7,17 @@ export function csv(columns: readonly string[], rows: readonly (readonly (string
   return `${[columns, ...rows].map((row) => row.map(cell).join(",")).join("\r\n")}\r\n`;
 }
 
-/** The same, aligned for reading. */
+/** The same, aligned for reading: numbers to the right, words to the left. */
 export function aligned(
   columns: readonly string[],
   rows: readonly (readonly (string | number | undefined)[])[],
 ): string[] {
   const cell = (value: string | number | undefined) =>
-    value === undefined
-      ? ""
-      : typeof value === "number"
-        ? Number.isInteger(value)
-          ? String(value)
-          : value.toFixed(3)
-        : value;
+    typeof value === "number" && !Number.isInteger(value) ? value.toFixed(3) : String(value ?? "");
   const all = [columns, ...rows].map((row) => row.map(cell));
   const wide = columns.map((_, c) => Math.max(...all.map((row) => (row[c] ?? "").length)));
-  return all.map((row) =>
-    row
-      .map((text, c) => (c === 0 ? text.padEnd(wide[c]!) : text.padStart(wide[c]!)))
-      .join("  ")
-      .trimEnd(),
-  );
+  const right = columns.map((_, c) => rows.every((row) => typeof row[c] !== "string"));
+  const line = (row: readonly string[]) =>
+    row.map((text, c) => (right[c] ? text.padStart(wide[c]!) : text.padEnd(wide[c]!))).join("  ");
+  return all.map((row) => line(row).trimEnd());
 }
