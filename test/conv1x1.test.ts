@@ -42,6 +42,8 @@ for (const [name, s] of Object.entries(cases)) {
   const variants: Record<string, Conv1x1Variant> = {
     chosen: chooseConv1x1(shape, software),
     f16: { ...chooseConv1x1(shape, { ...software, weights: "f16" }), tileM: 16 },
+    gpu: chooseConv1x1(shape, { ...software, adapterClass: "gpu" }),
+    "gpu, f16": chooseConv1x1(shape, { ...software, adapterClass: "gpu", weights: "f16" }),
     "without subgroups": chooseConv1x1(shape, { ...software, subgroups: false }),
     "f16 without subgroups": chooseConv1x1(shape, { ...software, subgroups: false, weights: "f16" }),
   };

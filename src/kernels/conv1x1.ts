@@ -1,11 +1,14 @@
 import { ShapeError } from "../errors";
 import { type ConvTensors, convSizes, inputBindings, inputConstants, outputBindings, outputConstants } from "./conv-io";
+import { chooseTile, convTile, packTile, type TileVariant, tileWeight } from "./conv-tile";
 import { ceilDiv, type Dispatch, expectShape, grid1d, read, type Tensor } from "./dispatch";
 import { type ConvShape, type Dtype, packed, quadTiles, type Target, tileHeight } from "./variants";
 
 /** How a 1x1 convolution is computed, and so how its weights are packed. Plain data.
  *  quad: shaders/conv1x1_quad.wgsl, for pixels in fours and a device with subgroups; any: shaders/conv1x1_any.wgsl. */
-export interface Conv1x1Variant {
+export type Conv1x1Variant = RowsVariant | TileVariant;
+
+export interface RowsVariant {
   readonly kind: "quad" | "any";
   readonly weights: Dtype;
   readonly tileM: number;
@@ -14,6 +17,7 @@ export interface Conv1x1Variant {
 /** The variant for a shape on a target; `shape.stride` and `shape.upsample` do not matter. */
 export function chooseConv1x1({ oc, h, w }: ConvShape, target: Target): Conv1x1Variant {
   const { weights } = target;
+  if (target.adapterClass === "gpu") return chooseTile(oc, weights);
   if (target.subgroups && (h * w) % 4 === 0) return { kind: "quad", weights, tileM: tileHeight(oc, 32) };
   return { kind: "any", weights, tileM: Math.min(8, oc) };
 }
@@ -23,6 +27,7 @@ const depth = (channels: number): number => ceilDiv(channels, 4) * 4;
 /** The weights in the variant's layout.   w: [OC, IC] */
 export function packConv1x1(w: Float32Array, oc: number, ic: number, variant: Conv1x1Variant): Uint8Array<ArrayBuffer> {
   if (w.length !== oc * ic) throw new ShapeError(`${w.length} weights, needed ${oc} x ${ic}`);
+  if (variant.kind === "tile") return packTile(w, oc, ic, variant);
   const k = depth(ic);
   const rows = new Float32Array(oc * k);
   for (let o = 0; o < oc; o++) rows.set(w.subarray(o * ic, (o + 1) * ic), o * k);
@@ -30,19 +35,22 @@ export function packConv1x1(w: Float32Array, oc: number, ic: number, variant: Co
 }
 
 /** The packed tensor that the variant reads. */
-export const conv1x1Weight = (name: string, oc: number, ic: number, variant: Conv1x1Variant): Tensor => ({
-  name,
-  shape: [variant.kind === "quad" ? ceilDiv(oc, variant.tileM) * variant.tileM : oc, depth(ic)],
-  dtype: variant.weights,
-});
+export function conv1x1Weight(name: string, oc: number, ic: number, variant: Conv1x1Variant): Tensor {
+  if (variant.kind === "tile") return tileWeight(name, oc, ic, variant);
+  const rows = variant.kind === "quad" ? ceilDiv(oc, variant.tileM) * variant.tileM : oc;
+  return { name, shape: [rows, depth(ic)], dtype: variant.weights };
+}
 
 /** 1x1 convolution of [x, skip], with normalisation and SiLU before it, and bias, time embedding and residual after it.
  *  Shapes are those of ConvTensors, with OH = H and OW = W.   @throws ShapeError where tensors do not fit. */
 export function conv1x1(io: ConvTensors, options: { silu?: boolean; variant: Conv1x1Variant }): Dispatch[] {
   const { silu = false, variant } = options;
-  const { n, c1, c2, oc, h, w } = convSizes(io);
+  const sizes = convSizes(io);
+  const { n, c1, c2, oc, h, w } = sizes;
   expectShape(io.y, n, oc, h, w);
   expectShape(io.weight, ...conv1x1Weight("", oc, c1 + c2, variant).shape);
+  if (variant.kind === "tile")
+    return [convTile(io, sizes, { kernel: 1, stride: 1, pad: 0, upsample: false, silu, variant })];
   const { kind, tileM, weights } = variant;
   const pixels = h * w;
   if (kind === "quad" && pixels % 4 !== 0)

@@ -1,5 +1,6 @@
 import { ShapeError } from "../errors";
 import { type ConvTensors, convSizes, inputBindings, inputConstants, outputBindings, outputConstants } from "./conv-io";
+import { chooseTile, convTile, packTile, type TileVariant, tileWeight } from "./conv-tile";
 import { ceilDiv, type Dispatch, expectShape, grid1d, read, type Tensor } from "./dispatch";
 import { type ConvShape, packed, quadTiles, scratchLimit, type Target, tileHeight } from "./variants";
 import { type WinogradVariant, winograd, winogradShape, winogradWeights } from "./winograd";
@@ -17,11 +18,12 @@ export interface DirectVariant {
 }
 
 /** How a 3x3 convolution is computed, and so how its weights are packed. Plain data. */
-export type ConvVariant = DirectVariant | WinogradVariant;
+export type ConvVariant = DirectVariant | TileVariant | WinogradVariant;
 
 /** The variant for a shape on a target.   Measured by `npm run bench` on the software adapter. */
 export function chooseConv3x3(shape: ConvShape, target: Target): ConvVariant {
   const { n, c1, c2, oc, stride, upsample } = shape;
+  if (target.adapterClass === "gpu") return chooseTile(oc, target.weights);
   const scale = upsample ? 2 : 1;
   const oh = (shape.h * scale) / stride;
   const ow = (shape.w * scale) / stride;
@@ -53,6 +55,8 @@ export function chooseConv3x3(shape: ConvShape, target: Target): ConvVariant {
 export function packConv3x3(w: Float32Array, oc: number, ic: number, variant: ConvVariant): Uint8Array<ArrayBuffer> {
   if (w.length !== oc * ic * 9) throw new ShapeError(`${w.length} weights, needed ${oc} x ${ic} x 3 x 3`);
   switch (variant.kind) {
+    case "tile":
+      return packTile(w, oc, ic * 9, variant);
     case "winograd":
       return packed(winogradWeights(w, oc, ic, variant), variant.weights);
     case "direct": {
@@ -73,6 +77,8 @@ export function packConv3x3(w: Float32Array, oc: number, ic: number, variant: Co
 /** The packed tensor that the variant reads. */
 export function conv3x3Weight(name: string, oc: number, ic: number, variant: ConvVariant): Tensor {
   switch (variant.kind) {
+    case "tile":
+      return tileWeight(name, oc, ic * 9, variant);
     case "winograd":
       return { name, shape: winogradShape(oc, ic, variant), dtype: variant.weights };
     case "direct":
@@ -112,6 +118,8 @@ export function conv3x3(io: ConvTensors, options: Conv3x3Options): Dispatch[] {
       throw new ShapeError(`${io.y.name}: Winograd is for stride 1 and padding all round`);
     return winograd(io, sizes, silu, upsample, variant);
   }
+  if (variant.kind === "tile")
+    return [convTile(io, sizes, { kernel: 3, stride, pad: pad === "same" ? 1 : 0, upsample, silu, variant })];
   const { subgroups, tileM, tileY } = variant;
   const columns = ceilDiv(oh, tileY) * ow;
   const tasks = (subgroups ? ceilDiv(columns, 4) : columns) * ceilDiv(oc, tileM) * n;

@@ -4,6 +4,7 @@ import attentionQuad from "../../shaders/attention_quad.wgsl";
 import avgPool2 from "../../shaders/avg_pool2.wgsl";
 import calibrate from "../../shaders/calibrate.wgsl";
 import concat from "../../shaders/concat.wgsl";
+import convTile from "../../shaders/conv_tile.wgsl";
 import conv1x1Any from "../../shaders/conv1x1_any.wgsl";
 import conv1x1Quad from "../../shaders/conv1x1_quad.wgsl";
 import conv3x3Any from "../../shaders/conv3x3_any.wgsl";
@@ -48,6 +49,7 @@ export const shaders = {
   conv1x1_quad: conv1x1Quad,
   conv3x3_any: conv3x3Any,
   conv3x3_quad: conv3x3Quad,
+  conv_tile: convTile,
   ddim,
   gemm_any: gemmAny,
   gemm_quad: gemmQuad,
