@@ -141,8 +141,8 @@ async function runPairs(
             ...(tap && { tap }),
             mutate: scheduleGamma(gammaSchedule),
             signal,
-            onInverted: (done, all) => report(Math.floor((pending.length * done) / all / 2), pending.length * 1.5),
-            onPairs: (done) => report(pending.length / 2 + done, pending.length * 1.5),
+            onInverted: (done, all) => report(Math.round((30 * done) / all), 100), // percent, by rough cost
+            onPairs: (done, all) => report(Math.round(30 + (70 * done) / all), 100),
             onPair: async (pair, outcome, seconds) => {
               if ("error" in outcome) {
                 note(pair, { status: "failed", error: outcome.error.message });

@@ -80,11 +80,12 @@ async function run(context: Context, options: Options): Promise<void> {
       if (options.saveInversion) await saveAll(inversions, options.saveInversion);
       const gammas = inversions.contents.map((_, k) => options.gamma[k] ?? chosen.parameters.gamma);
       const pixels = await generate(session, inversions, input.masks, gammas, chosen, options);
+      const stepsInversion = inversions.original.info.steps; // a saved inversion brings its own
       const details = {
         preset: chosen.preset,
         ...chosen.parameters,
         gamma: gammas.length > 1 ? gammas : gammas[0]!,
-        stepsInversion: chosen.stepsInversion,
+        stepsInversion,
         ...(options.tap && { tap: options.tap }),
         ...(options.gammaSchedule !== "constant" && { gammaSchedule: options.gammaSchedule }),
         original: nameOf(input.originalName),
@@ -92,7 +93,7 @@ async function run(context: Context, options: Options): Promise<void> {
         masks: options.mask.map(nameOf),
       };
       const text = provenance(model, "inject", details);
-      const words = describe(chosen.parameters, chosen.stepsInversion, { gamma: gammas.join(", ") });
+      const words = describe(chosen.parameters, stepsInversion, { gamma: gammas.join(", ") });
       const strip = stripFile && (await drawStrip(inversions, pixels, `${model.name}  ${words}`, text));
       signal.throwIfAborted();
       await writePng(options.out, pixels, text);

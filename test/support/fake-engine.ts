@@ -21,9 +21,9 @@ export function fakeEngine(overrides: Partial<Model> = {}) {
     name: "fake",
     hash: "00",
     resolution: 16,
-    invert: note("invert", async (image: ImageInput | readonly ImageInput[], options?: RunOptions) => {
+    invert: note("invert", async (image: ImageInput | readonly ImageInput[], options?: InvertOptions) => {
       await tell(options, "invert");
-      return inversion(Array.isArray(image) ? image.length : 1);
+      return inversion(Array.isArray(image) ? image.length : 1, options?.steps);
     }),
     loadInversion: note("loadInversion", async () => inversion(1)),
     inject: note("inject", async (run: InjectOptions) => {
@@ -72,10 +72,11 @@ async function tell({ onStep, signal }: RunOptions = {}, phase: "invert" | "gene
 const grey = (value: number): Pixels => ({ data: new Uint8Array(16 * 16 * 4).fill(value), width: 16, height: 16 });
 const greys = (count: number, from: number) => Array.from({ length: count }, (_, i) => grey(from + i));
 
-const inversion = (count: number): Inversion =>
+const inversion = (count: number, steps = 50): Inversion =>
   ({
     count,
-    select: (...indices: number[]) => inversion(indices.length),
+    info: { steps },
+    select: (...indices: number[]) => inversion(indices.length, steps),
     toPixels: async () => greys(count, 100),
     save: async () => Uint8Array.of(1, 2, 3),
     dispose: () => {},
