@@ -14,7 +14,12 @@ export function modelFile(model = process.env.INJECTFUSION_DEMO_MODEL) {
 
 /** Builds the library for browsers into a folder. */
 export const buildBrowser = (outdir) =>
-  build({ ...forBrowser, entryPoints: [{ in: join(root, "src", "browser.ts"), out: "browser" }], outdir });
+  build({
+    ...forBrowser,
+    metafile: true,
+    entryPoints: [{ in: join(root, "src", "browser.ts"), out: "browser" }],
+    outdir,
+  });
 
 /** @param {{ model?: string }} options model: a file to serve where the shipped one is missing */
 export async function buildDemo({ model } = {}) {

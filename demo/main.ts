@@ -19,6 +19,8 @@ declare const EXAMPLES: readonly string[];
 
 /** Milliseconds between previews: reading one back costs a little. */
 const PREVIEW_EVERY = 120;
+/** Steps that show something and can be waited for without a GPU. */
+const FEW_STEPS = 20;
 /** Milliseconds a setting must rest before the result follows it. */
 const SETTLE = 150;
 
@@ -46,7 +48,8 @@ const live = byId("input", "live");
 let engine: Engine | undefined;
 let busy: AbortController | undefined;
 let settling: ReturnType<typeof setTimeout> | undefined;
-let last: { readonly pixels: Pixels; readonly parameters: Readonly<Record<string, unknown>> } | undefined;
+/** The newest finished result. */
+let last: { pixels: Pixels; name: string; parameters: Readonly<Record<string, unknown>> } | undefined;
 /** What "Resume" does again after the device was lost. */
 let unfinished: (() => Promise<void>) | undefined;
 
@@ -66,7 +69,10 @@ function task(work: (signal: AbortSignal) => Promise<void>): Promise<void> {
       unfinished = undefined;
     } catch (error) {
       // What a newer task replaced has nothing to say any more.
-      if (busy === controller || !controller.signal.aborted) status.fail(error, () => void resume());
+      if (busy === controller) {
+        if (last) compare.result(last.pixels, last.name);
+        status.fail(error, () => void resume());
+      }
     } finally {
       slots.content.progress = slots.original.progress = undefined;
       if (busy === controller) {
@@ -108,14 +114,24 @@ async function openEngine(source: ModelSource | undefined, signal: AbortSignal):
   for (const slot of Object.values(slots)) slot.resize(model.resolution);
   mask.resize(opened.h[1]);
   const side = model.resolution;
-  byId("p", "engine").textContent = `${shortName(model.name)} · ${side} × ${side} · ${adapterName(device)}`;
-  status.say("Ready.");
+  byId("span", "model-name").textContent = `${shortName(model.name)} · ${side} × ${side}`;
+  byId("span", "adapter").textContent = adapterName(device);
+  status.say(eased(device) ? "Ready. There is no GPU here, so the steps are few and slow." : "Ready.");
   return opened;
 }
 
 /** A software adapter runs on the processor: worth knowing for whoever waits. */
 const adapterName = ({ description, adapterClass }: Device) =>
-  adapterClass === "software" ? `${description} (no GPU: slow)` : description;
+  adapterClass === "software" ? `${description}, no GPU` : description;
+
+/** On a software adapter, unless a link said how many, fewer steps. @returns whether it did so */
+function eased({ adapterClass }: Device): boolean {
+  const { settings } = sliders;
+  if (adapterClass !== "software" || location.hash.includes("steps=") || settings.steps <= FEW_STEPS) return false;
+  sliders.set({ ...settings, steps: FEW_STEPS, stepsInversion: FEW_STEPS });
+  return true;
+}
+
 const shortName = (name: string) => name.replace(/\.safetensors$/, "");
 const megabytes = (bytes: number) => (bytes / 1e6).toFixed(1);
 
@@ -196,11 +212,15 @@ function run(): Promise<void> {
       preset: chosen.preset,
       content: content.name,
       original: original.name,
-      ...(chosen.mask && { mask: chosen.mask.values }),
+      ...(chosen.mask && chosen.mask !== "official" && { mask: chosen.mask.values }),
     };
     result.dispose();
-    last = { pixels: pixels!, parameters: provenance };
-    compare.result(pixels!, `Result: ${original.name} with the content of ${content.name}`);
+    last = {
+      pixels: pixels!,
+      name: `Result: ${original.name} with the content of ${content.name}`,
+      parameters: provenance,
+    };
+    compare.result(last.pixels, last.name);
     byId("button", "download").disabled = false;
     const seconds = ((performance.now() - began) / 1000).toFixed(1);
     status.say(`Done in ${seconds} s. The inversions are kept, so settings follow quickly.`);
@@ -341,6 +361,7 @@ async function begin(): Promise<void> {
   const [first, second, third] = gallery.pictures;
   slots.original.choose(gallery.add(wanted(shared.original) ?? first!));
   slots.content.choose(gallery.add(wanted(shared.content) ?? second!));
+  strip.begin();
   if (first && second && third) {
     grid.include("original", first, second);
     grid.include("content", second, third);

@@ -183,11 +183,17 @@ export class MaskEditor {
     cells.forEach((v, i) => {
       const size = cell * Math.sqrt(v);
       const [x, y] = [(i % this.#side) * cell, Math.floor(i / this.#side) * cell];
-      context.globalAlpha = 0.42;
-      context.fillRect(x + (cell - size) / 2, y + (cell - size) / 2, size, size);
+      if (size < 4) return;
+      const box = [x + (cell - size) / 2, y + (cell - size) / 2, size, size] as const;
+      context.globalAlpha = 0.5;
+      context.fillRect(...box);
+      context.globalAlpha = 0.9;
+      context.lineWidth = 1.5;
+      context.strokeStyle = "white";
+      context.strokeRect(...box);
     });
     if (!this.#active) return;
-    context.globalAlpha = 0.5;
+    context.globalAlpha = 0.35;
     context.lineWidth = 1;
     context.strokeStyle = "white";
     context.beginPath();

@@ -76,7 +76,7 @@ export class Slot {
     const draw = make("button", { type: "button", textContent: "Draw one", title: "A portrait drawn in the page" });
     draw.addEventListener("click", () => this.choose(gallery.add(drawnPicture(randomSeed()))));
     file.tabIndex = -1;
-    const tools = make("div", { className: "tools" }, open, draw, file);
+    const tools = make("div", { className: "tools" }, open, draw, ...figure.querySelectorAll(".tool"), file);
     figure.querySelector("header")!.after(this.frame, this.#thumbs, tools);
     this.#acceptDrops(figure);
     gallery.onChange(() => this.#list());

@@ -21,12 +21,10 @@ export class Strip {
     return this.#pictures;
   }
 
-  show(pictures: readonly Pixels[]): void {
-    this.#pictures = pictures;
-    const items = pictures.map((pixels, i) => {
-      const gamma = STRIP_GAMMAS[i]!;
-      const canvas = make("canvas");
-      show(canvas, pixels);
+  /** Lays the strip out, empty. */
+  begin(): void {
+    const items = STRIP_GAMMAS.map((gamma) => {
+      const canvas = make("canvas", { width: 1, height: 1 });
       const button = make(
         "button",
         { type: "button", aria: { label: `Set gamma to ${gamma}` } },
@@ -37,6 +35,13 @@ export class Strip {
       return button;
     });
     this.#list.replaceChildren(...items);
+  }
+
+  show(pictures: readonly Pixels[]): void {
+    this.#pictures = pictures;
+    this.#list.querySelectorAll("canvas").forEach((canvas, i) => {
+      if (pictures[i]) show(canvas, pictures[i]);
+    });
   }
 }
 
@@ -78,11 +83,13 @@ export class Grid {
       list.replaceChildren(...buttons);
       buttons[focused]?.focus();
     }
+    this.begin();
   }
 
   /** Lays the table out, empty. */
   begin(): void {
     this.#pictures = [];
+    byId("button", "grid-download").disabled = true;
     const heading = (picture: Picture, scope: "row" | "col") => {
       const canvas = make("canvas", { role: "img", aria: { label: picture.name } });
       show(canvas, picture.pixels);
@@ -96,7 +103,12 @@ export class Grid {
     );
     const head = make("tr", {}, corner, ...this.contents.map((p) => heading(p, "col")));
     const body = this.originals.map((p) =>
-      make("tr", {}, heading(p, "row"), ...this.contents.map(() => make("td", {}, make("canvas")))),
+      make(
+        "tr",
+        {},
+        heading(p, "row"),
+        ...this.contents.map(() => make("td", {}, make("canvas", { width: 1, height: 1 }))),
+      ),
     );
     this.#table.replaceChildren(make("thead", {}, head), make("tbody", {}, ...body));
   }

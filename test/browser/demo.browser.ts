@@ -11,7 +11,9 @@ import { readPngText } from "../../src/platform/png-text";
 import { launchChromium } from "./chromium";
 import { keepDevices, loseDevice, type Watch, watch } from "./watch";
 
-const STEPS = 6;
+/** Few, for the test's sake; with UPDATE_FIGURES as many as make good pictures. */
+const FIGURES = process.env.UPDATE_FIGURES;
+const STEPS = FIGURES ? 50 : 6;
 const examples = join("weights", "examples");
 const figures = join("docs", "figures");
 const model = modelFile();
@@ -37,7 +39,8 @@ const setSlider = (id: string, value: number) =>
   }, value);
 
 async function shoot(name: string): Promise<void> {
-  if (!process.env.UPDATE_FIGURES) return;
+  if (!FIGURES) return;
+  await page.waitForTimeout(400); // colours fade in
   mkdirSync(figures, { recursive: true });
   const folder = process.env.FIGURES_FOLDER ?? figures;
   await page.screenshot({ path: join(folder, `demo-${name}.png`), fullPage: true });
@@ -126,6 +129,19 @@ describe.skipIf(!model)("the demo", () => {
     expect(page.url()).toContain("gamma=0.2");
   });
 
+  test("draws the strip and the grid", async () => {
+    await page.click("#run-strip");
+    await says(/^The strip is done/);
+    const strip = await downloaded("#strip-download");
+    expect(strip.pixels.length).toBe(4 * 64 * (6 * 66 - 2));
+    for (const thumb of await page.locator("#grid-originals button[aria-pressed=true]").all()) await thumb.click();
+    await page.locator("#grid-originals button").nth(0).click();
+    await page.locator("#grid-contents button").nth(2).click(); // not inverted yet: leave it out
+    await page.click("#run-grid");
+    await says(/^The grid is done/);
+    expect((await downloaded("#grid-download")).pixels.length).toBe(4 * 64 * 64);
+  });
+
   test("stops when told to, and runs again", async () => {
     await page.uncheck("#live");
     await setSlider("steps", 7); // 50 steps
@@ -159,6 +175,17 @@ describe.skipIf(!model)("the demo", () => {
     expect(seen.received("portraits64") - before).toBeLessThan(0.5 * size);
   });
 
+  test("says what to do when memory runs out", async () => {
+    await page.evaluate(() => {
+      const { testDevices } = globalThis as unknown as { testDevices: GPUDevice[] };
+      const error = new GPUOutOfMemoryError("allocation failed");
+      testDevices.at(-1)?.dispatchEvent(new GPUUncapturedErrorEvent("uncapturederror", { error }));
+    });
+    await page.waitForSelector("#notice:not([hidden])");
+    expect(await page.textContent("#notice-text")).toMatch(/ran out of memory. Use fewer inversion steps/);
+    await page.click("#notice-close");
+  });
+
   test("fits a phone", async () => {
     await page.setViewportSize({ width: 390, height: 844 });
     const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
@@ -173,6 +200,18 @@ describe.skipIf(!model)("the demo", () => {
     await bare.goto(server.url);
     await bare.waitForSelector("#notice:not([hidden])");
     expect(await bare.textContent("#notice-text")).toMatch(/no WebGPU; use Chrome/);
+    await other.close();
+  });
+
+  test("says what to do where there is no adapter", async () => {
+    const other = await browser.newContext();
+    await other.addInitScript(() => {
+      if (typeof GPU !== "undefined") GPU.prototype.requestAdapter = async () => null;
+    });
+    const bare = await other.newPage();
+    await bare.goto(server.url);
+    await bare.waitForSelector("#notice:not([hidden])");
+    expect(await bare.textContent("#notice-text")).toMatch(/no GPU to run it on; turn on graphics acceleration/);
     await other.close();
   });
 

@@ -1,0 +1,7 @@
+import * as library from "./browser.js";
+import { tryEngine } from "./try-engine.js";
+
+tryEngine(library).then(
+  (result) => Object.assign(globalThis, { result }),
+  (error) => Object.assign(globalThis, { result: { error: String(error) } }),
+);
