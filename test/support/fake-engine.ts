@@ -1,4 +1,4 @@
-import type { ImageInput, Pixels, RunOptions } from "../../src/api";
+import type { ImageInput, InvertOptions, Pixels, RunOptions } from "../../src/api";
 import type { Context } from "../../src/cli/context";
 import type { Engine } from "../../src/cli/engine";
 import type { Device } from "../../src/gpu/device";
