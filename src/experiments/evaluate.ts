@@ -1,8 +1,9 @@
-import { geometryDistance, paletteDistance, towardContent } from "../../weights/portraits/measures";
 import type { Pixels } from "../api";
+import { geometryDistance, towardContent } from "../metrics/edges";
 import type { Embedding } from "../metrics/features";
 import { frechetOfFeatures } from "../metrics/frechet";
 import { gramDistance } from "../metrics/gram";
+import { paletteDistance } from "../metrics/palette";
 import { psnr } from "../metrics/psnr";
 import { ssim } from "../metrics/ssim";
 import { cosine, mean } from "../metrics/statistics";
