@@ -78,6 +78,16 @@ const list = [
   ["samples.png", `sample --count 16 --steps 50 --out ${figures}/samples.png`, "Pictures from noise"],
 ];
 
+/** The paper's ablation: every mixing rule over the same pairs, measured. */
+const rules = ["replace", "add", "lerp", "slerpRaw", "slerp"];
+const ablation = [
+  ...rules.map(
+    (rule) =>
+      `grid --contents ${scratch}/contents --originals ${scratch}/originals --gamma 0.5 --rule ${rule} --out ${scratch}/rule-${rule} --replace`,
+  ),
+  `evaluate ${rules.map((rule) => `--results ${scratch}/rule-${rule}`).join(" ")} --originals ${scratch}/originals --contents ${scratch}/contents --model-features`,
+];
+
 /** What a figure leaves elsewhere and where it belongs. */
 const copies = {
   "grid.png": join(scratch, "grid", "sheet.png"),
@@ -118,11 +128,21 @@ async function inputs() {
 process.chdir(root);
 const wanted = process.argv.slice(2);
 await inputs();
+const isWanted = (file) => wanted.length === 0 || wanted.some((name) => file.startsWith(name));
+const run = (command) => {
+  console.error(`\ninjectfusion ${command}`);
+  return execFileSync(process.execPath, ["dist/cli.js", ...command.split(" ")], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+};
 for (const [file, command] of list) {
-  if (wanted.length > 0 && !wanted.some((name) => file.startsWith(name))) continue;
-  console.error(`\n${file}: injectfusion ${command}`);
-  execFileSync(process.execPath, ["dist/cli.js", ...command.split(" ")], { stdio: ["ignore", "ignore", "inherit"] });
+  if (!isWanted(file)) continue;
+  run(command);
   if (copies[file]) copyFileSync(copies[file], join(figures, file));
+}
+if (isWanted("ablation.txt")) {
+  const [table] = ablation.map(run).slice(-1);
+  writeFileSync(join(figures, "ablation.txt"), table);
 }
 const page = list.map(
   ([file, command, title]) => `## ${title}\n\n![${title}](${file})\n\n\`\`\`\ninjectfusion ${command}\n\`\`\`\n`,
