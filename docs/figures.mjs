@@ -147,6 +147,10 @@ if (isWanted("ablation.txt")) {
 const page = list.map(
   ([file, command, title]) => `## ${title}\n\n![${title}](${file})\n\n\`\`\`\ninjectfusion ${command}\n\`\`\`\n`,
 );
+const commands = ablation.map((command) => `injectfusion ${command}`).join("\n");
+page.push(
+  `## The ablation of mixing rules\n\n[ablation.txt](ablation.txt): means over the pairs; columns as in [experiments](../experiments.md).\n\n\`\`\`\n${commands}\n\`\`\`\n`,
+);
 writeFileSync(
   join(figures, "README.md"),
   `# Figures\n\nMade by \`npm run figures\` on the shipped model; its inputs are drawn into \`${scratch}\`.\n\n${page.join("\n")}`,
