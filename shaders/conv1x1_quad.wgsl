@@ -1,6 +1,7 @@
 // y[n, o, p] = bias[o] + temb[n, o] + sum_c w[o, c] * in[n, c, p] + residual[n, o, p]
 // in = act((x - mean) * scale + shift) of [x, skip] joined on channels.
-// x: f32 [N, C1, P]; skip: f32 [SKIP_N, C2, P]; norm: f32 [NORM_N, C1 + C2, 4]; y: f32 [N, OC, P]; P: pixels, a multiple of 4.
+// x: f32 [N, C1, P]; skip: f32 [SKIP_N, C2, P]; norm: f32 [NORM_N, C1 + C2, 4]; y: f32 [N, OC, P]; P: pixels.
+// P, and C1 where there is a skip, are multiples of 4.
 // w: f32, or f16 pairs, [ceil(OC / TILE_M), K / 4, 4 (lane), TILE_M / 4, 4 (k)], K = C1 + C2 rounded up to 4, padded with 0;
 // row 4i + lane of its tile at i.  Tensors with fewer samples than y are read modulo theirs.
 //
@@ -12,7 +13,7 @@ diagnostic(off, subgroup_uniformity);   // `tile` is the same in all lanes of a 
 
 override N: u32;
 override C1: u32;
-override C2: u32 = 0u;        // 0 unless SKIP
+override C2: u32 = 0u;        // 0 where PARTS is 1
 override OC: u32;
 override P: u32;
 override NORM: bool = false;
@@ -27,7 +28,7 @@ override TEMB_OFFSET: u32 = 0u;
 override RESIDUAL_N: u32 = 1u;
 override WG: u32 = 16u;
 
-const SKIP: bool = false;     // C2 > 0
+const PARTS: u32 = 1u;        // 1: x alone; 2: x, then skip
 const TILE_M: u32 = 32u;      // a multiple of 4
 const PER_WORD: u32 = 1u;     // weights in a u32: 1 (f32) or 2 (f16)
 const WORDS: u32 = TILE_M / PER_WORD;
@@ -65,44 +66,36 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, 
 
   let w0 = m0 / TILE_M * blocks * 4u + lane;
   var sums: array<array<f32, 16>, QUADS>;                    // [channel quad][s, pixel]
-  for (var k = 0u; k < blocks; k++) {
-    let c0 = k * 4u;
-    var columns: array<vec4f, 4>;
-    if (!SKIP) {
+  for (var part = 0u; part < PARTS; part++) { // unroll
+    let channels = select(C1, C2, part == 1u);
+    let from_channel = part * C1;
+    let start = select(x0, skip0, part == 1u);
+    for (var k = 0u; k < (channels + 3u) / 4u; k++) {
+      var columns: array<vec4f, 4>;
       for (var q = 0u; q < 4u; q++) { // unroll
-        columns[q] = x[x0 + min(c0 + q, C1 - 1u) * width];   // past the last channel the weight is 0
-      }
-    } else if (c0 + 4u <= C1) {
-      for (var q = 0u; q < 4u; q++) { // unroll
-        columns[q] = x[x0 + (c0 + q) * width];
-      }
-    } else {
-      for (var q = 0u; q < 4u; q++) { // unroll
-        let c = min(c0 + q, C1 + C2 - 1u);
-        if (c < C1) { columns[q] = x[x0 + c * width]; } else { columns[q] = skip[skip0 + (c - C1) * width]; }
-      }
-    }
-    for (var q = 0u; q < 4u; q++) { // unroll
-      if (NORM) {
-        let affine = norm[norm0 + min(c0 + q, C1 + C2 - 1u)];
-        columns[q] = (columns[q] - affine.x) * affine.y + affine.z;
-      }
-      if (SILU) { columns[q] = columns[q] / (1.0 + exp(-columns[q])); }
-    }
-    let rows = w[w0 + k * 4u];
-    for (var i = 0u; i < QUADS; i++) { // unroll
-      for (var s = 0u; s < 4u; s++) { // unroll
-        var row: array<f32, 4>;
-        for (var q = 0u; q < 4u; q++) { // unroll
-          let v = weight(rows, i * 4u + q);
-          if (s == 0u) { row[q] = v; } else if (s == 1u) { row[q] = quadSwapX(v); } else if (s == 2u) { row[q] = quadSwapY(v); } else { row[q] = quadSwapDiagonal(v); }
+        let c = min(k * 4u + q, channels - 1u);              // past the last channel the weight is 0
+        if (part == 0u) { columns[q] = x[start + c * width]; } else { columns[q] = skip[start + c * width]; }
+        if (NORM) {
+          let affine = norm[norm0 + from_channel + c];
+          columns[q] = (columns[q] - affine.x) * affine.y + affine.z;
         }
-        for (var j = 0u; j < 4u; j++) { // unroll
-          var sum = sums[i][s * 4u + j];
+        if (SILU) { columns[q] = columns[q] / (1.0 + exp(-columns[q])); }
+      }
+      let rows = w[w0 + (from_channel / 4u + k) * 4u];
+      for (var i = 0u; i < QUADS; i++) { // unroll
+        for (var s = 0u; s < 4u; s++) { // unroll
+          var row: array<f32, 4>;
           for (var q = 0u; q < 4u; q++) { // unroll
-            sum += row[q] * columns[q][j];
+            let v = weight(rows, i * 4u + q);
+            if (s == 0u) { row[q] = v; } else if (s == 1u) { row[q] = quadSwapX(v); } else if (s == 2u) { row[q] = quadSwapY(v); } else { row[q] = quadSwapDiagonal(v); }
           }
-          sums[i][s * 4u + j] = sum;
+          for (var j = 0u; j < 4u; j++) { // unroll
+            var sum = sums[i][s * 4u + j];
+            for (var q = 0u; q < 4u; q++) { // unroll
+              sum += row[q] * columns[q][j];
+            }
+            sums[i][s * 4u + j] = sum;
+          }
         }
       }
     }

@@ -93,7 +93,8 @@ export class Stopwatch {
     const ended = performance.now();
     const [from, to] = new BigUint64Array(this.#staging.getMappedRange().slice(0)) as unknown as [bigint, bigint];
     this.#staging.unmap();
-    return querySet ? Number(to - from) / 1e9 : (ended - began) / 1e3;
+    // A driver may leave a timestamp unset; the host's clock then stands in.
+    return querySet && to > from ? Number(to - from) / 1e9 : (ended - began) / 1e3;
   }
 }
 

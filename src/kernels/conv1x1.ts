@@ -15,10 +15,11 @@ export interface RowsVariant {
 }
 
 /** The variant for a shape on a target; `shape.stride` and `shape.upsample` do not matter. */
-export function chooseConv1x1({ oc, h, w }: ConvShape, target: Target): Conv1x1Variant {
+export function chooseConv1x1({ c1, c2, oc, h, w }: ConvShape, target: Target): Conv1x1Variant {
   const { weights } = target;
   if (target.adapterClass === "gpu") return chooseTile(oc, weights);
-  if (target.subgroups && (h * w) % 4 === 0) return { kind: "quad", weights, tileM: tileHeight(oc, 32) };
+  if (target.subgroups && (h * w) % 4 === 0 && (c2 === 0 || c1 % 4 === 0))
+    return { kind: "quad", weights, tileM: tileHeight(oc, 32) };
   return { kind: "any", weights, tileM: Math.min(8, oc) };
 }
 
@@ -53,8 +54,8 @@ export function conv1x1(io: ConvTensors, options: { silu?: boolean; variant: Con
     return [convTile(io, sizes, { kernel: 1, stride: 1, pad: 0, upsample: false, silu, variant })];
   const { kind, tileM, weights } = variant;
   const pixels = h * w;
-  if (kind === "quad" && pixels % 4 !== 0)
-    throw new ShapeError(`${io.y.name}: ${pixels} pixels, needed a multiple of 4`);
+  if (kind === "quad" && (pixels % 4 !== 0 || (c2 > 0 && c1 % 4 !== 0)))
+    throw new ShapeError(`${io.y.name}: ${pixels} pixels, ${c1} channels before the skip; needed multiples of 4`);
   const tiles = ceilDiv(oc, tileM) * ceilDiv(pixels, kind === "quad" ? 16 : 4) * n;
   const workgroup = kind === "quad" ? 16 : 64;
   return [
@@ -70,7 +71,7 @@ export function conv1x1(io: ConvTensors, options: { silu?: boolean; variant: Con
         ...inputConstants(io, silu),
         ...outputConstants(io),
         WG: workgroup,
-        ...(kind === "quad" && { SKIP: Number(c2 > 0) }),
+        ...(kind === "quad" && { PARTS: c2 > 0 ? 2 : 1 }),
         TILE_M: tileM,
         PER_WORD: weights === "f16" ? 2 : 1,
       },
