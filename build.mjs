@@ -2,7 +2,7 @@
 //   node build.mjs            everything
 //   node build.mjs --quiet    only what runs (no declarations), and no talk: what `npm start` needs
 import { spawnSync } from "node:child_process";
-import { chmodSync, existsSync, readFileSync, rmSync, statSync } from "node:fs";
+import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { basename, dirname, join, relative } from "node:path";
 import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
@@ -35,8 +35,21 @@ if (!quiet) {
   const types = join(root, "dist", "types");
   rmSync(types, { recursive: true, force: true });
   const compiler = join(root, "node_modules", "typescript", "bin", "tsc");
-  const flags = ["--noEmit", "false", "--emitDeclarationOnly", "--declaration", "--outDir", types, "--rootDir", root];
-  const { status } = spawnSync(process.execPath, [compiler, "-p", root, ...flags], { cwd: root, stdio: "inherit" });
+  const { status } = spawnSync(process.execPath, [compiler, "-p", "tsconfig.build.json"], {
+    cwd: root,
+    stdio: "inherit",
+  });
   if (status !== 0) process.exit(1);
+  for (const file of readdirSync(types, { recursive: true, encoding: "utf8" })) {
+    if (file.endsWith(".d.ts")) resolvable(join(types, file));
+  }
   console.log("dist/types");
+}
+
+/** Node's own way of resolving wants extensions, which bundlers let us leave away; and the types of WebGPU are named where
+ *  a reader begins. */
+function resolvable(file) {
+  const text = readFileSync(file, "utf8").replace(/((?:from |import\()")(\.{1,2}\/[^"]+)(")/g, "$1$2.js$3");
+  const entry = /[\\/](node|browser)\.d\.ts$/.test(file);
+  writeFileSync(file, entry ? `/// <reference types="@webgpu/types" />\n${text}` : text);
 }
