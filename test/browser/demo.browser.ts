@@ -86,6 +86,8 @@ describe.skipIf(!model)("the demo", () => {
     seen = watch(context, server.url);
     await keepDevices(context);
     page = await context.newPage();
+    await page.goto(`${server.url}#gamma=0.7&inversion=${STEPS}&steps=${STEPS}&seed=7&boost=150`);
+    await says(/^Ready/);
   });
 
   afterAll(async () => {
@@ -94,8 +96,6 @@ describe.skipIf(!model)("the demo", () => {
   });
 
   test("injects with a painted mask, and gives the picture that Node gives", async () => {
-    await page.goto(`${server.url}#gamma=0.7&inversion=${STEPS}&steps=${STEPS}&seed=7&boost=150`);
-    await says(/^Ready/);
     await page.click("#mask-toggle");
     const box = (await page.locator("#mask").boundingBox())!;
     await page.mouse.move(box.x + box.width * 0.3, box.y + box.height * 0.2);

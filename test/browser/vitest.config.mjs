@@ -1,5 +1,5 @@
 import { defineConfig, mergeConfig } from "vitest/config";
-import base from "../../vitest.config";
+import base from "../../vitest.config.ts";
 
 /** `npm run test:browser`: one file after the other, for each drives a browser of its own. */
 export default mergeConfig(
