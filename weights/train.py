@@ -323,7 +323,7 @@ def eps_loss(error, snr):
     total = torch.clamp(snr**-0.25, 1, 4) * error.square().mean((1, 2, 3))
     for k, gain, share in ((8, 10.0, 0.05), (64, 360.0, 0.05)):
         s = gain * snr
-        known = torch.clamp(1 / s, max=20) / (1 + s)
+        known = torch.clamp((1 + s) / s, max=20) * (1 + s) ** -0.25
         means = F.avg_pool2d(error, k) * k
         total = total + share * known * means.square().mean((1, 2, 3))
     return total
@@ -540,7 +540,7 @@ def main():
     p.add_argument("--minutes", type=float, default=105, help="wall time; the learning rate is scheduled by it")
     p.add_argument("--batch", type=int, default=8)
     p.add_argument("--lr", type=float, default=3.5e-4)
-    p.add_argument("--skip-dropout", type=float, default=0.4)
+    p.add_argument("--skip-dropout", type=float, default=0.8)
     p.add_argument("--device", default="cpu", help="cuda: with --workers 1, and a batch of 64 or more")
     p.add_argument("--workers", type=int, default=2, help="processes of one thread each; one per core")
     p.add_argument("--seed", type=int, default=1)
