@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import { UserError } from "../src/errors";
 import { checkpointTargets } from "./fuzz-checkpoint";
 import { fuzz } from "./fuzz-harness";
+import { imageTargets } from "./fuzz-images";
 
 describe("a short run of the fuzzer", () => {
   for (const target of checkpointTargets)
@@ -10,6 +11,15 @@ describe("a short run of the fuzzer", () => {
       expect(cases).toBe(400);
       expect(refused).toBeGreaterThan(200);
       expect(accepted).toBeGreaterThan(0);
+    });
+});
+
+describe("a short run on pictures", () => {
+  for (const target of imageTargets)
+    test(`${target.name}: 100 mutated pictures are refused in one line, or decoded`, async () => {
+      const { cases, refused } = await fuzz(target, { seed: 20260101, cases: 100 });
+      expect(cases).toBe(100);
+      expect(refused).toBeGreaterThan(10);
     });
 });
 

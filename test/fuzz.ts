@@ -3,8 +3,9 @@
 import { parseArgs } from "node:util";
 import { checkpointTargets } from "./fuzz-checkpoint";
 import { type FuzzTarget, fuzz } from "./fuzz-harness";
+import { imageTargets } from "./fuzz-images";
 
-const targets: readonly FuzzTarget[] = [...checkpointTargets];
+const targets: readonly FuzzTarget[] = [...checkpointTargets, ...imageTargets];
 
 const { values } = parseArgs({
   options: {
