@@ -129,6 +129,9 @@ test("a soft mask of ones is no mask, of zeros no injection", async () => {
   const mask = (value: number) => ({ values: new Float32Array(64).fill(value), width: 8, height: 8 });
   expectClose(await run({ mask: mask(1) }), await run({}), [1, 3, side, side], { rtol: 0, atol: 1e-5 });
   expectClose(await run({ mask: mask(0) }), await run({ gamma: 0 }), [1, 3, side, side], { rtol: 0, atol: 1e-5 });
+  const variants = await run({ mask: mask(0), variants: [{ gamma: 0.2 }, { gamma: 0.9 }] });
+  const [first, second] = [variants.subarray(0, 3 * side * side), variants.subarray(3 * side * side)];
+  expectClose(second, first, [3, side, side], { rtol: 0, atol: 1e-5 });
   await expect(run({ mask: { values: [0.5, 2, 0, 0], width: 2, height: 2 } })).rejects.toThrow("mask: a value of 2");
   await expect(run({ mask: { values: Array(6).fill(1), width: 3, height: 2 } })).rejects.toThrow(
     "mask: 3x2; needed a square",

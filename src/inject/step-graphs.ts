@@ -81,7 +81,7 @@ function inject(net: UNet, { tap = net.h, contents }: InjectionSpec, [c, height,
   const inputs: Record<string, readonly number[]> = { ...net.graph.inputs };
   contents.forEach(({ masked }, slot) => {
     inputs[TENSOR.content(slot)] = [batch, c, height, width];
-    if (masked) inputs[TENSOR.mask(slot)] = [batch, height, width];
+    if (masked) inputs[TENSOR.mask(slot)] = [1, height, width]; // every sample reads it
   });
   return { ...spliceAfter(net.graph, tap, [...mixes, stack], both), inputs };
 }
