@@ -357,7 +357,7 @@ async function begin(): Promise<void> {
   const loading = task(async (signal) => void (await openEngine(undefined, signal)));
   for (const file of EXAMPLES) gallery.add(await examplePicture(file));
   const wanted = (id: string | undefined) =>
-    gallery.pictures.find((p) => p.id === id) ?? (id && sharedPicture(id)) ?? undefined;
+    gallery.pictures.find((p) => p.id === id) ?? (id ? sharedPicture(id) : undefined);
   const [first, second, third] = gallery.pictures;
   slots.original.choose(gallery.add(wanted(shared.original) ?? first!));
   slots.content.choose(gallery.add(wanted(shared.content) ?? second!));

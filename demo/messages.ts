@@ -20,7 +20,7 @@ export function messageFor(error: unknown): Message {
   if (error instanceof UserError)
     return { text: sentence(error.message), remedy: /secure context|no WebGPU/.test(error.message) ? "none" : "retry" };
   const what = error instanceof Error ? error.message : String(error);
-  return { text: `Something went wrong inside the engine: ${what.slice(0, 300)}`, remedy: "retry" };
+  return { text: `Something went wrong inside the engine: ${what.split("\n", 1)[0]?.slice(0, 200)}`, remedy: "retry" };
 }
 
 const sentence = (text: string): string => {
