@@ -160,6 +160,7 @@ async function main(): Promise<void> {
     parameters: network.parameters,
     weightBytes: network.weights.bytes,
   });
+  if (flags.reference) await compareWith(flags.reference, network);
   const net = network.unet(1);
   const shape = hShape(config);
   const graphs = { forward: plainStep(net), injected: injectedStep(net, { contents: [{ masked: false }] }, shape) };
@@ -197,7 +198,6 @@ async function main(): Promise<void> {
     });
     programs.destroy();
   }
-  if (flags.reference) await compareWith(flags.reference, network);
   network.destroy();
 }
 
