@@ -42,7 +42,14 @@ if (major < 20 || (major === 20 && minor < 9)) {
 }
 if (!isInstalled()) {
   console.error("setup: installing the packages of package-lock.json (npm ci)");
-  const { status, error } = npm("ci", "--include=dev", "--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error");
+  const { status, error } = npm(
+    "ci",
+    "--include=dev",
+    "--no-audit",
+    "--no-fund",
+    "--no-update-notifier",
+    "--loglevel=error",
+  );
   if (error || status !== 0) {
     console.error(`setup: npm ci failed (${error?.message ?? `exit status ${status}`}); is the network there?`);
     process.exit(1);
