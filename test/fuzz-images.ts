@@ -1,9 +1,9 @@
-import sharp from "sharp";
+import sharp, { type Sharp } from "sharp";
 import { decodeImage } from "../src/platform/images-node";
 import type { FuzzTarget } from "./fuzz-harness";
 
 /** A small picture with something of every frequency. */
-function picture(): sharp.Sharp {
+function picture(): Sharp {
   const side = 24;
   const data = Buffer.from(Array.from({ length: 3 * side * side }, (_, i) => (i * i * 7 + i * 31) % 256));
   return sharp(data, { raw: { width: side, height: side, channels: 3 } });

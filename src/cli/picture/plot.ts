@@ -31,6 +31,7 @@ export function drawPlot({ title, x, y, series, range }: Plot): string {
   const py = (value: number) => box.bottom - ((value - y0) / (y1 - y0)) * (box.bottom - box.top);
   const small = { height: 9, colour: "#444" } as const;
   const parts = [
+    `<title>${title.replaceAll("&", "&amp;").replaceAll("<", "&lt;")}</title>`,
     `<rect width="${width}" height="${height}" fill="#fff"/>`,
     textPath(title, box.left, 30, { height: 12, colour: "#222" }),
     textPath(x, (box.left + box.right) / 2, height - 18, { ...small, anchor: "middle" }),
