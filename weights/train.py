@@ -5,7 +5,7 @@
     python3 weights/train.py export --work run --out weights/portraits64.safetensors
 
 The data are raw bytes [count, 64, 64, 3] from weights/portraits/draw.ts. Needs PyTorch >= 1.13 and numpy; matplotlib
-for `plot`. Training resumes from run/last.pt; run/log.csv gets a line every 50 steps.
+for `plot`. `--resume` goes on from run/last.pt, `--init` starts from an exported file; run/log.csv gets a line every 50 steps.
 
 Five things differ from a plain DDPM run; they make a small net that saw little compute usable for injection:
 - the loss is the squared error of eps *plus* the same error of its 8x8-pixel means and its whole-picture means, each
@@ -389,6 +389,8 @@ def train(args):
     os.makedirs(args.work, exist_ok=True)
     net = UNet()
     open_linear_path(net)
+    if args.init:
+        net.load_state_dict(read_safetensors(args.init))
     shared = Shared(Flat(net.to(args.device)).vector)
     last = os.path.join(args.work, "last.pt")
     if args.resume and os.path.exists(last):
@@ -487,6 +489,18 @@ def write_safetensors(path, tensors, metadata):
     os.replace(path + ".new", path)
 
 
+def read_safetensors(path):
+    """Tensors of a file that `export` wrote, in f32."""
+    with open(path, "rb") as file:
+        (length,) = struct.unpack("<Q", file.read(8))
+        header, data = json.loads(file.read(length)), file.read()
+    header.pop("__metadata__", None)
+    return {
+        name: torch.from_numpy(np.frombuffer(data[slice(*e["data_offsets"])], "<f2").reshape(e["shape"]).astype("<f4"))
+        for name, e in header.items()
+    }
+
+
 def export(args):
     net = UNet()
     shared = Shared(Flat(net).vector)
@@ -541,6 +555,7 @@ def main():
     p.add_argument("--batch", type=int, default=8)
     p.add_argument("--lr", type=float, default=3.5e-4)
     p.add_argument("--skip-dropout", type=float, default=0.8)
+    p.add_argument("--init", help="an exported file to start from, with fresh moments, instead of from scratch")
     p.add_argument("--device", default="cpu", help="cuda: with --workers 1, and a batch of 64 or more")
     p.add_argument("--workers", type=int, default=2, help="processes of one thread each; one per core")
     p.add_argument("--seed", type=int, default=1)
