@@ -143,7 +143,7 @@ export async function* runStepCase(
   if (noise) inputs[TENSOR.noise] = noise.data;
   if (edits) {
     inputs[TENSOR.content(0)] = (of("delta_h") ?? tensors.get("step.delta_h_hi")!).data;
-    if (masked) inputs[TENSOR.mask(0)] = repeat(officialMask(shape[1], shape[2]).values as Float32Array, n);
+    if (masked) inputs[TENSOR.mask(0)] = officialMask(shape[1], shape[2]).values as Float32Array;
   }
   const mixed = edits ? `${net.h}/mix.0` : net.h;
   const results = await model.network.evaluate(graph, inputs, [net.eps, net.h, mixed, TENSOR.next, TENSOR.x0]);
@@ -164,9 +164,6 @@ export async function* runStepCase(
     if (expected) yield compare(`${id}.${role}`, data, expected, TOLERANCE);
   }
 }
-
-const repeat = (values: Float32Array, n: number): Float32Array =>
-  Float32Array.from({ length: values.length * n }, (_, i) => values[i % values.length]!);
 
 /** The first `wanted` channels of `n` samples from sample `from` on. */
 function firstChannels(values: Float32Array, shape: readonly number[], wanted: number, from: number, n: number) {
