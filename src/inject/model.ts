@@ -102,8 +102,7 @@ export class Model {
         return { program: "plain", row: k, t, before, after };
       });
       await run.go(submissions, "invert", options);
-      const [c, height, width] = hShape(this.config);
-      const shape = this.tapShape(tap) ?? [c, height, width];
+      const shape = tap === net.h ? hShape(this.config) : this.tapShape(tap);
       const sources = pictures.map((p) => ("tensor" in p ? undefined : { width: p.width, height: p.height }));
       const info = { model: this.hash, steps, top, faithful, side: this.resolution, h: shape, sources, tap };
       return Inversion.of(this.device, info, { images: kept, xT, bank });
