@@ -59,21 +59,23 @@ def norm(channels):
 
 def norm_silu(layer, x, act=True):
     """Group norm and SiLU with f32 inside, whatever x's type."""
-    if FUSED and x.device.type == "cpu" and torch.is_autocast_cpu_enabled():
+    if FUSED and x.device.type == "cpu" and (FUSED_TYPE == torch.float32 or torch.is_autocast_cpu_enabled()):
         return FusedNormSilu.apply(x, layer.weight, layer.bias, layer.num_groups, layer.eps, act)
     y = F.group_norm(x.float(), layer.num_groups, layer.weight, layer.bias, layer.eps)
     return (F.silu(y) if act else y).to(x.dtype)
 
 
 FUSED = None  # norm_silu.c, once compiled
+FUSED_TYPE = torch.bfloat16  # what it was compiled for
 
 
-def compile_fused(folder, rank=0):
+def compile_fused(folder, rank=0, f32=False):
     """Compiles norm_silu.c into `folder`; without a C compiler PyTorch's operators do."""
-    global FUSED
+    global FUSED, FUSED_TYPE
+    FUSED_TYPE = torch.float32 if f32 else torch.bfloat16
     source = os.path.join(os.path.dirname(os.path.abspath(__file__)), "norm_silu.c")
     target = os.path.abspath(f"{folder}/norm_silu.{rank}.so")
-    flags = ["-O3", "-march=native", "-mprefer-vector-width=512", "-ffast-math", "-fopenmp", "-shared", "-fPIC"]
+    flags = ["-O3", "-march=native", "-mprefer-vector-width=512", "-ffast-math", "-fopenmp", "-shared", "-fPIC", *(["-DF32"] if f32 else [])]
     try:
         subprocess.run(["cc", *flags, source, "-o", target, "-lm"], check=True)
         FUSED = ctypes.CDLL(target)
@@ -89,7 +91,7 @@ class FusedNormSilu(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x, weight, bias, groups, eps, act):
         ctx.dtype = x.dtype
-        x = x.to(torch.bfloat16).contiguous(memory_format=torch.channels_last)
+        x = x.to(FUSED_TYPE).contiguous(memory_format=torch.channels_last)
         n, c, h, w = x.shape
         y, mean, rstd = torch.empty_like(x), torch.empty(n, groups), torch.empty(n, groups)
         FUSED.norm_silu_forward(
@@ -103,12 +105,22 @@ class FusedNormSilu(torch.autograd.Function):
     def backward(ctx, dy):
         x, weight, bias, mean, rstd = ctx.saved_tensors
         n, c, h, w = x.shape
-        dy = dy.to(torch.bfloat16).contiguous(memory_format=torch.channels_last)
+        dy = dy.to(FUSED_TYPE).contiguous(memory_format=torch.channels_last)
         dx, dweight, dbias = torch.empty_like(x), torch.empty(n, c), torch.empty(n, c)
         FUSED.norm_silu_backward(
             *pointers(x, dy, weight, bias, mean, rstd, dx, dweight, dbias), n, h * w, c, mean.shape[1], int(ctx.act)
         )
         return dx.to(ctx.dtype), dweight.sum(0), dbias.sum(0), None, None, None
+
+
+class Pointwise(nn.Conv2d):
+    """A 1x1 convolution, computed as one matrix product of the channels-last picture."""
+
+    def __init__(self, c_in, c_out):
+        super().__init__(c_in, c_out, 1)
+
+    def forward(self, x):
+        return F.linear(x.permute(0, 2, 3, 1), self.weight[:, :, 0, 0], self.bias).permute(0, 3, 1, 2)
 
 
 class ResBlock(nn.Module):
@@ -120,7 +132,7 @@ class ResBlock(nn.Module):
         self.norm2 = norm(c_out)
         self.conv2 = nn.Conv2d(c_out, c_out, 3, padding=1)
         if c_in != c_out:
-            self.nin_shortcut = nn.Conv2d(c_in, c_out, 1)
+            self.nin_shortcut = Pointwise(c_in, c_out)
         nn.init.zeros_(self.conv2.weight)  # a new block changes nothing
 
     def forward(self, x, temb):
@@ -140,7 +152,7 @@ class Attention(nn.Module):
     def __init__(self, c):
         super().__init__()
         self.norm = norm(c)
-        self.q, self.k, self.v, self.proj_out = (nn.Conv2d(c, c, 1) for _ in range(4))
+        self.q, self.k, self.v, self.proj_out = (Pointwise(c, c) for _ in range(4))
         nn.init.zeros_(self.proj_out.weight)
 
     def forward(self, x):
@@ -416,7 +428,7 @@ def work(rank, args, shared, lock):
     few steps old. On shared cores this is twice as fast as one worker with two threads, which wait for each other."""
     torch.set_num_threads(1)
     if args.device == "cpu":
-        compile_fused(args.work, rank)
+        compile_fused(args.work, rank, args.f32)
     start = shared.step.item()
     torch.manual_seed(args.seed + 1000 * start + rank)
     rng = np.random.default_rng([args.seed, start, rank])

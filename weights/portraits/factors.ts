@@ -109,12 +109,12 @@ function sampleContent(r: Random): ContentFactors {
     browHeight: r(),
     eyeSize: r(),
     noseSize: r(),
-    yaw: around(r, 0, 0.4),
-    pitch: around(r, 0, 0.15),
-    tilt: around(r, 0, 0.14),
-    scale: around(r, 1.1, 0.08),
-    offsetX: around(r, 0, 0.1),
-    offsetY: around(r, 0.03, 0.06),
+    yaw: around(r, 0, 0.32),
+    pitch: around(r, 0, 0.12),
+    tilt: around(r, 0, 0.06),
+    scale: around(r, 1.1, 0.04),
+    offsetX: around(r, 0, 0.04),
+    offsetY: around(r, 0.03, 0.025),
     collar: pick(r, { crew: 1, vee: 1, shirt: 1 }),
   };
 }
@@ -164,7 +164,7 @@ function sampleStyle(r: Random): StyleFactors {
     lightStrength: between(r, 0.4, 1),
     texture: pick(r, { plain: 1, brush: 1.5, hatch: 1, poster: 1 }),
     textureAngle: between(r, -1.2, 1.2),
-    textureStrength: between(r, 0.4, 1),
+    textureStrength: between(r, 0.25, 0.7),
     textureSeed: Math.floor(r() * 2 ** 31),
   };
 }
