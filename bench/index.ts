@@ -1,11 +1,18 @@
-// npm run bench -- [--json] [--filter REGEXP] [--runs N] [--exact] [--f16]
-// Roofs of this adapter, then every kernel at the shapes that real models run, as a share of the roof of the same run.
+// npm run bench -- [--json] [--filter REGEXP] [--runs N] [--exact] [--f16] [--no-subgroups]
+// npm run bench -- --scaling [--json] [--plot FILE.svg] [--filter batch|resolution|steps]
+// Roofs of this adapter, then every kernel at the shapes that real models run, as a share of the roof of the same run,
+// then whole steps; or how cost grows. bench/README.md says how to read it.
 import { parseArgs } from "node:util";
 import { openDevice } from "../src/gpu/open-node";
-import type { Target } from "../src/kernels/variants";
+import type { NetworkOptions } from "../src/model/network";
+import { targetOf } from "../src/model/network";
+import { measureForwards } from "./forwards";
+import { benchNetworks } from "./forwards/networks";
 import { kernelCases, measureKernel, measureRoof } from "./kernels";
 import { Stopwatch } from "./kernels/gpu";
 import { type Roof, roofs } from "./kernels/roof";
+import { coldLines, forwardLines, kernelHeader, kernelLine } from "./lines";
+import { benchScaling } from "./scaling";
 
 const { values: flags } = parseArgs({
   options: {
@@ -15,44 +22,57 @@ const { values: flags } = parseArgs({
     exact: { type: "boolean", default: false },
     f16: { type: "boolean", default: false },
     "no-subgroups": { type: "boolean", default: false },
+    scaling: { type: "boolean", default: false },
+    plot: { type: "string" },
   },
 });
 
-const device = await openDevice();
-const target: Target = {
-  adapterClass: device.adapterClass,
-  subgroups: device.has("subgroups") && !flags["no-subgroups"],
-  precision: flags.exact ? "exact" : "fast",
-  weights: flags.f16 ? "f16" : "f32",
-  maxBindingBytes: device.gpu.limits.maxStorageBufferBindingSize,
-};
 const runs = Number(flags.runs);
-const print = (row: object, line: string) => console.log(flags.json ? JSON.stringify(row) : line);
+const filter = new RegExp(flags.filter);
+const options: NetworkOptions = {
+  precision: flags.exact ? "exact" : "fast",
+  dtype: flags.f16 ? "f16" : "f32",
+};
+const print = (row: object, ...lines: readonly string[]) => {
+  for (const line of flags.json ? [JSON.stringify(row)] : lines) console.log(line);
+};
 
-print(
-  { adapter: device.description, clock: new Stopwatch(device).clock, target },
-  `${device.description}; ${new Stopwatch(device).clock}; best of ${runs} runs`,
-);
-for (const roof of Object.keys(roofs) as Roof[]) {
-  const result = await measureRoof(device, roof, runs);
-  print(result, `roof ${roof.padEnd(6)} ${result.best.toFixed(1)} ${result.unit} (median ${result.median.toFixed(1)})`);
+async function kernels(): Promise<void> {
+  using device = await openDevice();
+  const target = targetOf(device, options);
+  const own = { ...target, subgroups: target.subgroups && !flags["no-subgroups"] };
+  const { clock } = new Stopwatch(device);
+  print({ adapter: device.description, clock, target: own }, `${device.description}; ${clock}; best of ${runs} runs`);
+  const cases = kernelCases.filter(({ name }) => filter.test(name));
+  if (cases.length === 0) return;
+  for (const roof of Object.keys(roofs) as Roof[]) {
+    const result = await measureRoof(device, roof, runs);
+    const { best, median, unit } = result;
+    print(result, `roof ${roof.padEnd(6)} ${best.toFixed(1)} ${unit} (median ${median.toFixed(1)})`);
+  }
+  if (!flags.json) console.log(`\n${kernelHeader}`);
+  for (const kernel of cases) {
+    const result = await measureKernel(device, own, kernel, runs);
+    print(result, kernelLine(result));
+  }
 }
-if (!flags.json)
-  console.log("case                           variant            disp.    ms   GFLOP/s  of roof  compile  error");
-for (const kernel of kernelCases.filter(({ name }) => new RegExp(flags.filter).test(name))) {
-  const r = await measureKernel(device, target, kernel, runs);
-  print(
-    r,
-    [
-      r.case.padEnd(30),
-      r.variant.padEnd(20),
-      `${r.dispatches}`.padStart(2),
-      r.minMs.toFixed(3).padStart(8),
-      r.gflops.toFixed(1).padStart(8),
-      r.ofRoof.toFixed(2).padStart(8),
-      `${r.compileMs.toFixed(0)} ms`.padStart(9),
-      r.worstError.toExponential(0).padStart(7),
-    ].join(" "),
-  );
+
+async function forwards(): Promise<void> {
+  for (const { name, open } of benchNetworks.filter(({ name }) => filter.test(`forward ${name}`))) {
+    using device = await openDevice(); // a fresh one: compiling is measured too
+    const checkpoint = await open();
+    try {
+      const { cold, forwards } = await measureForwards(device, name, checkpoint, { ...options, runs });
+      print(cold, ...coldLines(cold));
+      for (const result of forwards) print(result, ...forwardLines(result));
+    } finally {
+      checkpoint.close();
+    }
+  }
 }
-device.destroy();
+
+if (flags.scaling) await benchScaling({ print, filter, options, ...(flags.plot && { plot: flags.plot }) });
+else {
+  await kernels();
+  await forwards();
+}

@@ -12,7 +12,6 @@ import { gaussianNoise } from "../src/inject/noise";
 import { injectedStep, plainStep } from "../src/inject/step-graphs";
 import { stepTable } from "../src/inject/step-table";
 import { openContainer } from "../src/model/checkpoint/checkpoint";
-import { expectedTensors } from "../src/model/checkpoint/expected";
 import { writeFileAtomic } from "../src/model/checkpoint/file-node";
 import { type ModelCheckpoint, openModel } from "../src/model/checkpoint/model";
 import { writeSafetensors } from "../src/model/checkpoint/safetensors-writer";
@@ -21,6 +20,7 @@ import { hShape } from "../src/model/config";
 import { Network } from "../src/model/network";
 import { isModelPreset, type ModelPreset, modelPresets } from "../src/model/presets";
 import { alphaBars } from "../src/model/schedule";
+import { randomCheckpoint } from "./random-checkpoint";
 
 const { values: flags } = parseArgs({
   options: {
@@ -44,41 +44,6 @@ const print = (row: Record<string, unknown>) =>
           .map(([k, v]) => `${k}: ${v}`)
           .join("  "),
   );
-
-/** A network of the preset filled with seeded numbers: weights of variance 1 / fan-in, norms near 1, small biases. */
-function randomCheckpoint(name: string, { config }: ModelPreset): ModelCheckpoint {
-  const shapes = [...expectedTensors(config)];
-  const tensors = new Map(shapes.map(([key, shape]) => [key, { dtype: "F32" as const, shape }]));
-  return {
-    file: `random ${name}`,
-    container: "safetensors",
-    layout: config.family === "adm" ? "C" : "A",
-    config,
-    tensors,
-    metadata: {},
-    wrapper: "",
-    ignored: [],
-    surplus: [],
-    async read(key) {
-      const index = shapes.findIndex(([k]) => k === key);
-      const shape = shapes[index]![1];
-      const count = shape.reduce((a, b) => a * b, 1);
-      const values = new Float32Array(count);
-      const fanIn = shape.slice(1).reduce((a, b) => a * b, 1);
-      const norm = shape.length === 1 && key.endsWith(".weight");
-      const scale = shape.length === 1 ? 0.05 : Math.sqrt(3 / fanIn);
-      let state = (index + 1) * 0x9e3779b9;
-      for (let i = 0; i < count; i++) {
-        state = (state + 0x6d2b79f5) | 0;
-        let z = Math.imul(state ^ (state >>> 15), state | 1);
-        z ^= z + Math.imul(z ^ (z >>> 7), z | 61);
-        values[i] = (((z ^ (z >>> 14)) >>> 0) / 2 ** 31 - 1) * scale + (norm ? 1 : 0);
-      }
-      return values;
-    },
-    close() {},
-  };
-}
 
 async function exportWeights(path: string, checkpoint: ModelCheckpoint): Promise<void> {
   const entries = [...checkpoint.tensors].map(([name, { shape }]) => ({
@@ -144,7 +109,7 @@ async function main(): Promise<void> {
   const { config } = preset;
   const checkpoint = flags.weights
     ? await openModel(await openSource(flags.weights), { resolution: config.resolution })
-    : randomCheckpoint(flags.model, preset);
+    : randomCheckpoint(flags.model, config);
   if (flags.export) {
     await exportWeights(flags.export, checkpoint);
     print({ exported: flags.export });

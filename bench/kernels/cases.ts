@@ -2,8 +2,10 @@ import { attention } from "../../src/kernels/attention";
 import { type Conv1x1Variant, chooseConv1x1 } from "../../src/kernels/conv1x1";
 import { type ConvVariant, chooseConv3x3 } from "../../src/kernels/conv3x3";
 import { type Dispatch, elements, f32, type Tensor } from "../../src/kernels/dispatch";
+import { groupNorm } from "../../src/kernels/group-norm";
 import type { Target } from "../../src/kernels/variants";
 import { convData, convRun } from "../../test/support/conv-run";
+import { groupNorm as groupNormReference } from "../../test/support/reference";
 import { attentionReference } from "../../test/support/reference-attention";
 import { type ConvCase, convReference, outputSize } from "../../test/support/reference-conv";
 import { seeded } from "../../test/support/seeded";
@@ -11,8 +13,10 @@ import { seeded } from "../../test/support/seeded";
 /** One kernel at one shape. */
 export interface KernelCase {
   readonly name: string;
-  /** Floating-point operations of the plain algorithm, however few the variant needs. */
+  /** Floating-point operations of the plain algorithm, however few the variant needs; 0 where memory is the limit. */
   readonly flops: number;
+  /** Bytes that must be read and written, where memory is the limit. */
+  readonly bytes?: number;
   build(target: Target): BuiltCase;
 }
 
@@ -58,6 +62,26 @@ export function convCase(name: string, s: ConvCase, variant?: ConvVariant | Conv
   };
 }
 
+/** (mean, scale, shift, 0) of every channel, in f64. */
+function normRows(
+  x: ArrayLike<number>,
+  gamma: ArrayLike<number>,
+  beta: ArrayLike<number>,
+  [n, c, h, w]: readonly [number, number, number, number],
+  { groups, eps }: { groups: number; eps: number },
+): number[] {
+  const inGroup = (c / groups) * h * w;
+  return Array.from({ length: n * c }, (_, row) => {
+    const from = Math.floor((row * h * w) / inGroup) * inGroup;
+    let sum = 0;
+    for (let i = from; i < from + inGroup; i++) sum += x[i]!;
+    const mean = sum / inGroup;
+    let squares = 0;
+    for (let i = from; i < from + inGroup; i++) squares += (x[i]! - mean) ** 2;
+    return [mean, gamma[row % c]! / Math.sqrt(squares / inGroup + eps), beta[row % c]!, 0];
+  }).flat();
+}
+
 function attentionCase(name: string, s: { n: number; c: number; h: number; w: number; heads: number }): KernelCase {
   const { n, c, h, w, heads } = s;
   return {
@@ -74,6 +98,43 @@ function attentionCase(name: string, s: { n: number; c: number; h: number; w: nu
         y,
         expected: (points) => attentionReference(data, { ...s, order: "new" }, points),
         tolerance: 1e-5,
+      };
+    },
+  };
+}
+
+/** Statistics only, as before a convolution that applies them itself, or applied with SiLU. */
+function groupNormCase(name: string, shape: readonly [number, number, number, number], applied: boolean): KernelCase {
+  const [n, c] = shape;
+  const size = shape.reduce((a, b) => a * b, 1);
+  return {
+    name,
+    flops: 0,
+    bytes: applied ? 12 * size : 4 * size,
+    build() {
+      const x = f32("x", ...shape);
+      const gamma = f32("gamma", c);
+      const beta = f32("beta", c);
+      const norm = f32("norm", n, c, 4);
+      const y = f32("y", ...shape);
+      const data = [seeded(1, shape), seeded(2, [c]), seeded(3, [c])] as const;
+      const options = { groups: 32, eps: 1e-6, silu: applied };
+      return {
+        variant: applied ? "applied" : "statistics",
+        dispatches: groupNorm({ x, gamma, beta, norm, ...(applied && { y }) }, options),
+        inputs: new Map([
+          [x, data[0]],
+          [gamma, data[1]],
+          [beta, data[2]],
+        ]),
+        y: applied ? y : norm,
+        expected: (points) => {
+          const all = applied
+            ? groupNormReference(data[0], data[1], data[2], shape, options)
+            : normRows(data[0], data[1], data[2], shape, options);
+          return points.map((p) => all[p]!);
+        },
+        tolerance: 1e-4,
       };
     },
   };
@@ -115,6 +176,11 @@ export const kernelCases: readonly KernelCase[] = [
   convCase("conv1x1 128->128@32", { kernel: 1, n: 1, c1: 128, oc: 128, h: 32, w: 32 }),
   convCase("conv1x1 256->768@16", { kernel: 1, n: 1, c1: 256, oc: 768, h: 16, w: 16 }),
   convCase("conv1x1 512->512@16", { kernel: 1, n: 1, c1: 512, oc: 512, h: 16, w: 16 }),
+  groupNormCase("group norm 64@64", [1, 64, 64, 64], false),
+  groupNormCase("group norm 128@32", [1, 128, 32, 32], false),
+  groupNormCase("group norm 128@256", [1, 128, 256, 256], false),
+  groupNormCase("group norm+silu 128@32 applied", [1, 128, 32, 32], true),
+  groupNormCase("group norm+silu 128@256 applied", [1, 128, 256, 256], true),
   attentionCase("attention 128@8", { n: 1, c: 128, h: 8, w: 8, heads: 1 }),
   attentionCase("attention 256@16", { n: 1, c: 256, h: 16, w: 16, heads: 1 }),
   attentionCase("attention 512@16", { n: 1, c: 512, h: 16, w: 16, heads: 1 }),

@@ -10,8 +10,10 @@ export interface KernelResult {
   readonly dispatches: number;
   readonly ms: number;
   readonly minMs: number;
-  readonly gflops: number;
-  /** Share of the multiply-add rate that the same run measured; Winograd can pass 1. Best against best. */
+  readonly rate: number;
+  readonly unit: string;
+  readonly roof: Roof;
+  /** Share of the roof (multiply-adds, or copying) that the same run measured; Winograd can pass 1. Best against best. */
   readonly ofRoof: number;
   readonly compileMs: number;
   readonly worstError: number;
@@ -74,7 +76,8 @@ export async function measureKernel(
   return device.guarded(kernel.name, async () => {
     const work = await prepare(device, built.dispatches, built.inputs);
     const worstError = await check(built, work, watch, kernel.name);
-    const roof = await prepareRoof(device, "fma");
+    const limit: Roof = kernel.bytes ? "copy" : "fma";
+    const roof = await prepareRoof(device, limit);
     let [best, roofBest] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY];
     const medians: number[] = [];
     // Roof and kernel take turns, so that both see the machine in the same state.
@@ -87,15 +90,18 @@ export async function measureKernel(
     }
     work.destroy();
     roof.destroy();
-    const roofRate = (roofs.fma.lanes * roofs.fma.perLane) / roofBest;
+    const rate = (kernel.bytes ?? kernel.flops) / best;
+    const roofRate = (roofs[limit].lanes * roofs[limit].perLane) / roofBest;
     return {
       case: kernel.name,
       variant: built.variant,
       dispatches: built.dispatches.length,
       ms: median(medians) * 1e3,
       minMs: best * 1e3,
-      gflops: kernel.flops / best / 1e9,
-      ofRoof: kernel.flops / best / roofRate,
+      rate: rate / 1e9,
+      unit: roofs[limit].unit,
+      roof: limit,
+      ofRoof: rate / roofRate,
       compileMs: work.compileMs,
       worstError,
     };
