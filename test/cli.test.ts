@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { runCli } from "../src/cli/cli";
 import { NonFiniteError } from "../src/errors";
 import type { Model } from "../src/inject/model";
+import type { InjectOptions } from "../src/inject/options";
 import { readPngText } from "../src/platform/png-text";
 import { fakeContext, fakeEngine } from "./support/fake-engine";
 
@@ -88,6 +89,16 @@ describe("inject", () => {
     ]);
   });
 
+  test("omega by region", async () => {
+    const run = await cli(`${pair} --omega-region 0={}/mask.png --omega-region 0.8={}/wide-mask.png`);
+    expect([run.code, run.stderr.match(/error.*/)?.[0]]).toEqual([0, undefined]);
+    const [{ omegaRegions }] = run.of("inject")[0]!.arguments as [InjectOptions];
+    expect(omegaRegions?.map(({ omega, mask }) => [omega, mask !== "official" && mask.width])).toEqual([
+      [0, 8],
+      [0.8, 24],
+    ]);
+  });
+
   test("inversions are saved and used again", async () => {
     const saved = await cli(`${pair} --save-inversion {}/kept`);
     expect([saved.code, existsSync(at("kept-original.inv")), existsSync(at("kept-content-1.inv"))]).toEqual([
@@ -110,6 +121,8 @@ describe("usage errors: status 2, one line, no device", () => {
     [`${pair} --gamma abc`, /--gamma.*not a number/],
     [`${pair} --omega -0.1`, /--omega.*between 0 and 1/],
     [`${pair} --omega 1.5`, /--omega.*between 0 and 1/],
+    [`${pair} --omega-region 0.5`, /--omega-region.*like "0.2=left.png"/],
+    [`${pair} --omega-region 2=m.png`, /--omega-region.*between 0 and 1/],
     [`${pair} --t-edit 1001`, /--t-edit.*between 0 and 1000/],
     [`${pair} --t-boost -1`, /--t-boost/],
     [`${pair} --steps 0`, /--steps.*between 2 and 1000/],
@@ -141,6 +154,10 @@ describe("bad input: status 1, one line, nothing opened, nothing written", () =>
       /mask is 5x16, needed a square/,
     ],
     ["inject --content {}/a.png --original {}/b.jpg --out {}/bad.png --mask {}/black.png", /black everywhere/],
+    [
+      "inject --content {}/a.png --original {}/b.jpg --out {}/bad.png --omega-region 0={}/odd-mask.png",
+      /mask is 5x16, needed a square/,
+    ],
     [
       "inject --content {}/a.png --original {}/b.jpg --out {}/bad.png --t-edit 300 --t-boost 301",
       /tBoost 301 is above tEdit 300/,

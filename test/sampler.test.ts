@@ -92,6 +92,27 @@ for (const { shape, extra } of [
         const [got] = await runDispatches(dispatches, inputs, [y]);
         const expected = rows.flatMap((row, i) => [...reference.calibrate(row, xs(i), es(i), es(n + i))]);
         expectClose(got!, expected, shape, close);
+
+        // Regions that overlap, hard and soft; then one that is nowhere, which must leave the row's omega to the bit.
+        const omegas = [0.1, 0.9];
+        const plane = h * w;
+        const soft = seeded(9, [2, h, w]).map((v) => Math.min(1, Math.max(0, v + 0.3)));
+        const [masks, values] = [f32("masks", 2, h, w), f32("omegas", 2)];
+        const regional = (data: Float32Array<ArrayBuffer>) =>
+          runDispatches(
+            [
+              ...dispatches.slice(0, -1),
+              ...calibrate({ steps, x, eps, p, moments: stats, regions: { masks, omegas: values }, y }),
+            ],
+            new Map([...inputs, [masks, data], [values, Float32Array.from(omegas)]]),
+            [y],
+          );
+        const [local] = await regional(soft);
+        const regions = omegas.map((omega, r) => ({ omega, mask: soft.subarray(r * plane, (r + 1) * plane) }));
+        const wanted = rows.flatMap((row, i) => [...reference.calibrate(row, xs(i), es(i), es(n + i), regions)]);
+        expectClose(local!, wanted, shape, close);
+        const [nowhere] = await regional(new Float32Array(2 * plane));
+        expect([...nowhere!]).toEqual([...got!]);
       });
   });
 

@@ -3,6 +3,7 @@ import type { MaskOption, Pixels } from "../api";
 import { UserError } from "../errors";
 import { type ScheduleName, scheduleGamma } from "../experiments/gamma-schedule";
 import type { Inversion } from "../inject/inversion";
+import type { OmegaRegion } from "../inject/options";
 import { checkWritable, readWhole, writeWhole } from "../platform/files-node";
 import { checkPngTarget, decodeImage, decodeMask, writePng } from "../platform/images-node";
 import { type CommonOptions, type Context, type Session, stepsTo, withCommonOptions, withSession } from "./context";
@@ -18,7 +19,7 @@ import { withBeyondOptions } from "./pair";
 import { drawSheet } from "./picture/sheet";
 import { nameOf, provenance } from "./provenance";
 import { Talk } from "./talk";
-import { gamma } from "./values";
+import { gamma, omegaRegion } from "./values";
 
 interface Options extends CommonOptions, ParameterOptions {
   readonly content: string[];
@@ -28,6 +29,7 @@ interface Options extends CommonOptions, ParameterOptions {
   readonly out: string;
   readonly gamma: number[];
   readonly mask: string[];
+  readonly omegaRegion: ReturnType<typeof omegaRegion>[];
   readonly strip?: string | true;
   readonly saveInversion?: string;
   readonly tap?: string;
@@ -54,6 +56,14 @@ export function inject(context: Context): Command {
       collect,
       [],
     )
+    .addOption(
+      new Option(
+        "--omega-region <omega=file>",
+        "omega inside a mask, --omega elsewhere (1 where that is off); repeat it, later ones lie on top",
+      )
+        .argParser((text: string, all: ReturnType<typeof omegaRegion>[]) => [...all, omegaRegion(text)])
+        .default([], "none"),
+    )
     .option("--content-inversion <file>", "a saved inversion, instead of inverting a content", collect, [])
     .option("--original-inversion <file>", "a saved inversion, instead of inverting the original")
     .option("--save-inversion <prefix>", "keep the inversions as PREFIX-original.inv, PREFIX-content-1.inv, ...")
@@ -79,7 +89,7 @@ async function run(context: Context, options: Options): Promise<void> {
       const inversions = await invertAll(session, input, chosen, options.tap);
       if (options.saveInversion) await saveAll(inversions, options.saveInversion);
       const gammas = inversions.contents.map((_, k) => options.gamma[k] ?? chosen.parameters.gamma);
-      const pixels = await generate(session, inversions, input.masks, gammas, chosen, options);
+      const pixels = await generate(session, inversions, input, gammas, chosen, options);
       const stepsInversion = inversions.original.info.steps; // a saved inversion brings its own
       const details = {
         preset: chosen.preset,
@@ -91,6 +101,9 @@ async function run(context: Context, options: Options): Promise<void> {
         original: nameOf(input.originalName),
         contents: input.contentNames.map(nameOf),
         masks: options.mask.map(nameOf),
+        ...(options.omegaRegion.length > 0 && {
+          omegaRegions: options.omegaRegion.map(({ omega, file }) => ({ omega, mask: nameOf(file) })),
+        }),
       };
       const text = provenance(model, "inject", details);
       const words = describe(chosen.parameters, stepsInversion, { gamma: gammas.join(", ") });
@@ -123,6 +136,7 @@ interface Input {
   readonly contentNames: readonly string[];
   readonly contentBytes: readonly Uint8Array[];
   readonly masks: readonly MaskOption[];
+  readonly omegaRegions: readonly OmegaRegion[];
 }
 
 async function readInput(options: Options): Promise<Input> {
@@ -138,10 +152,11 @@ async function readInput(options: Options): Promise<Input> {
   if (options.mask.length > 0 && options.mask.length !== count)
     throw new UserError(`${options.mask.length} times --mask for ${count} content(s); give none or one for each`);
   const original = options.original === undefined ? undefined : await decodeImage(options.original);
-  const masks = await Promise.all(options.mask.map((file) => (file === "official" ? file : decodeMask(file))));
-  masks.forEach((mask, k) => {
-    checkMask(mask, original, options.mask[k]!);
-  });
+  const readMask = async (file: string): Promise<MaskOption> => {
+    const mask = file === "official" ? file : await decodeMask(file);
+    checkMask(mask, original, file);
+    return mask;
+  };
   return {
     original,
     originalName,
@@ -149,7 +164,10 @@ async function readInput(options: Options): Promise<Input> {
     contents: await Promise.all(options.content.map((file) => decodeImage(file))),
     contentNames,
     contentBytes: await Promise.all(options.contentInversion.map((file) => readWhole(file))),
-    masks,
+    masks: await Promise.all(options.mask.map(readMask)),
+    omegaRegions: await Promise.all(
+      options.omegaRegion.map(async ({ omega, file }) => ({ omega, mask: await readMask(file) })),
+    ),
   };
 }
 
@@ -193,7 +211,7 @@ async function saveAll({ original, contents }: Inversions, prefix: string): Prom
 async function generate(
   { model, talk, signal }: Session,
   inversions: Inversions,
-  masks: readonly MaskOption[],
+  { masks, omegaRegions }: Input,
   gammas: readonly number[],
   { parameters }: Chosen,
   { tap, gammaSchedule }: Pick<Options, "tap" | "gammaSchedule">,
@@ -208,6 +226,7 @@ async function generate(
       ...parameters,
       original,
       contents,
+      ...(omegaRegions.length > 0 && { omegaRegions }),
       ...(tap && { tap }),
       ...(gammaSchedule !== "constant" && { mutate: scheduleGamma(gammaSchedule) }),
       signal,

@@ -29,6 +29,13 @@ export const gamma = within(0, 1);
 /** omega, in [0, 1], or "off". */
 export const omega = (text: string): number | "off" => (text === "off" ? "off" : within(0, 1)(text));
 
+/** OMEGA=FILE: an omega and the mask it holds in. */
+export function omegaRegion(text: string): { omega: number; file: string } {
+  const at = text.indexOf("=");
+  if (at < 1 || at === text.length - 1) throw new InvalidArgumentError('It must look like "0.2=left.png".');
+  return { omega: within(0, 1)(text.slice(0, at)), file: text.slice(at + 1) };
+}
+
 export const steps = integer(2, 1000);
 export const timeStep = integer(0, 1000);
 export const seed = integer(0, 2 ** 32 - 1);

@@ -195,12 +195,14 @@ class Lowering {
         const io = {
           steps: input("steps"),
           x,
+        const masks = optional("masks");
           eps: input("eps"),
           p: input("p"),
           moments: input("moments"),
           y: like(x),
         };
         return { dispatches: calibrate(io), output: io.y };
+          ...(masks && { regions: { masks, omegas: input("omegas") } }),
       }
       case "ddim": {
         const x = input("x");

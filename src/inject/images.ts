@@ -62,7 +62,7 @@ export function officialMask(height: number, width: number): MaskInput {
   return { values, height, width };
 }
 
-/** Carries a mask to the h grid: f32 [1, side, side]. A square mask covers the model's square; one of the picture's own
+/** Carries a mask to the h grid, or to x: f32 [1, side, side]. A square mask covers the model's square; one of the picture's own
  *  aspect is cropped and resized as the picture was.
  *  @param picture size of the picture the mask belongs to
  *  @throws UserError for values outside [0, 1], or a mask of another aspect */
@@ -93,6 +93,25 @@ export async function placeMask(
   const buffer = device.gpu.createBuffer({ label: "mask", size: 4 * side * side, usage: 0x80 | 0x8 | 0x4 });
   await resampleInto(device, { data, width, height }, placement, y, buffer, 0);
   return buffer;
+}
+
+/** Several masks in one tensor, f32 [K, side, side]; each as `placeMask` has it. */
+export async function placeMasks(
+  device: Device,
+  masks: readonly MaskOption[],
+  side: number,
+  picture?: { readonly width: number; readonly height: number },
+): Promise<GPUBuffer> {
+  const bytes = 4 * side * side;
+  const placed = await Promise.all(masks.map((mask) => placeMask(device, mask, side, picture)));
+  const all = device.gpu.createBuffer({ label: "masks", size: bytes * masks.length, usage: 0x80 | 0x8 | 0x4 });
+  const encoder = device.gpu.createCommandEncoder();
+  placed.forEach((mask, k) => {
+    encoder.copyBufferToBuffer(mask, 0, all, k * bytes, bytes);
+  });
+  device.gpu.queue.submit([encoder.finish()]);
+  for (const mask of placed) mask.destroy();
+  return all;
 }
 
 async function resampleInto(

@@ -10,9 +10,9 @@ import { MAX_CONTENTS } from "../kernels/step-row";
 import { hShape, type UNetConfig } from "../model/config";
 import { checkLabels, type Evaluation, type Network } from "../model/network";
 import { alphaBars, generationSteps, timeSteps } from "../model/schedule";
-import { placeImages, placeMask, toPixels } from "./images";
+import { officialMask, placeImages, placeMask, placeMasks, toPixels } from "./images";
 import { Inversion } from "./inversion";
-import type { ContentInput, InjectOptions, SampleOptions } from "./options";
+import type { ContentInput, InjectOptions, OmegaRegion, SampleOptions } from "./options";
 import { resolveParameters } from "./parameters";
 import { generationPlan, inversionPlan, type RunStep, type SampleRun } from "./plan-run";
 import { Result } from "./result";
@@ -124,7 +124,9 @@ export class Model {
     const pairs = Math.max(original.count, ...contents.map((c) => c.inversion.count));
     const runs = Array.from({ length: pairs }, () => variants).flat();
     const samples: SampleRun[] = runs.map((variant) => {
-      const parameters = resolveParameters({ ...options, ...variant }, options.preset);
+    const regions = omegaRegions(options, contents);
+      const given = resolveParameters({ ...options, ...variant }, options.preset);
+      const parameters = regions.length > 0 && given.omega === "off" ? { ...given, omega: 1 } : given;
       // The official program does not match norms inside a mask.
       const rules = contents.map(({ mask = options.mask }) =>
         mask && parameters.faithful && parameters.rule === "slerp" ? "slerpRaw" : parameters.rule,
@@ -137,6 +139,10 @@ export class Model {
     const tap = options.tap ?? contents[0]!.inversion.info.tap;
     const odd = contents.find((c) => c.inversion.info.tap !== tap);
     if (odd)
+    if (faithful && regions.length > 0)
+      throw new UserError(
+        "the official program has one omega for the whole picture; leave out faithful, or the regions",
+      );
       throw new UserError(
         `injection at "${tap}", but a content keeps "${odd.inversion.info.tap}"; invert it with that tap`,
       );
@@ -144,7 +150,13 @@ export class Model {
     const net = this.network.unet(batch);
     const givenNoise = options.noise !== undefined;
     const masks = await this.#masks(options, contents, original);
-    const spec = { tap, contents: contents.map((_, k) => ({ masked: masks[k] !== undefined })), givenNoise };
+    const omegas = await this.#omegas(regions, contents, original);
+    const spec = {
+      tap,
+      contents: contents.map((_, k) => ({ masked: masks[k] !== undefined })),
+      omegaRegions: regions.length,
+      givenNoise,
+    };
     const times = contents[0]!.inversion.times;
     const plan = options.mutate?.(generationPlan(samples, times)) ?? generationPlan(samples, times);
     const used = new Set(plan.map((s) => s.program));
@@ -153,9 +165,9 @@ export class Model {
     if (used.has("plain")) graphs.plain = plainStep(net, { givenNoise });
     if (used.has("injected")) graphs.injected = injectedStep(net, spec, shape);
     if (used.has("calibrated")) graphs.calibrated = calibratedStep(net, spec, shape);
-    const maskOf = (name: string) => masks[contents.findIndex((_, k) => name === TENSOR.mask(k))];
+    const own = (name: string) => masks[contents.findIndex((_, k) => name === TENSOR.mask(k))] ?? omegas.get(name);
     const table = plan.map((s) => s.samples);
-    const run = await this.#open(graphs, table, faithful, options.labels, maskOf);
+    const run = await this.#open(graphs, table, faithful, options.labels, own);
     try {
       const sampleOf = (inversion: Inversion, n: number) => {
         const pair = Math.floor(n / variants.length);
@@ -195,8 +207,9 @@ export class Model {
       }));
       return run.result(x, batch, described);
     } finally {
+        ...(regions.length > 0 && { omegas: regions.map(({ omega }) => omega) }),
       run.close();
-      for (const mask of new Set(masks)) mask?.destroy();
+      for (const buffer of [...new Set(masks), ...omegas.values()]) buffer?.destroy();
     }
   }
 
@@ -306,6 +319,23 @@ export class Model {
   async #noise(
     given: InjectOptions["noise"],
     plan: readonly RunStep[],
+  /** What a calibrated step with regions reads, by tensor. */
+  async #omegas(regions: readonly OmegaRegion[], contents: readonly ContentInput[], original: Inversion) {
+    const buffers = new Map<string, GPUBuffer>();
+    if (regions.length === 0) return buffers;
+    const [, height, width] = contents[0]!.inversion.info.h;
+    const masks = regions.map(({ mask }) => (mask === "official" ? officialMask(height, width) : mask));
+    const source = original.info.sources[original.samples[0]!];
+    buffers.set(TENSOR.omegaMasks, await placeMasks(this.device, masks, this.resolution, source));
+    const values = this.device.gpu.createBuffer({ label: "omegas", size: 4 * regions.length, usage: STORAGE });
+    this.device.gpu.queue.writeBuffer(
+      values,
+      0,
+      Float32Array.from(regions, ({ omega }) => omega),
+    );
+    return buffers.set(TENSOR.omegas, values);
+  }
+
     programs: Programs,
     any: string,
     bytes: number,
@@ -423,5 +453,18 @@ function bankAt(inversion: Inversion, t: number): GPUBuffer {
   const buffer = inversion.alive().bank.get(t);
   if (!buffer)
     throw new UserError(`a content was inverted with other time steps (no h at t = ${t}); invert all contents alike`);
+/** Omegas of the contents, inside their masks, then those given apart. */
+function omegaRegions(options: InjectOptions, contents: readonly ContentInput[]): OmegaRegion[] {
+  const everywhere = { values: [1], width: 1, height: 1 };
+  const own = contents.flatMap(({ omega, mask = options.mask ?? everywhere }) =>
+    omega === undefined ? [] : [{ mask, omega }],
+  );
+  const all = [...own, ...(options.omegaRegions ?? [])];
+  for (const { omega } of all)
+    if (!(omega >= 0 && omega <= 1))
+      throw new UserError(`omega ${omega} of a region: needed a number from 0 (strongest injection) to 1`);
+  return all;
+}
+
   return buffer;
 }

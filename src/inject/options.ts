@@ -9,6 +9,14 @@ export interface ContentInput {
   readonly gamma?: number;
   /** default: the run's mask */
   readonly mask?: MaskOption;
+  /** latent calibration inside its mask; default: the run's omega */
+  readonly omega?: number;
+}
+
+/** A part of the picture with an omega of its own. */
+export interface OmegaRegion {
+  readonly mask: MaskOption;
+  readonly omega: number;
 }
 
 type Optional<T> = { readonly [K in keyof T]?: T[K] | undefined };
@@ -20,6 +28,10 @@ export interface InjectOptions extends RunOptions, Optional<InjectParameters> {
   readonly content?: Inversion;
   readonly contents?: readonly ContentInput[];
   readonly mask?: MaskOption;
+  /** Parts of the picture with an omega of their own, each laid over those before it and over the contents'. Masks are
+   *  carried to the pixels of x as the picture is. Elsewhere the run's omega holds, or 1 (hold the original) where that
+   *  is "off": a picture is calibrated as a whole or not at all. */
+  readonly omegaRegions?: readonly OmegaRegion[];
   /** Parameters to start from: quick, paper, faces, afhq, artistic. */
   readonly preset?: string;
   /** Every pair is generated once with each of these, in one batch: sweeps of gamma, omega, tEdit, rule. */

@@ -7,6 +7,8 @@ export interface InjectionSpec {
   readonly tap?: string;
   /** contents mixed in one after another; those with a mask act inside it only */
   readonly contents: readonly { readonly masked: boolean }[];
+  /** parts of the picture with an omega of their own; none: the row's everywhere */
+  readonly omegaRegions?: number;
   /** take the noise of eta > 0 from the tensor "noise" instead of the generator (to reproduce recorded runs) */
   readonly givenNoise?: boolean;
 }
@@ -19,6 +21,8 @@ export const TENSOR = {
   flag: "non_finite",
   content: (k: number) => `content.${k}`,
   mask: (k: number) => `mask.${k}`,
+  omegaMasks: "omega.masks",
+  omegas: "omega.values",
 } as const;
 
 /** x -> x_next by one DDIM step. Used by inversion, and by generation where nothing is injected.   Song et al. 2021 */
@@ -40,6 +44,8 @@ export function injectedStep(net: UNet, spec: InjectionSpec, shapes: TapShape): 
 export function calibratedStep(net: UNet, spec: InjectionSpec, shapes: TapShape): Graph {
   const edited = inject(net, spec, shapes);
   const steps = "steps";
+  const { omegaRegions = 0 } = spec;
+  const regions: Record<string, string> = omegaRegions > 0 ? { masks: TENSOR.omegaMasks, omegas: TENSOR.omegas } : {};
   const p = "calibration/p";
   const moved = "calibration/x";
   const nodes: Node[] = [
@@ -49,14 +55,17 @@ export function calibratedStep(net: UNet, spec: InjectionSpec, shapes: TapShape)
     {
       name: moved,
       op: { kind: "calibrate" },
-      inputs: { steps, x: "x", eps: net.eps, p, moments: "calibration/moments" },
+      inputs: { steps, x: "x", eps: net.eps, p, moments: "calibration/moments", ...regions },
       output: moved,
     },
     ...instance(net.graph.nodes, "calibrated/", { x: moved }),
   ];
   const eps = `calibrated/${net.eps}`;
   const update = { x: moved, eps, asymmetric: false, givenNoise: spec.givenNoise ?? false };
-  return withUpdate(edited, nodes, update);
+  const [, , ...side] = edited.inputs.x!;
+  const inputs: Record<string, readonly number[]> =
+    omegaRegions > 0 ? { [TENSOR.omegaMasks]: [omegaRegions, ...side], [TENSOR.omegas]: [omegaRegions] } : {};
+  return withUpdate({ ...edited, inputs: { ...edited.inputs, ...inputs } }, nodes, update);
 }
 
 /** [C, H, W] of the tensor at the tap. */

@@ -13,14 +13,18 @@ export interface CalibrateIo {
   readonly p: Tensor;
   /** f32 [2N, 2]: mean and std of p, of `moments` */
   readonly moments: Tensor;
+  /** f32 [R, H, W] in [0, 1] and f32 [R]: omega in parts of the picture, each laid over those before it; everywhere the
+   *  row's without them */
+  readonly regions?: { readonly masks: Tensor; readonly omegas: Tensor };
   /** f32 [N, C, H, W]: the calibrated x' */
   readonly y: Tensor;
 }
 
 /** Latent calibration: x' = x + sqrt(a_t) (P' - P) + omega sqrt(1 - a_t) (e~ - e), where
  *  P' = mean(P~) + (P~ - mean(P~)) std(P) / std(P~), or P~ itself in a row with RESCALE = 0.
- *  Jeong et al. 2023, section 3.4; shaders/calibrate.wgsl. A P~ without any contrast is not re-scaled. */
-export function calibrate({ steps, x, eps, p, moments, y }: CalibrateIo): Dispatch[] {
+ *  Jeong et al. 2023, section 3.4; shaders/calibrate.wgsl. A P~ without any contrast is not re-scaled.
+ *  Inside a region omega is (1 - m) omega + m omega_r. */
+export function calibrate({ steps, x, eps, p, moments, regions, y }: CalibrateIo): Dispatch[] {
   const [n, c, h, w] = dims4(x);
   expectSteps(steps, n);
   expectEps(eps, x);
@@ -28,14 +32,33 @@ export function calibrate({ steps, x, eps, p, moments, y }: CalibrateIo): Dispat
   expectShape(p, 2 * n, c, h, w);
   expectShape(moments, 2 * n, 2);
   expectShape(y, n, c, h, w);
+  const { masks, omegas } = regions ?? {};
+  const many = masks?.shape[0] ?? 0;
+  if (masks) expectShape(masks, many, h, w);
+  if (omegas) expectShape(omegas, many);
   const counts = [c * h * w, eps.shape[1]! * h * w] as const;
+  const width = wide(...counts, ...(regions ? [h * w] : []));
   return [
     {
       label: y.name,
       shader: "calibrate",
-      constants: { COUNT: counts[0], EPS_COUNT: counts[1], WIDE: wide(...counts), SAMPLES: n },
-      bindings: [step(steps), read(x), read(eps), read(p), read(moments), write(y)],
-      workgroups: perSample(counts[0], n, wide(...counts)),
+      constants: {
+        COUNT: counts[0],
+        EPS_COUNT: counts[1],
+        WIDE: width,
+        SAMPLES: n,
+        REGIONAL: Number(many > 0),
+        REGIONS: many,
+        PLANE: h * w,
+      },
+      bindings: [
+        step(steps),
+        ...[x, eps, p, moments].map(read),
+        read(masks ?? x), // not read without regions
+        read(omegas ?? moments),
+        write(y),
+      ],
+      workgroups: perSample(counts[0], n, width),
     },
   ];
 }

@@ -139,13 +139,24 @@ export const predictX0 = (
 ): Float64Array => make(x.length, (i) => (x[i]! - s.SQRT_ONE_MINUS_ALPHA * e[i]!) / s.SQRT_ALPHA);
 
 /** x' of one sample, from e and the injected e~. */
-export function calibrate(s: Scalars, x: Numbers, e: Numbers, injected: Numbers): Float64Array {
+export function calibrate(
+  s: Scalars,
+  x: Numbers,
+  e: Numbers,
+  injected: Numbers,
+  regions: readonly { readonly mask: Numbers; readonly omega: number }[] = [],
+): Float64Array {
+  const omegaAt = (i: number) =>
+    regions.reduce((below, { mask, omega }) => {
+      const m = mask[i % mask.length]!;
+      return (1 - m) * below + m * omega;
+    }, s.OMEGA);
   const [p, q] = [predictX0(s, x, e), predictX0(s, x, injected)];
   const [std, [mean, stdQ]] = [moments(p)[1], moments(q)];
   const ratio = s.RESCALE && stdQ > 0 ? std / stdQ : 1;
   return make(x.length, (i) => {
     const dp = mean + (q[i]! - mean) * ratio - p[i]!;
-    return x[i]! + s.SQRT_ALPHA * dp + s.OMEGA * s.SQRT_ONE_MINUS_ALPHA * (injected[i]! - e[i]!);
+    return x[i]! + s.SQRT_ALPHA * dp + omegaAt(i) * s.SQRT_ONE_MINUS_ALPHA * (injected[i]! - e[i]!);
   });
 }
 
