@@ -138,9 +138,8 @@ test("a soft mask of ones is no mask, of zeros no injection", async () => {
   );
 });
 
-test("omega by region: a mask of ones is a scalar omega, and each half of the picture goes its own way", async () => {
+test("omega by region: a mask of ones is a scalar omega", async () => {
   const flat = (value: number) => ({ values: [value], width: 1, height: 1 });
-  const half = (left: number, right: number) => ({ values: [left, right, left, right], width: 2, height: 2 });
   const shape = [1, 3, side, side];
   const same = { rtol: 0, atol: 1e-5 };
   const scalar = await run({ omega: 0.3 });
@@ -148,6 +147,13 @@ test("omega by region: a mask of ones is a scalar omega, and each half of the pi
   expectClose(await run({ omega: 0.3, omegaRegions: [{ mask: flat(0), omega: 0.9 }] }), scalar, shape, same);
   expectClose(await run({ contents: [{ inversion: pair.select(0), omega: 0.3 }] }), scalar, shape, same);
 
+  const bad = { mask: flat(1), omega: 1.5 };
+  await expect(run({ omegaRegions: [bad] })).rejects.toThrow("omega 1.5 of a region");
+  await expect(run({ faithful: true, omegaRegions: [{ ...bad, omega: 1 }] })).rejects.toThrow("one omega");
+});
+
+test("omega by region: each half of the picture goes its own way", async () => {
+  const half = (left: number, right: number) => ({ values: [left, right, left, right], width: 2, height: 2 });
   // omega 1 without re-scaling injects nothing, omega 0 injects strongest. The network sees both halves from either.
   const strong = { gamma: 0.5, rescale: false };
   const [plain, free] = [await run({ gamma: 0 }), await run({ ...strong, omega: 0 })];
@@ -158,10 +164,6 @@ test("omega by region: a mask of ones is a scalar omega, and each half of the pi
     rms(part(a, where), part(b, where));
   expect(apart(local, plain, left)).toBeLessThan(0.75 * apart(local, free, left));
   expect(apart(local, free, right)).toBeLessThan(0.75 * apart(local, plain, right));
-
-  const bad = { mask: flat(1), omega: 1.5 };
-  await expect(run({ omegaRegions: [bad] })).rejects.toThrow("omega 1.5 of a region");
-  await expect(run({ faithful: true, omegaRegions: [{ ...bad, omega: 1 }] })).rejects.toThrow("one omega");
 });
 
 test("inversions survive a file, and refuse another model", async () => {
