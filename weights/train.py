@@ -270,7 +270,10 @@ class UNet(nn.Module):
         if not self.training or p == 0 or t is None:
             return skip
         keep = 1 - p * torch.clamp(t / 400, max=1)[:, None, None, None]
-        return skip * ((torch.rand(n, c, 1, 1, device=skip.device) < keep) / keep).to(skip.dtype)
+        kept = ((torch.rand(n, c, 1, 1, device=skip.device) < keep) / keep).to(skip.dtype)
+        if c == self.ch:
+            kept[:, :3] = 1  # x itself, on the linear path
+        return skip * kept
 
     def forward(self, x, t):
         return self.decode(*self.encode(x, t), t)
@@ -332,10 +335,10 @@ def eps_loss(error, snr):
 
     A mean over k x k pixels, times k, has unit noise like a pixel has; the signal in it is `gain` times stronger.
     """
-    total = torch.clamp(snr**-0.25, 1, 4) * error.square().mean((1, 2, 3))
+    total = torch.clamp(snr**-0.5, 0.35, 20) * error.square().mean((1, 2, 3))
     for k, gain, share in ((8, 10.0, 0.05), (64, 360.0, 0.05)):
         s = gain * snr
-        known = torch.clamp((1 + s) / s, max=20) * (1 + s) ** -0.25
+        known = torch.clamp((1 + s) / s, max=60) * (1 + s) ** -0.25
         means = F.avg_pool2d(error, k) * k
         total = total + share * known * means.square().mean((1, 2, 3))
     return total
@@ -433,14 +436,14 @@ def work(rank, args, shared, lock):
     torch.manual_seed(args.seed + 1000 * start + rank)
     rng = np.random.default_rng([args.seed, start, rank])
     data = [np.memmap(path, np.uint8, "r").reshape(-1, 64, 64, 3) for path in args.data]
-    net = UNet(CONFIG, {8: args.skip_dropout, 16: 0.75 * args.skip_dropout, 32: 0.25 * args.skip_dropout})
+    net = UNet(CONFIG, {8: args.skip_dropout, 16: args.skip_dropout, 32: 0.9 * args.skip_dropout, 64: 0.7 * args.skip_dropout})
     device = torch.device(args.device)
     open_linear_path(net.to(device))
     flat = Flat(net)
     alpha_bar = torch.tensor(ALPHA_BAR, dtype=torch.float32, device=device)
     snr = alpha_bar / (1 - alpha_bar)
     budget, saved_at, tick, parent = args.minutes * 60, shared.spent.item(), time.monotonic(), os.getppid()
-    while shared.spent.item() < budget and os.getppid() == parent:
+    while shared.spent.item() < budget and (rank == 0 or os.getppid() == parent):
         flat.vector.copy_(shared.weights)
         pictures = [data[k][rng.integers(len(data[k]))] for k in rng.integers(len(data), size=args.batch)]
         x0 = torch.from_numpy(np.stack(pictures)).to(device).permute(0, 3, 1, 2).float() / 127.5 - 1
@@ -566,7 +569,7 @@ def main():
     p.add_argument("--minutes", type=float, default=105, help="wall time; the learning rate is scheduled by it")
     p.add_argument("--batch", type=int, default=8)
     p.add_argument("--lr", type=float, default=3.5e-4)
-    p.add_argument("--skip-dropout", type=float, default=0.8)
+    p.add_argument("--skip-dropout", type=float, default=0.85)
     p.add_argument("--init", help="an exported file to start from, with fresh moments, instead of from scratch")
     p.add_argument("--device", default="cpu", help="cuda: with --workers 1, and a batch of 64 or more")
     p.add_argument("--workers", type=int, default=2, help="processes of one thread each; one per core")
