@@ -1,0 +1,51 @@
+import { Buffers, readBuffer } from "../../src/gpu/buffers";
+import type { Device } from "../../src/gpu/device";
+import { type Lowered, lower } from "../../src/graph/lower";
+import { compile } from "../../src/graph/programs";
+import { replay } from "../../src/graph/record";
+import { STEP, STEP_FLOATS } from "../../src/kernels/step-row";
+import type { Target } from "../../src/kernels/variants";
+import { TIME } from "./cases";
+import type { Engine } from "./engine";
+
+/** This engine, in the same clothes. */
+export const ours = (device: Device, target: Target): Engine => ({
+  name: "injectfusion",
+  async open({ graph, inputs, weights }) {
+    const lowered = lower(graph, target);
+    const buffers = upload(device, lowered, await weights());
+    const programs = await compile(device, { case: lowered }, (name) => buffers.get(name));
+    const { queue } = device.gpu;
+    if (graph.inputs.steps) {
+      const row = new Float32Array(STEP_FLOATS);
+      row[STEP.T] = TIME;
+      queue.writeBuffer(programs.bufferOf("case", "steps"), 0, row);
+    }
+    const x = programs.bufferOf("case", "x");
+    const y = programs.bufferOf("case", graph.outputs[0]!);
+    return {
+      async run() {
+        queue.writeBuffer(x, 0, inputs.get("x")!);
+        const encoder = device.gpu.createCommandEncoder();
+        const pass = encoder.beginComputePass();
+        replay(pass, programs.recordings.case!.nodes, 0);
+        pass.end();
+        queue.submit([encoder.finish()]);
+        return new Float32Array(await readBuffer(device, y));
+      },
+      close() {
+        programs.destroy();
+        buffers.destroy();
+      },
+    };
+  },
+});
+
+function upload(device: Device, lowered: Lowered, weights: ReadonlyMap<string, Float32Array>): Buffers {
+  const buffers = new Buffers(device);
+  for (const { tensor, sources, pack } of lowered.weights.values()) {
+    const all = Float32Array.from(sources.flatMap(({ key }) => [...weights.get(key)!]));
+    device.gpu.queue.writeBuffer(buffers.makeFor(tensor), 0, pack(all) as Uint8Array<ArrayBuffer>);
+  }
+  return buffers;
+}
