@@ -11,86 +11,93 @@ const figures = join("docs", "figures");
 const scratch = join("out", "figures");
 const example = (n) => `weights/examples/portrait-0${n}.png`;
 const pair = `--content ${example(2)} --original ${example(1)}`;
+/** Few, so that all figures take a quarter of an hour on a software adapter. */
+const few = "--steps-inversion 10 --steps 10";
+const folders = `--contents ${scratch}/contents --originals ${scratch}/originals`;
+
+/** The paper's ablation: every mixing rule over the same pairs, measured. */
+const rules = ["replace", "add", "lerp", "slerpRaw", "slerp"];
+const ruleGrid = (rule) => `grid ${folders} --gamma 0.5 --rule ${rule} ${few} --out ${scratch}/rule-${rule} --replace`;
 
 /** [file, command line after "injectfusion", what there is to see] */
 const list = [
-  ["strip.png", `inject ${pair} --out ${scratch}/result.png --strip ${figures}/strip.png`, "Content injection"],
+  [
+    "strip.png",
+    `inject ${pair} --gamma 0.5 ${few} --out ${scratch}/result.png --strip ${figures}/strip.png`,
+    "Content injection",
+  ],
   [
     "sweep-gamma.png",
-    `sweep ${pair} --gamma 0:0.6:7 --out ${figures}/sweep-gamma.png --animation ${figures}/sweep-gamma.webp`,
+    `sweep ${pair} --gamma 0:0.8:5 ${few} --out ${figures}/sweep-gamma.png --animation ${figures}/sweep-gamma.webp`,
     "The share of the content, gamma",
   ],
   [
     "sweep-omega.png",
-    `sweep ${pair} --omega 0,0.25,0.5,0.75,1,off --gamma 0.5 --out ${figures}/sweep-omega.png`,
+    `sweep ${pair} --omega 0,0.3,1,off --gamma 0.5 ${few} --out ${figures}/sweep-omega.png`,
     "Latent calibration, omega",
   ],
   [
     "sweep-t-edit.png",
-    `sweep ${pair} --t-edit 800,600,400,200,0 --gamma 0.5 --out ${figures}/sweep-t-edit.png`,
+    `sweep ${pair} --t-edit 800,400,0 --gamma 0.5 ${few} --out ${figures}/sweep-t-edit.png`,
     "The end of the injected interval, t_edit",
   ],
   [
     "sweep-t-boost.png",
-    `sweep ${pair} --t-boost 0,100,200,300,400 --gamma 0.5 --out ${figures}/sweep-t-boost.png`,
+    `sweep ${pair} --t-boost 0,200,400 --gamma 0.5 ${few} --out ${figures}/sweep-t-boost.png`,
     "Quality boosting, t_boost",
   ],
   [
     "compare-rules.png",
-    `compare ${pair} --gamma 0.5 --out ${figures}/compare-rules.png`,
+    `compare ${pair} --gamma 0.5 ${few} --out ${figures}/compare-rules.png`,
     "Mixing rules, with and without calibration and boosting",
   ],
   [
     "compare-taps.png",
-    `compare ${pair} --of taps --out ${figures}/compare-taps.png`,
+    `compare ${pair} --of taps --taps mid.block_1,mid.block_2,up.3.block.0 ${few} --out ${figures}/compare-taps.png`,
     "Beyond the paper: injection at other taps",
   ],
   [
     "compare-schedules.png",
-    `compare ${pair} --of schedules --out ${figures}/compare-schedules.png`,
+    `compare ${pair} --of schedules ${few} --out ${figures}/compare-schedules.png`,
     "Beyond the paper: gamma schedules over t",
   ],
   [
     "local.png",
-    `inject ${pair} --gamma 0.6 --mask ${scratch}/left.png --out ${scratch}/local-result.png --strip ${figures}/local.png`,
+    `inject ${pair} --gamma 0.6 --mask ${scratch}/left.png ${few} --out ${scratch}/local-result.png --strip ${figures}/local.png`,
     "Local injection, left half only",
   ],
   [
     "two-contents.png",
-    `inject --content ${example(2)} --content ${example(3)} --mask ${scratch}/left.png --mask ${scratch}/right.png --gamma 0.5 --gamma 0.5 --original ${example(1)} --out ${scratch}/two-result.png --strip ${figures}/two-contents.png`,
+    `inject --content ${example(2)} --content ${example(3)} --mask ${scratch}/left.png --mask ${scratch}/right.png --gamma 0.5 --gamma 0.5 --original ${example(1)} ${few} --out ${scratch}/two-result.png --strip ${figures}/two-contents.png`,
     "Two contents, a half of the picture each",
   ],
   [
     "blend.png",
-    `inject --content ${example(2)} --content ${example(3)} --gamma 0.3 --gamma 0.3 --original ${example(1)} --out ${scratch}/blend-result.png --strip ${figures}/blend.png`,
+    `inject --content ${example(2)} --content ${example(3)} --gamma 0.3 --gamma 0.3 --original ${example(1)} ${few} --out ${scratch}/blend-result.png --strip ${figures}/blend.png`,
     "Beyond the paper: a blend of two contents",
   ],
   [
-    "grid.png",
-    `grid --contents ${scratch}/contents --originals ${scratch}/originals --gamma 0.4 --out ${scratch}/grid --replace`,
-    "Every content into every original",
+    "omega-region.png",
+    `inject ${pair} --gamma 0.6 --omega 1 --no-rescale --omega-region 0=${scratch}/left.png ${few} --out ${scratch}/omega-result.png --strip ${figures}/omega-region.png`,
+    "Beyond the paper: omega by region, 0 (inject strongest) in the left half and 1 (hold the original) in the right",
   ],
+  ["grid.png", ruleGrid("slerp"), "Every content into every original"],
   [
     "correlation.svg",
-    `correlate --images ${scratch}/drawn --out ${scratch}/correlation`,
-    "|h| and |g| over 24 drawings",
+    `correlate --images ${scratch}/drawn --steps-inversion 10 --out ${scratch}/correlation`,
+    "|h| and |g| over 12 drawings",
   ],
-  ["samples.png", `sample --count 16 --steps 50 --out ${figures}/samples.png`, "Pictures from noise"],
+  ["samples.png", `sample --count 8 --steps 20 --out ${figures}/samples.png`, "Pictures from noise"],
 ];
 
-/** The paper's ablation: every mixing rule over the same pairs, measured. */
-const rules = ["replace", "add", "lerp", "slerpRaw", "slerp"];
 const ablation = [
-  ...rules.map(
-    (rule) =>
-      `grid --contents ${scratch}/contents --originals ${scratch}/originals --gamma 0.5 --rule ${rule} --out ${scratch}/rule-${rule} --replace`,
-  ),
+  ...rules.map(ruleGrid),
   `evaluate ${rules.map((rule) => `--results ${scratch}/rule-${rule}`).join(" ")} --originals ${scratch}/originals --contents ${scratch}/contents --model-features`,
 ];
 
 /** What a figure leaves elsewhere and where it belongs. */
 const copies = {
-  "grid.png": join(scratch, "grid", "sheet.png"),
+  "grid.png": join(scratch, "rule-slerp", "sheet.png"),
   "correlation.svg": join(scratch, "correlation", "correlation.svg"),
 };
 
@@ -98,9 +105,9 @@ async function inputs() {
   rmSync(scratch, { recursive: true, force: true });
   for (const folder of ["contents", "originals"]) mkdirSync(join(scratch, folder), { recursive: true });
   mkdirSync(figures, { recursive: true });
-  for (const n of [2, 3, 4, 5]) copyFileSync(example(n), join(scratch, "contents", `portrait-0${n}.png`));
-  for (const n of [1, 6, 7, 8]) copyFileSync(example(n), join(scratch, "originals", `portrait-0${n}.png`));
-  const drawn = Array.from({ length: 24 }, (_, i) => i).join(",");
+  for (const n of [2, 3]) copyFileSync(example(n), join(scratch, "contents", `portrait-0${n}.png`));
+  for (const n of [1, 4]) copyFileSync(example(n), join(scratch, "originals", `portrait-0${n}.png`));
+  const drawn = Array.from({ length: 12 }, (_, i) => i).join(",");
   const draw = [
     "esbuild.mjs",
     "weights/portraits/draw.ts",

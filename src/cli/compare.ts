@@ -200,9 +200,10 @@ function layout(
 async function bottleneckRows({ model, talk, signal }: Session, pair: ReadPair, options: Options, chosen: Chosen) {
   const { h, g } = model.network.unet(1);
   const pictures = [pair.original, pair.content];
+  const { faithful, top } = chosen.parameters;
   const keep = async (tap: string) =>
     talk.phase(tap === h ? "invert (h)" : "invert (skip)", (report) =>
-      model.invert(pictures, { steps: chosen.stepsInversion, tap, signal, onStep: stepsTo(report) }),
+      model.invert(pictures, { steps: chosen.stepsInversion, faithful, top, tap, signal, onStep: stepsTo(report) }),
     );
   const [ofH, ofG] = [await keep(h), await keep(g)];
   const share = options.gamma ?? chosen.parameters.gamma;
