@@ -1,7 +1,7 @@
 // y[n, o, p] = bias[o] + temb[n, o] + sum_{c, dy, dx} w[o, c, dy, dx] * in[n, c, STRIDE p + (dy, dx) - PAD] + residual[n, o, p]
 // in = act((x - mean) * scale + shift) of [x, skip] joined on channels, optionally enlarged x2 (nearest); 0 outside.
 // x: f32 [N, C1, H, W]; skip: f32 [SKIP_N, C2, H, W]; norm: f32 [NORM_N, C1 + C2, 4]; y: f32 [N, OC, OH, OW].
-// w: f32 [C1 + C2, 3 (dx), 3 (dy), OC rounded up to TILE_M].  Tensors with fewer samples than y are read modulo theirs.
+// w: f32, or f16 pairs, [C1 + C2, 3 (dx), 3 (dy), OC rounded up to TILE_M].  Tensors with fewer samples than y are read modulo theirs.
 //
 // What conv3x3_quad does, without subgroups: a lane computes TILE_M output channels of a column of TILE_Y pixels.
 // Dispatch: one lane per task: x = ceil(columns * N * ceil(OC / TILE_M) / WG), folded into two dimensions.
@@ -28,16 +28,17 @@ override RESIDUAL_N: u32 = 1u;
 override WG: u32 = 64u;
 
 const SKIP: bool = false;     // C2 > 0
-const TILE_M: u32 = 8u;
+const TILE_M: u32 = 8u;       // even where weights are f16
 const TILE_Y: u32 = 4u;
 const STRIDE: u32 = 1u;
 const UPSAMPLE: u32 = 1u;     // 2: x and skip are enlarged first
+const PER_WORD: u32 = 1u;     // weights in a u32: 1 (f32) or 2 (f16)
 const ROWS: u32 = (TILE_Y - 1u) * STRIDE + 3u;   // input rows of a column
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> skip: array<f32>;
 @group(0) @binding(2) var<storage, read> norm: array<f32>;
-@group(0) @binding(3) var<storage, read> w: array<f32>;
+@group(0) @binding(3) var<storage, read> w: array<u32>;
 @group(0) @binding(4) var<storage, read> bias: array<f32>;
 @group(0) @binding(5) var<storage, read> temb: array<f32>;
 @group(0) @binding(6) var<storage, read> residual: array<f32>;
@@ -46,6 +47,11 @@ const ROWS: u32 = (TILE_Y - 1u) * STRIDE + 3u;   // input rows of a column
 // (mean, scale, shift) of channel i.
 fn affine_at(i: u32) -> vec3f {
   return vec3f(norm[i * 4u], norm[i * 4u + 1u], norm[i * 4u + 2u]);
+}
+
+fn weight(at: u32) -> f32 {
+  if (PER_WORD == 2u) { return unpack2x16float(w[at / 2u])[at % 2u]; }
+  return bitcast<f32>(w[at]);
 }
 
 @compute @workgroup_size(WG)
@@ -102,7 +108,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, 
       }
       for (var i = 0u; i < TILE_M; i++) { // unroll
         for (var dy = 0u; dy < 3u; dy++) { // unroll
-          let tap = w[w_at + dy * padded_oc + i];
+          let tap = weight(w_at + dy * padded_oc + i);
           for (var j = 0u; j < TILE_Y; j++) { // unroll
             sums[i][j] += tap * pixels[j * STRIDE + dy];
           }

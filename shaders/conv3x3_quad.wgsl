@@ -1,7 +1,8 @@
 // y[n, o, p] = bias[o] + temb[n, o] + sum_{c, dy, dx} w[o, c, dy, dx] * in[n, c, STRIDE p + (dy, dx) - PAD] + residual[n, o, p]
 // in = act((x - mean) * scale + shift) of [x, skip] joined on channels, optionally enlarged x2 (nearest); 0 outside.
 // x: f32 [N, C1, H, W]; skip: f32 [SKIP_N, C2, H, W]; norm: f32 [NORM_N, C1 + C2, 4]; y: f32 [N, OC, OH, OW].
-// w: f32 [ceil(OC / TILE_M), C1 + C2, 4 (lane), TILE_M / 4, 3 (dy), 3 (dx)], channel 4i + lane of its tile at i.  Tensors with fewer samples than y are read modulo theirs.
+// w: f32, or f16 pairs, [ceil(OC / TILE_M), C1 + C2, 4 (lane), TILE_M / 4, 3 (dy), 3 (dx)], channel 4i + lane of its tile at i.
+// Tensors with fewer samples than y are read modulo theirs.
 //
 // Direct convolution. A lane computes TILE_M output channels of a column of TILE_Y pixels. Each lane of a quad loads a
 // different channel's weights and quadSwap shares the four: lane l holds channels 4i + (l ^ s) in component s of its sums.
@@ -31,17 +32,18 @@ override RESIDUAL_N: u32 = 1u;
 override WG: u32 = 16u;
 
 const SKIP: bool = false;     // C2 > 0
-const TILE_M: u32 = 16u;      // a multiple of 4
+const TILE_M: u32 = 16u;      // a multiple of 4, of 8 where weights are f16
 const TILE_Y: u32 = 4u;
 const STRIDE: u32 = 1u;
 const UPSAMPLE: u32 = 1u;     // 2: x and skip are enlarged first
+const PER_WORD: u32 = 1u;     // weights in a u32: 1 (f32) or 2 (f16)
 const ROWS: u32 = (TILE_Y - 1u) * STRIDE + 3u;   // input rows of a column
 const QUADS: u32 = TILE_M / 4u;
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> skip: array<f32>;
 @group(0) @binding(2) var<storage, read> norm: array<f32>;
-@group(0) @binding(3) var<storage, read> w: array<array<f32, 9>>;
+@group(0) @binding(3) var<storage, read> w: array<array<u32, 9>>;   // 9 taps, or 18
 @group(0) @binding(4) var<storage, read> bias: array<f32>;
 @group(0) @binding(5) var<storage, read> temb: array<f32>;
 @group(0) @binding(6) var<storage, read> residual: array<f32>;
@@ -114,7 +116,12 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, 
       }
     }
     for (var i = 0u; i < QUADS; i++) { // unroll
-      let taps = w[w_at + i];
+      let words = w[(w_at + i) / PER_WORD];
+      var taps: array<f32, 9>;
+      for (var t = 0u; t < 9u; t++) { // unroll
+        const at = i % PER_WORD * 9u + t;
+        if (PER_WORD == 2u) { taps[t] = unpack2x16float(words[at / PER_WORD])[at % 2u]; } else { taps[t] = bitcast<f32>(words[at / PER_WORD]); }
+      }
       for (var s = 0u; s < 4u; s++) { // unroll
         var shared_taps: array<f32, 9>;
         for (var t = 0u; t < 9u; t++) { // unroll

@@ -1,5 +1,5 @@
 // C[z, m, n] = sum_k A[z, m, k] * B[z, k, n]: what gemm_quad does, for any sizes and without subgroups.
-// A: f32, or f16 pairs, [M, K] at A_START + z / INNER * A_OUTER + z % INNER * A_INNER; stored [K, M] where A_COLUMNS.
+// A: f32 [M, K] at A_START + z / INNER * A_OUTER + z % INNER * A_INNER; stored [K, M] where A_COLUMNS.
 // B: f32 [K, N] at B_START + z / INNER * B_OUTER + z % INNER * B_INNER; C: f32 [BATCHES, M, N]. Starts, strides in elements.
 // Dispatch: a lane per TILE_M rows x TILE_N columns: x = ceil(tiles / WG), folded into two dimensions.
 override M: u32;
@@ -18,16 +18,10 @@ override WG: u32 = 64u;
 const TILE_M: u32 = 8u;
 const TILE_N: u32 = 4u;
 const A_COLUMNS: bool = false;
-const PER_WORD: u32 = 1u;     // elements of A in a u32: 1 (f32) or 2 (f16)
 
-@group(0) @binding(0) var<storage, read> a: array<u32>;
+@group(0) @binding(0) var<storage, read> a: array<f32>;
 @group(0) @binding(1) var<storage, read> b: array<f32>;
 @group(0) @binding(2) var<storage, read_write> c: array<f32>;
-
-fn element(at: u32) -> f32 {
-  if (PER_WORD == 2u) { return unpack2x16float(a[at / 2u])[at % 2u]; }
-  return bitcast<f32>(a[at]);
-}
 
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) local: u32) {
@@ -54,7 +48,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, 
     }
     let step = select(k, k * M, A_COLUMNS);
     for (var i = 0u; i < TILE_M; i++) { // unroll
-      let v = element(a_at[i] + step);
+      let v = a[a_at[i] + step];
       for (var j = 0u; j < TILE_N; j++) { // unroll
         sums[i][j] += v * columns[j];
       }

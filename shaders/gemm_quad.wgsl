@@ -1,6 +1,6 @@
 // C[z, m, n] = sum_k A[z, m, k] * B[z, k, n]: the products of Winograd's transform domain, z the position in the tile.
 // Both operands lie in memory as the tiles that a lane loads whole, K a multiple of 4, N of TILE_N:
-// A: f32, or f16 pairs, [BATCHES, ceil(M / TILE_M), K / 4, 4 (lane), TILE_M / 4, 4 (k)], row 4i + lane of its tile at i;
+// A: f32 [BATCHES, ceil(M / TILE_M), K / 4, 4 (lane), TILE_M / 4, 4 (k)], row 4i + lane of its tile at i;
 // B: f32 [BATCHES, K / 4, N / TILE_N, 4 (k), TILE_N]; C: f32 [BATCHES, M, N].
 //
 // A subgroup computes TILE_M rows x 4 TILE_N columns: TILE_N columns side by side for each of its lanes. Each lane of a quad
@@ -17,19 +17,12 @@ override WG: u32 = 16u;
 
 const TILE_M: u32 = 32u;      // a multiple of 4
 const TILE_N: u32 = 4u;       // 1, 2 or 4
-const PER_WORD: u32 = 1u;     // elements of A in a u32: 1 (f32) or 2 (f16)
 const QUADS: u32 = TILE_M / 4u;
-const WORDS: u32 = TILE_M / PER_WORD;
 const PIXELS: u32 = TILE_N * 4u;
 
-@group(0) @binding(0) var<storage, read> a: array<array<u32, WORDS>>;
+@group(0) @binding(0) var<storage, read> a: array<array<f32, TILE_M>>;
 @group(0) @binding(1) var<storage, read> b: array<array<f32, PIXELS>>;
 @group(0) @binding(2) var<storage, read_write> c: array<array<f32, TILE_N>>;
-
-fn element(words: array<u32, WORDS>, i: u32) -> f32 {
-  if (PER_WORD == 2u) { return unpack2x16float(words[i / PER_WORD])[i % 2u]; }
-  return bitcast<f32>(words[i / PER_WORD]);
-}
 
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) local: u32) {
@@ -54,7 +47,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, 
       for (var s = 0u; s < 4u; s++) { // unroll
         var row: array<f32, 4>;
         for (var q = 0u; q < 4u; q++) { // unroll
-          let v = element(rows, i * 4u + q);
+          let v = rows[i * 4u + q];
           if (s == 0u) { row[q] = v; } else if (s == 1u) { row[q] = quadSwapX(v); } else if (s == 2u) { row[q] = quadSwapY(v); } else { row[q] = quadSwapDiagonal(v); }
         }
         for (var j = 0u; j < TILE_N; j++) { // unroll

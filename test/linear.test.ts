@@ -1,6 +1,7 @@
-import { test } from "vitest";
+import { expect, test } from "vitest";
 import { f32 } from "../src/kernels/dispatch";
-import { linear } from "../src/kernels/linear";
+import { linear, linearWeight } from "../src/kernels/linear";
+import { fromHalf, toHalf } from "../src/model/checkpoint/dtype";
 import { expectClose, seeded } from "./support/close";
 import { runDispatches } from "./support/device";
 import * as reference from "./support/reference";
@@ -27,3 +28,30 @@ for (const { n, columns, rows, siluIn = false, siluOut = false } of [
     expectClose(got!, siluOut ? sums.map(reference.silu) : sums, y.shape, { rtol: 1e-5, atol: 1e-5 });
   });
 }
+
+for (const [n, columns, rows] of [
+  [1, 128, 1000],
+  [2, 12, 257],
+  [3, 20, 5],
+  [5, 512, 1],
+] as const) {
+  test(`linear ${n} x ${columns} to ${rows}, weights in f16: as f32 with rounded weights`, async () => {
+    const [x, bias, y] = [f32("x", n, columns), f32("bias", rows), f32("y", n, rows)];
+    const weight = linearWeight("weight", rows, columns, "f16");
+    const halves = toHalf(seeded(2, weight.shape));
+    const data = new Map<typeof x, Float32Array<ArrayBuffer> | Uint16Array<ArrayBuffer>>([
+      [x, seeded(1, x.shape)],
+      [weight, halves],
+      [bias, seeded(3, bias.shape)],
+    ]);
+    const [got] = await runDispatches(linear({ x, weight, bias, y }), data, [y]);
+    const sums = reference.linear(data.get(x)!, fromHalf(halves), data.get(bias)!, n);
+    expectClose(got!, sums, y.shape, { rtol: 1e-5, atol: 1e-5 });
+  });
+}
+
+test("rows that are no whole fours stay f32", () => {
+  expect(linearWeight("weight", 7, 33, "f16").dtype).toBe("f32");
+  const weight = { name: "weight", shape: [7, 33], dtype: "f16" } as const;
+  expect(() => linear({ x: f32("x", 1, 33), weight, bias: f32("bias", 7), y: f32("y", 1, 7) })).toThrow(/rows of 33/);
+});

@@ -2,6 +2,7 @@ import type { Command } from "commander";
 import type { StepEvent } from "../api";
 import type { Device } from "../gpu/device";
 import type { Model } from "../inject/model";
+import { describeHalf } from "../model/checkpoint/f16";
 import { type HintFlags, hintsOf, withHintFlags } from "./checkpoint-flags";
 import type { Engine } from "./engine";
 import { type Report, Talk, type Terminal } from "./talk";
@@ -76,6 +77,10 @@ export async function withSession<T>(
     );
     try {
       signal.throwIfAborted();
+      for (const [name, half] of Object.entries(model.storage?.notes ?? {})) {
+        const line = describeHalf(name, half);
+        if (line) talk.say(line);
+      }
       return await work({ engine, device, model, talk, signal });
     } finally {
       model.dispose();

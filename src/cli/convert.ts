@@ -1,5 +1,6 @@
 import { Command, Option } from "commander";
 import { convertModel } from "../model/checkpoint/convert";
+import { describeHalf } from "../model/checkpoint/f16";
 import { writeFileAtomic } from "../model/checkpoint/file-node";
 import { openModel } from "../model/checkpoint/model";
 import { openSource } from "../model/checkpoint/source-node";
@@ -43,11 +44,8 @@ async function run({ terminal, signal }: Pick<Context, "terminal" | "signal">, f
     const { tensors, parameters, dtype } = report;
     talk.result(`${to}: ${tensors} tensors, ${inWords(parameters)} parameters, ${dtype}, ${inWords(bytes)} bytes`);
     for (const [name, half] of Object.entries(report.notes)) {
-      if (half.safe && half.flushedShare < 0.001) continue;
-      const share = (100 * half.flushedShare).toFixed(2);
-      talk.result(
-        `${half.safe ? "in f16" : "kept f32"} ${name}: ${half.overflow} beyond 65504, ${half.flushed} to zero (${share} %), largest ${half.absMax.toPrecision(4)}`,
-      );
+      const line = describeHalf(name, half);
+      if (line) talk.result(line);
     }
   } finally {
     model.close();

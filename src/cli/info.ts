@@ -68,8 +68,11 @@ function aboutDevice(device: Device) {
 }
 
 function aboutModel(model: Model) {
-  const { name, hash, resolution, config, parameterCount } = model;
-  return { name, hash, resolution, parameters: parameterCount, config };
+  const { name, hash, resolution, config, parameterCount, storage } = model;
+  const { dtype, bytes, notes } = storage;
+  const keptF32 = Object.keys(notes).filter((weight) => !notes[weight]!.safe);
+  const weights = { dtype, bytes, ...(dtype === "f16" && { keptF32 }) };
+  return { name, hash, resolution, parameters: parameterCount, weights, config };
 }
 
 function factLines(title: string, facts: Readonly<Record<string, unknown>>): string[] {

@@ -9,7 +9,7 @@ import { chooseConv3x3, conv3x3, conv3x3Weight, packConv3x3, type Target } from 
 import { ddimStep } from "../kernels/ddim";
 import { type Dispatch, elements, f32, type Tensor, u32 } from "../kernels/dispatch";
 import { groupNorm } from "../kernels/group-norm";
-import { linear } from "../kernels/linear";
+import { linear, linearWeight } from "../kernels/linear";
 import { mix } from "../kernels/mix";
 import { moments } from "../kernels/moments";
 import { gaussian } from "../kernels/noise";
@@ -19,6 +19,7 @@ import { stack } from "../kernels/stack";
 import { STEP_FLOATS } from "../kernels/step-row";
 import { timeEmbedding } from "../kernels/time-embedding";
 import { upsample2x } from "../kernels/upsample2x";
+import { packed } from "../kernels/variants";
 import type { Graph, Node } from "./graph";
 
 /** A weight as the kernels want it: which checkpoint tensors it is made of, and how. */
@@ -27,7 +28,7 @@ export interface PackedWeight {
   /** checkpoint keys, in the order `pack` takes them, and the shape each must have */
   readonly sources: readonly { readonly key: string; readonly elements: number }[];
   /** from the sources joined in that order */
-  pack(all: Float32Array): Uint8Array;
+  pack(all: Float32Array<ArrayBuffer>): Uint8Array;
 }
 
 /** A node with its kernels chosen. */
@@ -51,9 +52,10 @@ export interface Lowered {
 export const dispatchesOf = (lowered: Lowered): Dispatch[] => lowered.nodes.flatMap((n) => n.dispatches);
 
 /** Chooses a kernel for every node. Batch sizes follow the inputs: behind a `stack` they are doubled, and readers of
- *  smaller tensors (skips, embeddings) share them. @throws ShapeError naming the node */
-export function lower(graph: Graph, target: Target): Lowered {
-  const lowering = new Lowering(graph, target);
+ *  smaller tensors (skips, embeddings) share them.
+ *  @param keptF32 packed weights, by name, that stay f32 though the target stores f16 @throws ShapeError naming the node */
+export function lower(graph: Graph, target: Target, keptF32: ReadonlySet<string> = new Set()): Lowered {
+  const lowering = new Lowering(graph, target, keptF32);
   const nodes = graph.nodes.map((node) => lowering.lower(node));
   const names = [...Object.keys(graph.inputs), ...graph.outputs];
   return {
@@ -70,6 +72,7 @@ class Lowering {
   constructor(
     graph: Graph,
     readonly target: Target,
+    readonly keptF32: ReadonlySet<string>,
   ) {
     for (const [name, shape] of Object.entries(graph.inputs)) this.#tensors.set(name, inputTensor(name, shape));
   }
@@ -192,17 +195,17 @@ class Lowering {
       }
       case "calibrate": {
         const x = input("x");
+        const masks = optional("masks");
         const io = {
           steps: input("steps"),
           x,
-        const masks = optional("masks");
           eps: input("eps"),
           p: input("p"),
           moments: input("moments"),
+          ...(masks && { regions: { masks, omegas: input("omegas") } }),
           y: like(x),
         };
         return { dispatches: calibrate(io), output: io.y };
-          ...(masks && { regions: { masks, omegas: input("omegas") } }),
       }
       case "ddim": {
         const x = input("x");
@@ -230,17 +233,20 @@ class Lowering {
     const [n, i] = x.shape as [number, number];
     const o = op.layers.reduce((sum, l) => sum + l.rows, 0);
     const first = op.layers[0]!.layer;
-    const part = (suffix: string, width: number) =>
-      this.#weight(
-        f32(`${first}.${suffix}*${op.layers.length}`, ...(suffix === "weight" ? [o, i] : [o])),
-        op.layers.map(({ layer, rows }) => ({ key: `${layer}.${suffix}`, elements: rows * width })),
-        asBytes,
-      );
-    const y = f32(name, n, o);
-    const dispatches = linear(
-      { x, weight: part("weight", i), bias: part("bias", 1), y },
-      { siluIn: op.siluIn ?? false, siluOut: op.siluOut ?? false },
+    const weightName = `${first}.weight*${op.layers.length}`;
+    const stored = linearWeight(weightName, o, i, this.#targetFor(weightName).weights);
+    const weight = this.#weight(
+      stored,
+      op.layers.map(({ layer, rows }) => ({ key: `${layer}.weight`, elements: rows * i })),
+      stored.dtype === "f16" ? (all) => packed(all, "f16") : asBytes,
     );
+    const bias = this.#weight(
+      f32(`${first}.bias*${op.layers.length}`, o),
+      op.layers.map(({ layer, rows }) => ({ key: `${layer}.bias`, elements: rows })),
+      asBytes,
+    );
+    const y = f32(name, n, o);
+    const dispatches = linear({ x, weight, bias, y }, { siluIn: op.siluIn ?? false, siluOut: op.siluOut ?? false });
     return { dispatches, output: y, macs: n * i * o };
   }
 
@@ -252,9 +258,11 @@ class Lowering {
     const round = pad === "asymmetric" ? Math.floor : Math.ceil;
     const out = (side: number) => (upsample ? 2 * side : round(side / stride));
     // The variant must not depend on the batch: all step graphs of a model share one set of packed weights.
-    const variant = chooseConv3x3({ n: 1, c1, c2: ic - c1, oc, h, w, stride, upsample }, this.target);
+    const weightName = `${op.layer}.weight`;
+    const shape = { n: 1, c1, c2: ic - c1, oc, h, w, stride, upsample };
+    const variant = chooseConv3x3(shape, this.#targetFor(weightName));
     const weight = this.#weight(
-      conv3x3Weight(`${op.layer}.weight`, oc, ic, variant),
+      conv3x3Weight(weightName, oc, ic, variant),
       [{ key: `${op.layer}.weight`, elements: oc * ic * 9 }],
       (all) => packConv3x3(all, oc, ic, variant),
     );
@@ -274,9 +282,11 @@ class Lowering {
     const ic = c1 + (io.skip?.shape[1] ?? 0);
     const { channels: oc, layers } = op;
     const rows = oc / layers.length;
-    const variant = chooseConv1x1({ n: 1, c1, c2: ic - c1, oc, h, w, stride: 1, upsample: false }, this.target);
+    const weightName = `${layers.join("+")}.weight`;
+    const shape = { n: 1, c1, c2: ic - c1, oc, h, w, stride: 1, upsample: false } as const;
+    const variant = chooseConv1x1(shape, this.#targetFor(weightName));
     const weight = this.#weight(
-      conv1x1Weight(`${layers.join("+")}.weight`, oc, ic, variant),
+      conv1x1Weight(weightName, oc, ic, variant),
       layers.map((layer) => ({ key: `${layer}.weight`, elements: rows * ic })),
       (all) => packConv1x1(all, oc, ic, variant),
     );
@@ -293,13 +303,17 @@ class Lowering {
     };
   }
 
+  #targetFor(weight: string): Target {
+    return this.keptF32.has(weight) ? { ...this.target, weights: "f32" } : this.target;
+  }
+
   /** A checkpoint tensor uploaded as it is. */
   #raw(key: string, ...shape: number[]): Tensor {
     const tensor = f32(key, ...shape);
     return this.#weight(tensor, [{ key, elements: elements(tensor) }], asBytes);
   }
 
-  #weight(tensor: Tensor, sources: PackedWeight["sources"], pack: (all: Float32Array) => Uint8Array): Tensor {
+  #weight(tensor: Tensor, sources: PackedWeight["sources"], pack: PackedWeight["pack"]): Tensor {
     const found = this.weights.get(tensor.name);
     if (!found) this.weights.set(tensor.name, { tensor, sources, pack });
     return found?.tensor ?? tensor;

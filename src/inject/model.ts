@@ -8,7 +8,7 @@ import type { Programs } from "../graph/programs";
 import { ALL_FINITE } from "../kernels/non-finite";
 import { MAX_CONTENTS } from "../kernels/step-row";
 import { hShape, type UNetConfig } from "../model/config";
-import { checkLabels, type Evaluation, type Network } from "../model/network";
+import { checkLabels, type Evaluation, type Network, type WeightStorage } from "../model/network";
 import { alphaBars, generationSteps, timeSteps } from "../model/schedule";
 import { officialMask, placeImages, placeMask, placeMasks, toPixels } from "./images";
 import { Inversion } from "./inversion";
@@ -51,6 +51,10 @@ export class Model {
   }
   get parameterCount(): number {
     return this.network.parameters;
+  }
+  /** How the weights lie on the GPU, and what f16 did to them. */
+  get storage(): WeightStorage {
+    return this.network.storage;
   }
 
   /** One evaluation of the network: eps and h of x at time step t. See `Network.forward`. */
@@ -120,11 +124,11 @@ export class Model {
   async inject(options: InjectOptions): Promise<Result> {
     const { original } = options;
     const contents = contentList(options);
+    const regions = omegaRegions(options, contents);
     const variants = options.variants ?? [{}];
     const pairs = Math.max(original.count, ...contents.map((c) => c.inversion.count));
     const runs = Array.from({ length: pairs }, () => variants).flat();
     const samples: SampleRun[] = runs.map((variant) => {
-    const regions = omegaRegions(options, contents);
       const given = resolveParameters({ ...options, ...variant }, options.preset);
       const parameters = regions.length > 0 && given.omega === "off" ? { ...given, omega: 1 } : given;
       // The official program does not match norms inside a mask.
@@ -135,14 +139,14 @@ export class Model {
     });
     const batch = samples.length;
     const { faithful } = samples[0]!.parameters;
-    this.#checkBatch(samples, [original, ...contents.map((c) => c.inversion)], pairs);
-    const tap = options.tap ?? contents[0]!.inversion.info.tap;
-    const odd = contents.find((c) => c.inversion.info.tap !== tap);
-    if (odd)
     if (faithful && regions.length > 0)
       throw new UserError(
         "the official program has one omega for the whole picture; leave out faithful, or the regions",
       );
+    this.#checkBatch(samples, [original, ...contents.map((c) => c.inversion)], pairs);
+    const tap = options.tap ?? contents[0]!.inversion.info.tap;
+    const odd = contents.find((c) => c.inversion.info.tap !== tap);
+    if (odd)
       throw new UserError(
         `injection at "${tap}", but a content keeps "${odd.inversion.info.tap}"; invert it with that tap`,
       );
@@ -203,11 +207,11 @@ export class Model {
         modelHash: this.hash,
         ...parameters,
         ...(contents.length > 1 && { gammas }),
+        ...(regions.length > 0 && { omegas: regions.map(({ omega }) => omega) }),
         stepsInversion: original.info.steps,
       }));
       return run.result(x, batch, described);
     } finally {
-        ...(regions.length > 0 && { omegas: regions.map(({ omega }) => omega) }),
       run.close();
       for (const buffer of [...new Set(masks), ...omegas.values()]) buffer?.destroy();
     }
@@ -315,10 +319,6 @@ export class Model {
     );
   }
 
-  /** Recorded noise, uploaded at once before the first step. @returns the copies that feed step k */
-  async #noise(
-    given: InjectOptions["noise"],
-    plan: readonly RunStep[],
   /** What a calibrated step with regions reads, by tensor. */
   async #omegas(regions: readonly OmegaRegion[], contents: readonly ContentInput[], original: Inversion) {
     const buffers = new Map<string, GPUBuffer>();
@@ -336,6 +336,10 @@ export class Model {
     return buffers.set(TENSOR.omegas, values);
   }
 
+  /** Recorded noise, uploaded at once before the first step. @returns the copies that feed step k */
+  async #noise(
+    given: InjectOptions["noise"],
+    plan: readonly RunStep[],
     programs: Programs,
     any: string,
     bytes: number,
@@ -449,10 +453,6 @@ function contentList(options: InjectOptions): readonly ContentInput[] {
   return list;
 }
 
-function bankAt(inversion: Inversion, t: number): GPUBuffer {
-  const buffer = inversion.alive().bank.get(t);
-  if (!buffer)
-    throw new UserError(`a content was inverted with other time steps (no h at t = ${t}); invert all contents alike`);
 /** Omegas of the contents, inside their masks, then those given apart. */
 function omegaRegions(options: InjectOptions, contents: readonly ContentInput[]): OmegaRegion[] {
   const everywhere = { values: [1], width: 1, height: 1 };
@@ -466,5 +466,9 @@ function omegaRegions(options: InjectOptions, contents: readonly ContentInput[])
   return all;
 }
 
+function bankAt(inversion: Inversion, t: number): GPUBuffer {
+  const buffer = inversion.alive().bank.get(t);
+  if (!buffer)
+    throw new UserError(`a content was inverted with other time steps (no h at t = ${t}); invert all contents alike`);
   return buffer;
 }

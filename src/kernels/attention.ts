@@ -26,7 +26,7 @@ export function attention(
       ? { start: index * d * t, outer: 3 * c * t, inner: 3 * d * t }
       : { start: index * c * t, outer: 3 * c * t, inner: d * t };
   const { subgroups } = o.target;
-  const batches = { batches: n * heads, inner: heads, weights: "f32" } as const;
+  const batches = { batches: n * heads, inner: heads };
   const columns = n * heads * t;
   return [
     // scores[j, i] = k[:, j] . q[:, i]

@@ -2,7 +2,7 @@ import { ShapeError } from "../errors";
 import { type ConvTensors, convSizes, inputBindings, inputConstants, outputBindings, outputConstants } from "./conv-io";
 import { chooseTile, convTile, packTile, type TileVariant, tileWeight } from "./conv-tile";
 import { ceilDiv, type Dispatch, expectShape, grid1d, read, type Tensor } from "./dispatch";
-import { type ConvShape, packed, quadTiles, scratchLimit, type Target, tileHeight } from "./variants";
+import { type ConvShape, type Dtype, packed, quadTiles, scratchLimit, type Target, tileHeight } from "./variants";
 import { type WinogradVariant, winograd, winogradShape, winogradWeights } from "./winograd";
 
 export type { ConvShape, Dtype, Target } from "./variants";
@@ -10,9 +10,10 @@ export type { ConvShape, Dtype, Target } from "./variants";
 /** Direct convolution, one dispatch: any size, stride and padding. */
 export interface DirectVariant {
   readonly kind: "direct";
-  readonly weights: "f32";
+  readonly weights: Dtype;
   readonly subgroups: boolean;
-  /** Output channels and rows of a register tile. */
+  /** Output channels and rows of a register tile. Channels: a multiple of 4 with subgroups; twice that, or even without,
+   *  where weights are f16. */
   readonly tileM: number;
   readonly tileY: number;
 }
@@ -20,31 +21,33 @@ export interface DirectVariant {
 /** How a 3x3 convolution is computed, and so how its weights are packed. Plain data. */
 export type ConvVariant = DirectVariant | TileVariant | WinogradVariant;
 
-/** The variant for a shape on a target.   Measured by `npm run bench` on the software adapter. */
+/** The variant for a shape on a target.   Measured by `npm run bench` on the software adapter.
+ *  f16 weights are stored as they are, never transformed: Winograd would need four times the values, in f32. */
 export function chooseConv3x3(shape: ConvShape, target: Target): ConvVariant {
   const { n, c1, c2, oc, stride, upsample } = shape;
-  if (target.adapterClass === "gpu") return chooseTile(oc, target.weights);
+  const { subgroups, weights } = target;
+  if (target.adapterClass === "gpu") return chooseTile(oc, weights);
   const scale = upsample ? 2 : 1;
   const oh = (shape.h * scale) / stride;
   const ow = (shape.w * scale) / stride;
   const m = target.precision === "fast" ? 4 : 2;
   const tiles = n * ceilDiv(oh, m) * ceilDiv(ow, m);
-  const { subgroups } = target;
-  if (stride === 1 && c1 + c2 >= 16 && tiles >= 4)
+  if (weights === "f32" && stride === 1 && c1 + c2 >= 16 && tiles >= 4)
     return {
       kind: "winograd",
       m,
-      weights: "f32", // transformed weights in f16 cost 1e-2, a hundred times what f16 costs elsewhere
+      weights,
       subgroups,
       tiles: 4,
       tileM: tileHeight(oc, 32),
       tileN: tiles >= 16 ? 4 : tiles >= 8 ? 2 : 1,
       scratchBytes: scratchLimit(target),
     };
-  const tileM = subgroups ? tileHeight(oc, 16) : Math.min(8, oc);
+  const pair = weights === "f16" ? 2 : 1;
+  const tileM = subgroups ? tileHeight(oc, 16, 4 * pair) : Math.min(8, ceilDiv(oc, pair) * pair);
   return {
     kind: "direct",
-    weights: "f32",
+    weights,
     subgroups,
     tileM,
     tileY: Math.min(4, Math.max(2, Math.ceil(oh))),
@@ -58,16 +61,16 @@ export function packConv3x3(w: Float32Array, oc: number, ic: number, variant: Co
     case "tile":
       return packTile(w, oc, ic * 9, variant);
     case "winograd":
-      return packed(winogradWeights(w, oc, ic, variant), variant.weights);
+      return packed(winogradWeights(w, oc, ic, variant), "f32");
     case "direct": {
-      if (variant.subgroups) return packed(quadTiles(w, oc, ic * 9, variant.tileM, 9), "f32");
+      if (variant.subgroups) return packed(quadTiles(w, oc, ic * 9, variant.tileM, 9), variant.weights);
       const rows = ceilDiv(oc, variant.tileM) * variant.tileM;
       const out = new Float32Array(ic * 9 * rows);
       for (let o = 0; o < oc; o++)
         for (let c = 0; c < ic; c++)
           for (let y = 0; y < 3; y++)
             for (let x = 0; x < 3; x++) out[((c * 3 + x) * 3 + y) * rows + o] = w[(o * ic + c) * 9 + y * 3 + x]!;
-      return packed(out, "f32");
+      return packed(out, variant.weights);
     }
     default:
       return variant satisfies never;
@@ -82,7 +85,7 @@ export function conv3x3Weight(name: string, oc: number, ic: number, variant: Con
     case "winograd":
       return { name, shape: winogradShape(oc, ic, variant), dtype: variant.weights };
     case "direct":
-      return { name, shape: [ic, 3, 3, ceilDiv(oc, variant.tileM) * variant.tileM], dtype: "f32" };
+      return { name, shape: [ic, 3, 3, ceilDiv(oc, variant.tileM) * variant.tileM], dtype: variant.weights };
     default:
       return variant satisfies never;
   }
@@ -120,7 +123,7 @@ export function conv3x3(io: ConvTensors, options: Conv3x3Options): Dispatch[] {
   }
   if (variant.kind === "tile")
     return [convTile(io, sizes, { kernel: 3, stride, pad: pad === "same" ? 1 : 0, upsample, silu, variant })];
-  const { subgroups, tileM, tileY } = variant;
+  const { subgroups, weights, tileM, tileY } = variant;
   const columns = ceilDiv(oh, tileY) * ow;
   const tasks = (subgroups ? ceilDiv(columns, 4) : columns) * ceilDiv(oc, tileM) * n;
   const workgroup = subgroups ? 16 : 64;
@@ -146,6 +149,7 @@ export function conv3x3(io: ConvTensors, options: Conv3x3Options): Dispatch[] {
         SKIP: Number(c2 > 0),
         TILE_M: tileM,
         TILE_Y: tileY,
+        PER_WORD: weights === "f16" ? 2 : 1,
       },
       bindings: [...inputBindings(io), read(io.weight), ...outputBindings(io)],
       workgroups: grid1d(ceilDiv(tasks, subgroups ? workgroup / 4 : workgroup)),

@@ -8,7 +8,7 @@ export interface Strides {
   readonly inner: number;
 }
 
-/** c[z] = a[z] b[z].   a: [m, k] or, with `aColumns`, [k, m]; b: f32 [k, n]; c: f32 [batches, m, n]. */
+/** c[z] = a[z] b[z].   a: f32 [m, k] or, with `aColumns`, [k, m]; b: f32 [k, n]; c: f32 [batches, m, n]. */
 export interface GemmShape {
   readonly m: number;
   readonly n: number;
@@ -20,8 +20,6 @@ export interface GemmShape {
   readonly b: Strides;
   /** A is stored [K, M]. */
   readonly aColumns: boolean;
-  /** a: f32, or f16 in pairs. */
-  readonly weights: "f32" | "f16";
 }
 
 type Operands = readonly [a: Binding, b: Binding, c: Binding];
@@ -49,7 +47,7 @@ export function gemmAny(label: string, bindings: Operands, s: GemmShape): Dispat
   return {
     label,
     shader: "gemm_any",
-    constants: { ...sizes(s, 1, 1), WG: 64, TILE_M: tileM, TILE_N: tileN, PER_WORD: s.weights === "f16" ? 2 : 1 },
+    constants: { ...sizes(s, 1, 1), WG: 64, TILE_M: tileM, TILE_N: tileN },
     bindings,
     workgroups: grid1d(ceilDiv(tiles, 64)),
   };
@@ -59,7 +57,7 @@ export function gemmAny(label: string, bindings: Operands, s: GemmShape): Dispat
 export function gemmStrided(label: string, bindings: Operands, s: GemmShape, subgroups: boolean): Dispatch {
   const { m, n, k, a, b, aColumns } = s;
   const counts = [n, k, a.start, a.outer, a.inner, b.start, b.outer, b.inner, aColumns ? m : 0];
-  if (!subgroups || s.weights !== "f32" || counts.some((count) => count % 4 !== 0)) return gemmAny(label, bindings, s);
+  if (!subgroups || counts.some((count) => count % 4 !== 0)) return gemmAny(label, bindings, s);
   const tileM = tileHeight(m, 32, aColumns ? 16 : 4);
   const tiles = ceilDiv(m, tileM) * ceilDiv(n, 16) * s.batches;
   return {
@@ -75,24 +73,15 @@ export function gemmStrided(label: string, bindings: Operands, s: GemmShape, sub
 export function gemmTiled(
   label: string,
   bindings: Operands,
-  s: Pick<GemmShape, "m" | "n" | "k" | "batches" | "weights">,
+  s: Pick<GemmShape, "m" | "n" | "k" | "batches">,
   { tileM, tileN }: { tileM: number; tileN: number },
 ): Dispatch {
-  const { m, n, k, batches, weights } = s;
+  const { m, n, k, batches } = s;
   const tiles = ceilDiv(m, tileM) * ceilDiv(n, 4 * tileN) * batches;
   return {
     label,
     shader: "gemm_quad",
-    constants: {
-      M: m,
-      N: n,
-      K: k,
-      BATCHES: batches,
-      WG: 16,
-      TILE_M: tileM,
-      TILE_N: tileN,
-      PER_WORD: weights === "f16" ? 2 : 1,
-    },
+    constants: { M: m, N: n, K: k, BATCHES: batches, WG: 16, TILE_M: tileM, TILE_N: tileN },
     bindings,
     workgroups: grid1d(ceilDiv(tiles, 4)),
   };

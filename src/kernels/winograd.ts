@@ -9,7 +9,8 @@ export interface WinogradVariant {
   readonly kind: "winograd";
   /** Output pixels along a tile's side: 4 (36 products for 16 pixels) or 2 (16 for 4, ten times as exact). */
   readonly m: 2 | 4;
-  readonly weights: "f32" | "f16";
+  /** f32 only: F(4,3) divides a filter by up to 24 and multiplies its sums by up to 8, and f16 would be 1e-2 off. */
+  readonly weights: "f32";
   readonly subgroups: boolean;
   /** Most tiles that a lane transforms side by side: 1, 2 or 4. */
   readonly tiles: number;
@@ -131,7 +132,7 @@ export function winograd(
     const inputs = io.skip
       ? [part("input", io.x, 0, s.c1), part("skip", io.skip, s.c1, k)]
       : [part("input", io.x, 0, k)];
-    const product = { m: s.oc, n: cols, k, batches: positions, weights: v.weights };
+    const product = { m: s.oc, n: cols, k, batches: positions };
     const operands = [read(io.weight), read(tiles), write(sums)] as const;
     dispatches.push(
       ...inputs,

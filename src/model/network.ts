@@ -8,16 +8,28 @@ import { replay } from "../graph/record";
 import type { Target } from "../kernels/conv3x3";
 import { byteLength } from "../kernels/dispatch";
 import { STEP, STEP_FLOATS } from "../kernels/step-row";
+import { type HalfReport, halfReport } from "./checkpoint/f16";
 import type { ModelCheckpoint } from "./checkpoint/model";
 import { hShape, type UNetConfig } from "./config";
 import { type UNet, unet } from "./unet";
 
 export interface NetworkOptions {
-  /** How conv weights are stored on the GPU; arithmetic is f32 either way. */
+  /** How the weights of convolutions and linear layers are stored on the GPU; arithmetic is f32 either way. f16 is half
+   *  the bytes. A weight that f16 would damage stays f32: see `WeightStorage`. On a software adapter f16 is slower, as it
+   *  does without Winograd. */
   readonly dtype?: "f32" | "f16";
   /** "fast" lets 3x3 convs use Winograd F(4,3) (error 2e-5 of the output's scale), "exact" does not (1e-6). */
   readonly precision?: "fast" | "exact";
   readonly signal?: AbortSignal;
+}
+
+/** How a network's weights lie on the GPU. */
+export interface WeightStorage {
+  readonly dtype: "f32" | "f16";
+  readonly bytes: number;
+  /** f16: what rounding did to each weight in which values became zero, and to those that stay f32 (not `safe`). By
+   *  packed name: one or more checkpoint tensors. */
+  readonly notes: Readonly<Record<string, HalfReport>>;
 }
 
 /** eps and h of one evaluation, on the host. */
@@ -40,6 +52,7 @@ export class Network {
     /** SHA-256 over the weights' values in hexadecimal: which network this is, whatever file it came in */
     readonly hash: string,
     readonly parameters: number,
+    readonly storage: WeightStorage,
   ) {}
 
   /** Streams a checkpoint to the GPU, tensor by tensor.
@@ -47,15 +60,18 @@ export class Network {
   static async load(checkpoint: ModelCheckpoint, device: Device, options: NetworkOptions = {}): Promise<Network> {
     const { config } = checkpoint;
     const target = targetOf(device, options);
-    const { weights: packed } = lower(unet(config, 1).graph, target);
+    const { graph } = unet(config, 1);
+    const stored = lower(graph, target).weights;
+    const full = target.weights === "f16" ? lower(graph, { ...target, weights: "f32" }).weights : stored;
     const buffers = new Buffers(device);
     try {
-      const hash = await upload(checkpoint, [...packed.values()], buffers, device, options.signal);
+      const { hash, notes } = await upload(checkpoint, stored, full, buffers, options.signal);
       const parameters = [...checkpoint.tensors.values()].reduce(
         (sum, t) => sum + t.shape.reduce((a, b) => a * b, 1),
         0,
       );
-      return new Network(device, config, target, buffers, hash, parameters);
+      const storage = { dtype: target.weights, bytes: buffers.bytes, notes };
+      return new Network(device, config, target, buffers, hash, parameters, storage);
     } catch (error) {
       buffers.destroy();
       throw error;
@@ -67,7 +83,8 @@ export class Network {
   }
 
   lower(graph: Graph): Lowered {
-    return lower(graph, this.target);
+    const { notes } = this.storage;
+    return lower(graph, this.target, new Set(Object.keys(notes).filter((name) => !notes[name]!.safe)));
   }
 
   /** Compiles graphs of this network into programs that share its weights. */
@@ -186,23 +203,23 @@ export function checkLabels(
   return Uint32Array.from(labels);
 }
 
-/** Reads, packs and uploads every weight. @returns the hash of the values */
+/** Reads, packs and uploads every weight; `full` is how one is packed that f16 would damage.
+ *  @returns the hash of the values, and what f16 did to them where that is worth a note */
 async function upload(
   checkpoint: ModelCheckpoint,
-  packed: readonly PackedWeight[],
+  stored: ReadonlyMap<string, PackedWeight>,
+  full: ReadonlyMap<string, PackedWeight>,
   buffers: Buffers,
-  device: Device,
   signal?: AbortSignal,
-): Promise<string> {
+): Promise<{ hash: string; notes: WeightStorage["notes"] }> {
+  const { device } = buffers;
   const limit = device.gpu.limits.maxStorageBufferBindingSize;
   const digests: string[] = [];
+  const notes: Record<string, HalfReport> = {};
   await device.guarded("weights", async () => {
-    for (const { tensor, sources, pack } of packed) {
+    for (const [name, asked] of stored) {
       signal?.throwIfAborted();
-      if (byteLength(tensor) > limit)
-        throw new UserError(
-          `${tensor.name} takes ${byteLength(tensor)} bytes on the GPU, this adapter binds at most ${limit}; use dtype f16, precision exact, or another adapter`,
-        );
+      const { sources } = asked;
       const all = new Float32Array(sources.reduce((sum, s) => sum + s.elements, 0));
       let at = 0;
       for (const { key, elements } of sources) {
@@ -213,11 +230,18 @@ async function upload(
         all.set(values, at);
         at += elements;
       }
+      const half = asked.tensor.dtype === "f16" ? halfReport(all) : undefined;
+      if (half && (!half.safe || half.flushed > 0)) notes[name] = half;
+      const { tensor, pack } = half && !half.safe ? full.get(name)! : asked;
+      if (byteLength(tensor) > limit)
+        throw new UserError(
+          `${tensor.name} takes ${byteLength(tensor)} bytes on the GPU, this adapter binds at most ${limit}; use dtype f16, precision exact, or another adapter`,
+        );
       const bytes = pack(all);
       device.gpu.queue.writeBuffer(buffers.makeFor(tensor), 0, bytes as Uint8Array<ArrayBuffer>);
     }
   });
-  return sha256(new TextEncoder().encode(digests.sort().join("\n")));
+  return { hash: await sha256(new TextEncoder().encode(digests.sort().join("\n"))), notes };
 }
 
 async function sha256(data: Float32Array | Uint8Array): Promise<string> {

@@ -1,6 +1,7 @@
 import { conv1x1, conv1x1Weight, packConv1x1 } from "../../src/kernels/conv1x1";
 import { conv3x3, conv3x3Weight, packConv3x3 } from "../../src/kernels/conv3x3";
 import { type Dispatch, f32, type Tensor } from "../../src/kernels/dispatch";
+import { fromHalf, toHalf } from "../../src/model/checkpoint/dtype";
 import type { Data } from "./device";
 import { type ConvCase, type ConvData, outputSize } from "./reference-conv";
 import { seeded } from "./seeded";
@@ -21,6 +22,12 @@ export function convData(s: ConvCase): ConvData {
     residual: s.residualN ? seeded(7, [s.residualN, oc, oh, ow]) : undefined,
   };
 }
+
+/** What a kernel with f16 weights computes on: these weights, rounded. */
+export const roundedWeights = (d: ConvData): ConvData => ({
+  ...d,
+  weight: fromHalf(toHalf(Float32Array.from(d.weight))),
+});
 
 /** The dispatches of a case under a variant, with the tensors that hold its data. */
 export function convRun(

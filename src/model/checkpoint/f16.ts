@@ -34,6 +34,13 @@ export function halfReport(values: Float32Array): HalfReport {
   return { absMax, overflow, flushed, flushedShare, safe: overflow === 0 && flushedShare <= MAX_FLUSHED_SHARE };
 }
 
+/** One line of a report, or nothing where f16 loses less than a thousandth of the values. */
+export function describeHalf(name: string, { safe, overflow, flushed, flushedShare, absMax }: HalfReport) {
+  if (safe && flushedShare < 0.001) return undefined;
+  const share = (100 * flushedShare).toFixed(2);
+  return `${safe ? "in f16" : "kept f32"} ${name}: ${overflow} beyond 65504, ${flushed} to zero (${share} %), largest ${absMax.toPrecision(4)}`;
+}
+
 /** f32 -> f16, two to a word, low half first, as `unpack2x16float` reads them; an odd count is padded with zero. */
 export function packHalves(values: Float32Array): Uint32Array<ArrayBuffer> {
   const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
