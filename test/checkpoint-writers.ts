@@ -35,6 +35,8 @@ const storageNames: Partial<Record<DType, string>> = {
   BF16: "BFloat16Storage",
   F64: "DoubleStorage",
   I64: "LongStorage",
+  I16: "ShortStorage",
+  I8: "CharStorage",
 };
 
 /** A tensor to pickle: a view on a named storage. */

@@ -29,6 +29,8 @@ export interface PackedWeight {
   readonly sources: readonly { readonly key: string; readonly elements: number }[];
   /** from the sources joined in that order */
   pack(all: Float32Array<ArrayBuffer>): Uint8Array;
+  /** f32 as they come: packed, they are the sources' own bytes one after the other */
+  readonly plain: boolean;
 }
 
 /** A node with its kernels chosen. */
@@ -315,7 +317,7 @@ class Lowering {
 
   #weight(tensor: Tensor, sources: PackedWeight["sources"], pack: PackedWeight["pack"]): Tensor {
     const found = this.weights.get(tensor.name);
-    if (!found) this.weights.set(tensor.name, { tensor, sources, pack });
+    if (!found) this.weights.set(tensor.name, { tensor, sources, pack, plain: pack === asBytes });
     return found?.tensor ?? tensor;
   }
 }

@@ -2,16 +2,16 @@ import { UserError } from "../errors";
 import { Buffers, readBuffer } from "../gpu/buffers";
 import type { Device } from "../gpu/device";
 import type { Graph } from "../graph/graph";
-import { type Lowered, lower, type PackedWeight } from "../graph/lower";
+import { type Lowered, lower } from "../graph/lower";
 import { compile, type Programs } from "../graph/programs";
 import { replay } from "../graph/record";
 import type { Target } from "../kernels/conv3x3";
-import { byteLength } from "../kernels/dispatch";
 import { STEP, STEP_FLOATS } from "../kernels/step-row";
-import { type HalfReport, halfReport } from "./checkpoint/f16";
+import type { HalfReport } from "./checkpoint/f16";
 import type { ModelCheckpoint } from "./checkpoint/model";
 import { hShape, type UNetConfig } from "./config";
 import { type UNet, unet } from "./unet";
+import { upload } from "./upload";
 
 export interface NetworkOptions {
   /** How the weights of convolutions and linear layers are stored on the GPU; arithmetic is f32 either way. f16 is half
@@ -201,50 +201,4 @@ export function checkLabels(
   const bad = labels.find((l) => !Number.isInteger(l) || l < 0 || l >= classes);
   if (bad !== undefined) throw new UserError(`label ${bad}: this network has classes 0 to ${classes - 1}`);
   return Uint32Array.from(labels);
-}
-
-/** Reads, packs and uploads every weight; `full` is how one is packed that f16 would damage.
- *  @returns the hash of the values, and what f16 did to them where that is worth a note */
-async function upload(
-  checkpoint: ModelCheckpoint,
-  stored: ReadonlyMap<string, PackedWeight>,
-  full: ReadonlyMap<string, PackedWeight>,
-  buffers: Buffers,
-  signal?: AbortSignal,
-): Promise<{ hash: string; notes: WeightStorage["notes"] }> {
-  const { device } = buffers;
-  const limit = device.gpu.limits.maxStorageBufferBindingSize;
-  const digests: string[] = [];
-  const notes: Record<string, HalfReport> = {};
-  await device.guarded("weights", async () => {
-    for (const [name, asked] of stored) {
-      signal?.throwIfAborted();
-      const { sources } = asked;
-      const all = new Float32Array(sources.reduce((sum, s) => sum + s.elements, 0));
-      let at = 0;
-      for (const { key, elements } of sources) {
-        const values = await checkpoint.read(key, signal);
-        if (values.length !== elements)
-          throw new UserError(`${checkpoint.file}: ${key} has ${values.length} values, the model needs ${elements}`);
-        digests.push(`${key}:${await sha256(values)}`);
-        all.set(values, at);
-        at += elements;
-      }
-      const half = asked.tensor.dtype === "f16" ? halfReport(all) : undefined;
-      if (half && (!half.safe || half.flushed > 0)) notes[name] = half;
-      const { tensor, pack } = half && !half.safe ? full.get(name)! : asked;
-      if (byteLength(tensor) > limit)
-        throw new UserError(
-          `${tensor.name} takes ${byteLength(tensor)} bytes on the GPU, this adapter binds at most ${limit}; use dtype f16, precision exact, or another adapter`,
-        );
-      const bytes = pack(all);
-      device.gpu.queue.writeBuffer(buffers.makeFor(tensor), 0, bytes as Uint8Array<ArrayBuffer>);
-    }
-  });
-  return { hash: await sha256(new TextEncoder().encode(digests.sort().join("\n"))), notes };
-}
-
-async function sha256(data: Float32Array | Uint8Array): Promise<string> {
-  const digest = await crypto.subtle.digest("SHA-256", data as Uint8Array<ArrayBuffer>);
-  return [...new Uint8Array(digest)].map((b) => b.toString(16).padStart(2, "0")).join("");
 }

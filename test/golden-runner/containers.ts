@@ -5,6 +5,7 @@ import { openContainer } from "../../src/model/checkpoint/checkpoint";
 import type { ConfigHints } from "../../src/model/checkpoint/infer";
 import { type ModelCheckpoint, openModel } from "../../src/model/checkpoint/model";
 import { openSource } from "../../src/model/checkpoint/source-node";
+import { hintsOf } from "./files";
 
 /** One file of a set of containers. */
 export interface ContainerResult {
@@ -18,7 +19,7 @@ export interface ContainerResult {
 export type Forward = (checkpoint: ModelCheckpoint, x: Float32Array, t: number) => Promise<Float32Array>;
 
 interface Manifest {
-  readonly config: { readonly resolution: number };
+  readonly config: Readonly<Record<string, unknown>>;
   readonly files: readonly { readonly file: string; readonly error?: boolean; readonly expected?: string }[];
 }
 
@@ -36,7 +37,7 @@ export async function* runContainers(
   try {
     const x = await expected.read("x");
     const t = expected.tensors.has("t") ? (await expected.read("t"))[0]! : 437;
-    const hints = { resolution: manifest.config.resolution };
+    const hints = hintsOf(manifest.config);
     for (const { file, error = false, expected: key = "eps" } of manifest.files) {
       const path = join(folder, file);
       if (error) yield { case: file, ...(await refused(path, hints)) };

@@ -56,7 +56,7 @@ export async function openNetwork(
 }
 
 /** What weights do not tell, from a manifest's official arguments. */
-function hintsOf(config: Readonly<Record<string, unknown>>): ConfigHints {
+export function hintsOf(config: Readonly<Record<string, unknown>>): ConfigHints {
   const adm = config.create_model_args as Record<string, unknown> | undefined;
   const norm = config.groupnorm as { groups?: number; eps?: number } | undefined;
   const shared = { ...(norm?.groups && { groups: norm.groups }), ...(norm?.eps && { eps: norm.eps }) };

@@ -1,8 +1,9 @@
 import { UserError } from "../../errors";
 import type { Opened, TensorInfo } from "./container";
-import { openSafetensors, openSharded } from "./safetensors";
+import { openSafetensors } from "./safetensors";
+import { openSharded } from "./sharded";
 import { SNIFF_BYTES, sniff } from "./sniff";
-import { type ByteSource, isAbort } from "./source";
+import { type ByteSource, isAbort, type Scratch } from "./source";
 import { openTorchLegacy } from "./torch-legacy";
 import { unwrapNames } from "./unwrap";
 
@@ -20,8 +21,9 @@ export interface Checkpoint {
   /** Names left out: other things in the file, Asyrp's layers, duplicates. */
   readonly ignored: readonly string[];
   /** One tensor as contiguous row-major f32. f32 keeps its exact bits; f16, bf16 and integers are exact or rounded.
+   *  @param into memory the values may be put in, if there is as much: they last until it is used again
    *  @throws UserError when the file lacks it or ends before it. */
-  read(name: string, signal?: AbortSignal): Promise<Float32Array<ArrayBuffer>>;
+  read(name: string, signal?: AbortSignal, into?: Scratch): Promise<Float32Array<ArrayBuffer>>;
   close(): void;
 }
 
@@ -36,7 +38,7 @@ export interface CheckpointOptions {
 export async function openCheckpoint(source: ByteSource, options: CheckpointOptions = {}): Promise<Checkpoint> {
   const { signal, ema = true } = options;
   try {
-    return unwrapped(source.name, await openContainer(source, ema, signal));
+    return unwrapped(source.name, await openContainer(source, ema, signal), ema);
   } catch (error) {
     source.close?.();
     if (error instanceof UserError || isAbort(error) || signal?.aborted) throw error;
@@ -51,8 +53,8 @@ export async function openContainer(source: ByteSource, ema = true, signal?: Abo
   switch (container) {
     case "safetensors":
       return openSafetensors(source, signal);
-    case "safetensors-index":
-      return openSharded(source, signal);
+    case "index":
+      return openSharded(source, (shard) => openContainer(shard, ema, signal), signal);
     case "torch-zip":
       // Loaded when needed: browsers that open safetensors only never fetch the zip reader.
       return (await import("./torch-zip")).openTorchZip(source, ema, signal);
@@ -63,8 +65,8 @@ export async function openContainer(source: ByteSource, ema = true, signal?: Abo
   }
 }
 
-function unwrapped(file: string, opened: Opened): Checkpoint {
-  const { names, ignored, prefix } = unwrapNames(opened.tensors.keys());
+function unwrapped(file: string, opened: Opened, ema: boolean): Checkpoint {
+  const { names, ignored, prefix } = unwrapNames(opened.tensors.keys(), ema);
   const tensors = new Map<string, TensorInfo>();
   for (const [own, name] of names) tensors.set(own, opened.tensors.get(name)!);
   return {
@@ -74,11 +76,11 @@ function unwrapped(file: string, opened: Opened): Checkpoint {
     metadata: opened.metadata,
     wrapper: [opened.wrapper, prefix].filter(Boolean).join(" "),
     ignored: [...opened.ignored, ...ignored],
-    async read(name, signal) {
+    async read(name, signal, into) {
       signal?.throwIfAborted();
       const inside = names.get(name);
       if (inside === undefined) throw new UserError(`${file}: has no tensor ${name}`);
-      return opened.read(inside, signal);
+      return opened.read(inside, signal, into);
     },
     close: () => opened.close(),
   };

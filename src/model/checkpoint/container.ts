@@ -1,5 +1,6 @@
 import { UserError } from "../../errors";
 import type { DType } from "./dtype";
+import type { Scratch } from "./source";
 import type { View } from "./strided";
 
 export interface TensorInfo {
@@ -18,7 +19,7 @@ export interface Opened {
   /** Names in the file that are not tensors. */
   readonly ignored: readonly string[];
   /** Contiguous row-major f32; the bits of f32 tensors are kept. */
-  read(name: string, signal?: AbortSignal): Promise<Float32Array<ArrayBuffer>>;
+  read(name: string, signal?: AbortSignal, into?: Scratch): Promise<Float32Array<ArrayBuffer>>;
   close(): void;
 }
 

@@ -1,7 +1,7 @@
 import { type FileHandle, mkdir, open, readdir, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { UserError } from "../../errors";
-import { type ByteSource, checkRange, checkSibling, message } from "./source";
+import { type ByteSource, checkRange, checkSibling, message, room } from "./source";
 
 /** What to say of a folder given as a checkpoint: the weights inside it, if any. */
 async function folderError(path: string): Promise<UserError> {
@@ -37,9 +37,9 @@ export async function fileSource(path: string): Promise<ByteSource> {
   const source: ByteSource = {
     name: basename(path),
     size: stat.size,
-    async read(offset, length, signal) {
+    async read(offset, length, signal, into) {
       checkRange(source, offset, length);
-      const bytes = new Uint8Array(length);
+      const bytes = room(length, into);
       for (let at = 0; at < length; ) {
         signal?.throwIfAborted();
         const { bytesRead } = await handle.read(bytes, at, Math.min(length - at, 2 ** 24), offset + at);

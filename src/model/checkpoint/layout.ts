@@ -67,10 +67,10 @@ export function canonicalNames(checkpoint: Checkpoint): Checkpoint & { readonly 
     ...checkpoint,
     layout,
     tensors,
-    async read(name, signal) {
+    async read(name, signal, into) {
       const inside = inFile.get(name);
       if (inside === undefined) throw new UserError(`${checkpoint.file}: has no tensor ${name}`);
-      return checkpoint.read(inside, signal);
+      return checkpoint.read(inside, signal, into);
     },
   };
 }

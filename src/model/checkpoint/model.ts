@@ -5,7 +5,7 @@ import { expectedTensors, requireTensors } from "./expected";
 import { type ConfigHints, inferConfig } from "./infer";
 import { canonicalNames, type Layout } from "./layout";
 import { diffusersHints, metadataHints, sideConfig } from "./side-config";
-import type { ByteSource } from "./source";
+import type { ByteSource, Scratch } from "./source";
 
 /** A checkpoint that is known to hold one whole U-Net. */
 export interface ModelCheckpoint extends Checkpoint {
@@ -32,7 +32,7 @@ export async function openModel(
     const expected = expectedTensors(config);
     const surplus = requireTensors(named.tensors, expected, named.file);
     const tensors = new Map([...named.tensors].filter(([name]) => expected.has(name)));
-    return { ...named, tensors, config, surplus, read: async (name, signal) => finite(named, name, signal) };
+    return { ...named, tensors, config, surplus, read: (name, signal, into) => finite(named, name, signal, into) };
   } catch (error) {
     checkpoint.close();
     if (error instanceof UserError && !error.message.startsWith(source.name))
@@ -64,11 +64,24 @@ export function firstNonFinite(values: Float32Array): number {
   return -1;
 }
 
-async function finite(checkpoint: Checkpoint, name: string, signal?: AbortSignal) {
-  const values = await checkpoint.read(name, signal);
+/** Would these f32 be ordinary weights if their bytes were the other way round? NaN and zero stay strange either way. */
+function looksSwapped(values: Float32Array): boolean {
+  if (values.length < 16) return false;
+  const view = new DataView(values.slice(0, 4096).buffer);
+  let ordinary = 0;
+  for (let at = 0; at < view.byteLength; at += 4) {
+    const size = Math.abs(view.getFloat32(at, false));
+    if (size === 0 || (size > 1e-10 && size < 1e5)) ordinary++;
+  }
+  return ordinary > 0.99 * (view.byteLength / 4);
+}
+
+async function finite(checkpoint: Checkpoint, name: string, signal?: AbortSignal, into?: Scratch) {
+  const values = await checkpoint.read(name, signal, into);
   const at = firstNonFinite(values);
   if (at < 0) return values;
-  throw new NonFiniteError(
-    `${checkpoint.file}: ${name} holds ${values[at]} at element ${at} of ${values.length}; the training diverged or the file is damaged, use another checkpoint`,
-  );
+  const where = `${checkpoint.file}: ${name} holds ${values[at]} at element ${at} of ${values.length}`;
+  if (checkpoint.tensors.get(name)?.dtype === "F32" && looksSwapped(values))
+    throw new NonFiniteError(`${where}: its bytes are in big-endian order; re-save it on a little-endian machine`);
+  throw new NonFiniteError(`${where}; the training diverged or the file is damaged, use another checkpoint`);
 }

@@ -55,6 +55,8 @@ const storages: Readonly<Record<string, DType>> = {
   "torch.DoubleStorage": "F64",
   "torch.LongStorage": "I64",
   "torch.IntStorage": "I32",
+  "torch.ShortStorage": "I16",
+  "torch.CharStorage": "I8",
   "torch.ByteStorage": "U8",
   "torch.BoolStorage": "BOOL",
 };
@@ -98,6 +100,9 @@ const sizes = (value: Pickled | undefined): readonly number[] | undefined =>
     ? (value.items as readonly number[])
     : undefined;
 
+/** Elements a view may have beyond those of its storage: an expanded vector repeats one element with stride 0. */
+const MAX_EXPANDED = 65_536;
+
 function tensor(args: readonly Pickled[], file: string): TensorRef {
   const [storage, offset] = args;
   const shape = sizes(args[2]);
@@ -110,7 +115,7 @@ function tensor(args: readonly Pickled[], file: string): TensorRef {
     !Number.isSafeInteger(elements) ||
     !Number.isSafeInteger(last) ||
     last > storage.numel ||
-    elements > storage.numel
+    elements > Math.max(storage.numel, MAX_EXPANDED)
   )
     throw new UserError(
       `${file}: a tensor of shape [${shape.join(", ")}] at element ${offset} does not fit its storage of ${storage.numel} elements; the file is damaged, download it again`,

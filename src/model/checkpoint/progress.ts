@@ -26,12 +26,12 @@ export function withProgress(source: ByteSource, onProgress: OnProgress | undefi
     size: source.size,
     sha256: source.sha256,
     ...(source.sibling ? { sibling: source.sibling.bind(source) } : {}),
-    async read(offset, length, signal) {
+    async read(offset, length, signal, into) {
       if (!started) {
         started = true;
         report("download");
       }
-      const bytes = await source.read(offset, length, signal);
+      const bytes = await source.read(offset, length, signal, into);
       loaded = Math.min(total, loaded + length);
       report("progress");
       return bytes;

@@ -35,7 +35,7 @@ function parseEntry(name: string, value: unknown, data: number, file: string): E
 }
 
 function parseMetadata(value: unknown, file: string): Record<string, string> {
-  if (value === undefined) return {};
+  if (value === undefined || value === null) return {};
   const sound =
     typeof value === "object" &&
     value !== null &&
@@ -43,6 +43,18 @@ function parseMetadata(value: unknown, file: string): Record<string, string> {
     Object.values(value).every((v) => typeof v === "string");
   if (!sound) throw new UserError(`${file}: __metadata__ must map strings to strings; re-save the file`);
   return { ...(value as Record<string, string>) };
+}
+
+/** Members of a JSON object, names that are there twice counted twice: JSON.parse keeps the last without a word. */
+function memberCount(json: string): number {
+  let depth = 0;
+  let members = 0;
+  for (const [token] of json.matchAll(/"(?:[^"\\]|\\.)*"|[{}[\]:]/gs)) {
+    if (token === "{" || token === "[") depth++;
+    else if (token === "}" || token === "]") depth--;
+    else if (token === ":" && depth === 1) members++;
+  }
+  return members;
 }
 
 /** Reads and checks the header: ranges inside the file, of the right size, side by side without gaps or overlap.
@@ -56,14 +68,19 @@ async function readHeader(source: ByteSource, signal?: AbortSignal) {
     throw new UserError(`${file}: its header claims ${length} bytes; at most ${MAX_HEADER_BYTES} are read`);
   checkRange(source, 8, length);
   let header: unknown;
+  let members = 0;
   try {
-    header = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(await source.read(8, length, signal)));
+    const text = new TextDecoder("utf-8", { fatal: true }).decode(await source.read(8, length, signal));
+    header = JSON.parse(text);
+    members = memberCount(text);
   } catch (error) {
     if (error instanceof UserError || signal?.aborted) throw error;
     throw new UserError(`${file}: its safetensors header is not JSON; damaged, download the file again`);
   }
   if (typeof header !== "object" || header === null || Array.isArray(header))
     throw new UserError(`${file}: its safetensors header is no JSON object; damaged, download the file again`);
+  if (members !== Object.keys(header).length)
+    throw new UserError(`${file}: its header names a tensor twice; damaged, download it again or re-save it`);
   const { __metadata__, ...tensors } = header as Record<string, unknown>;
   const metadata = parseMetadata(__metadata__, file);
   const named = Object.entries(tensors);
@@ -95,71 +112,13 @@ export async function openSafetensors(source: ByteSource, signal?: AbortSignal):
     metadata,
     wrapper: "",
     ignored: [],
-    async read(name, signal) {
+    async read(name, signal, into) {
       const entry = byName.get(name);
       if (!entry) throw new UserError(`${source.name}: has no tensor ${name}`);
       const { dtype, shape, begin } = entry;
-      return readView({ dtype, offset: 0, shape, stride: rowMajor(shape) }, (offset, length) =>
-        source.read(begin + offset, length, signal),
-      );
+      const view = { dtype, offset: 0, shape, stride: rowMajor(shape) };
+      return readView(view, (offset, length, into) => source.read(begin + offset, length, signal, into), into);
     },
     close: () => source.close?.(),
-  };
-}
-
-/** Opens `*.safetensors.index.json`: its shards as one file, through the source's siblings.
- *  @throws UserError when a shard is missing, names outside the folder, or does not hold what the index says. */
-export async function openSharded(source: ByteSource, signal?: AbortSignal): Promise<Opened> {
-  const file = source.name;
-  if (source.size > MAX_HEADER_BYTES) throw new UserError(`${file}: an index of ${source.size} bytes; no checkpoint's`);
-  let map: unknown;
-  try {
-    const bytes = await source.read(0, source.size, signal);
-    map = (JSON.parse(new TextDecoder().decode(bytes)) as { weight_map?: unknown }).weight_map;
-  } catch (error) {
-    if (error instanceof UserError || signal?.aborted) throw error;
-    throw new UserError(`${file}: is no JSON index; download it again`);
-  }
-  if (typeof map !== "object" || map === null || !Object.values(map).every((v) => typeof v === "string"))
-    throw new UserError(`${file}: its weight_map does not map tensors to files; download it again`);
-  const weights = new Map(Object.entries(map as Record<string, string>));
-  for (const name of weights.keys()) checkName(name, file);
-  const names = [...new Set(weights.values())];
-  if (names.length === 0 || names.length > 1000) throw new UserError(`${file}: names ${names.length} shards`);
-  if (!source.sibling)
-    throw new UserError(`${file}: is an index of ${names.length} shards; give the path or URL, so that they are found`);
-  const shards = new Map<string, Opened>();
-  const close = () => {
-    for (const shard of shards.values()) shard.close();
-    source.close?.();
-  };
-  try {
-    for (const name of names) {
-      const shard = await source.sibling(name, signal);
-      if (!shard) throw new UserError(`${file}: its shard ${name} is not beside it; download it too`);
-      shards.set(name, await openSafetensors(shard, signal));
-    }
-    for (const [tensor, shard] of weights)
-      if (!shards.get(shard)?.tensors.has(tensor))
-        throw new UserError(`${file}: ${shard} does not hold ${tensor}; download both again`);
-  } catch (error) {
-    close();
-    throw error;
-  }
-  const tensors = [...shards].flatMap(([shard, opened]) =>
-    [...opened.tensors].filter(([name]) => weights.get(name) === shard),
-  );
-  return {
-    container: "safetensors",
-    tensors: new Map(tensors),
-    metadata: Object.assign({}, ...[...shards.values()].map((shard) => shard.metadata)),
-    wrapper: `${names.length} shards`,
-    ignored: [],
-    async read(name, signal) {
-      const shard = shards.get(weights.get(name) ?? "");
-      if (!shard) throw new UserError(`${file}: has no tensor ${name}`);
-      return shard.read(name, signal);
-    },
-    close,
   };
 }

@@ -1,6 +1,6 @@
 import { UserError } from "../../errors";
 
-export type Container = "safetensors" | "safetensors-index" | "torch-zip" | "torch-legacy";
+export type Container = "safetensors" | "index" | "torch-zip" | "torch-legacy";
 
 /** Bytes of a file's start that `sniff` wants to see, fewer when the file is shorter. */
 export const SNIFF_BYTES = 512;
@@ -19,7 +19,7 @@ const texts: readonly (readonly [RegExp, string, string])[] = [
     "fetch the file with `git lfs pull`, or download it from the hub's resolve/ URL",
   ],
   [
-    /^\s*(?:<!doctype html|<html|<head|<body)/i,
+    /^\s*(?:<!--.*?-->\s*)?<(?:!doctype html|html|head|body|meta|title|script)\b/is,
     "a web page (HTML), not a checkpoint",
     "download the file itself: on Hugging Face resolve/ instead of blob/, on Google Drive confirm the virus-scan page",
   ],
@@ -28,7 +28,7 @@ const texts: readonly (readonly [RegExp, string, string])[] = [
     "an XML answer saying AccessDenied, not a checkpoint",
     "the link no longer serves the file; take a mirror",
   ],
-  [/^\s*<(?:\?xml|Error>)/, "an XML document, not a checkpoint", "look inside: it may be a server's error message"],
+  [/^\s*<[?!\w]/, "an XML document, not a checkpoint", "look inside: it may be a server's error message"],
 ];
 
 const unpack = (what: string) => [what, "unpack it first"] as const;
@@ -55,6 +55,29 @@ const magics: readonly (readonly [string, string, string])[] = [
   ["\x7fELF", "a program", "choose the checkpoint"],
 ];
 
+const legacyMagic = [0x8a, 0x0a, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
+
+/** Begins a pickle of protocol 2 and up. */
+const isPickle = (head: Uint8Array) => head[0] === 0x80 && head[1]! >= 2 && head[1]! <= 5;
+
+/** torch.save's old stream, in any pickle protocol it may be asked for (from 4 on, in a frame with its length). */
+function isLegacy(head: Uint8Array): boolean {
+  const at = head[2] === 0x95 ? 11 : 2;
+  return isPickle(head) && legacyMagic.every((byte, i) => head[at + i] === byte);
+}
+
+/** A pickle of protocol 1 or 0: an empty container and its memo, or an opening mark. */
+const isOldPickle = (head: Uint8Array) =>
+  (/^[}\])]q/.test(ascii(head, 0, 2)) && head[2] === 0) || /^\(?[dlt]p0\n/.test(ascii(head, 0, 6));
+
+/** Text as browsers and editors save it: UTF-8 or UTF-16 behind a byte order mark, or plain. */
+function textOf(head: Uint8Array): string {
+  const marks = { "utf-8": [0xef, 0xbb, 0xbf], "utf-16le": [0xff, 0xfe], "utf-16be": [0xfe, 0xff] };
+  for (const [encoding, mark] of Object.entries(marks))
+    if (mark.every((byte, i) => head[i] === byte)) return new TextDecoder(encoding).decode(head);
+  return ascii(head, 0, SNIFF_BYTES);
+}
+
 /** A protobuf whose field 1 is a small version number and whose next field is the producer's name: ONNX. */
 const isOnnx = (head: Uint8Array) =>
   head[0] === 0x08 && head[1]! >= 1 && head[1]! <= 20 && [0x12, 0x3a, 0x42].includes(head[2]!) && head[8] !== 0x7b;
@@ -71,23 +94,27 @@ export function sniff(head: Uint8Array, size: number, file: string): Container {
   const start = ascii(head, 0, SNIFF_BYTES);
   if (start.startsWith("PK\x03\x04")) return "torch-zip";
   if (start.startsWith("PK\x05\x06")) refuse("an empty zip archive", "download it again");
-  if (start.startsWith("\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19")) return "torch-legacy";
+  if (isLegacy(head)) return "torch-legacy";
   if (start.slice(257, 262) === "ustar")
     refuse("a tar archive (PyTorch before 0.1.10, or a plain tar)", "unpack it, or re-save the model with torch.save");
-  for (const [pattern, what, todo] of texts) if (pattern.test(start)) refuse(what, todo);
+  const text = textOf(head);
+  for (const [pattern, what, todo] of texts) if (pattern.test(text)) refuse(what, todo);
   for (const [magic, what, todo] of magics) if (start.startsWith(magic)) refuse(what, todo);
   if (isOnnx(head))
     refuse(
       "an ONNX model",
       "this engine runs PyTorch or safetensors weights: take the checkpoint it was exported from",
     );
-  if (head[0] === 0x80 && head[1]! >= 2 && head[1]! <= 5)
+  if (isPickle(head) || isOldPickle(head))
     refuse(
       "a Python pickle that torch.save did not write",
       "re-save the weights with torch.save(model.state_dict(), ...)",
     );
   if (head[8] === 0x7b && size >= 10) {
-    const n = new DataView(head.buffer, head.byteOffset, head.byteLength).getBigUint64(0, true);
+    const view = new DataView(head.buffer, head.byteOffset, head.byteLength);
+    const n = view.getBigUint64(0, true);
+    if (n + 8n > BigInt(size) && view.getBigUint64(0, false) + 8n <= BigInt(size))
+      refuse("safetensors in big-endian byte order", "re-save it on a little-endian machine");
     if (n + 8n > BigInt(size))
       refuse(`safetensors cut short (header of ${n} bytes, file of ${size})`, "download it again");
     if (n > BigInt(MAX_HEADER_BYTES))
@@ -97,9 +124,9 @@ export function sniff(head: Uint8Array, size: number, file: string): Container {
       );
     if (n >= 2n) return "safetensors";
   }
-  if (/^\s*\{/.test(start)) {
-    if (/"weight_map"|"total_size"/.test(start)) return "safetensors-index";
-    if (/"_class_name"|"_diffusers_version"/.test(start))
+  if (/^\s*[{[]/.test(text)) {
+    if (/"weight_map"|"total_size"/.test(text)) return "index";
+    if (/"_class_name"|"_diffusers_version"/.test(text))
       refuse("a diffusers config, not the weights", "choose diffusion_pytorch_model.safetensors or .bin beside it");
     refuse("a JSON document, not a checkpoint", "look inside: it may be a server's error message");
   }

@@ -1,7 +1,7 @@
 import { UserError } from "../../errors";
 import { fetchInto, type HttpOptions, httpError, request } from "./http";
 import { SequentialSource } from "./sequential";
-import { type ByteSource, checkRange, checkSibling } from "./source";
+import { type ByteSource, checkRange, checkSibling, room, type Scratch } from "./source";
 
 export interface UrlOptions extends HttpOptions {
   /** Bytes asked for at a time while many small tensors are read in turn; 4 MiB unless said otherwise. */
@@ -97,20 +97,20 @@ class RangedSource implements ByteSource {
     this.#length = length;
   }
 
-  async read(offset: number, length: number, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
+  async read(offset: number, length: number, signal?: AbortSignal, into?: Scratch): Promise<Uint8Array<ArrayBuffer>> {
     checkRange(this, offset, length);
     // One request at a time: parallel readers share the window.
-    const next = this.#turn.then(() => this.#read(offset, length, signal));
+    const next = this.#turn.then(() => this.#read(offset, length, signal, into));
     this.#turn = next.catch(() => {});
     return next;
   }
 
-  async #read(offset: number, length: number, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
+  async #read(offset: number, length: number, signal?: AbortSignal, into?: Scratch): Promise<Uint8Array<ArrayBuffer>> {
     signal?.throwIfAborted();
     const options = signal ? { ...this.options, signal } : this.options;
     const inside = offset >= this.#start && offset + length <= this.#start + this.#length;
     if (!inside && length >= this.ahead) {
-      const out = new Uint8Array(length);
+      const out = room(length, into);
       await fetchInto(out, this, offset, options);
       return out;
     }
@@ -119,7 +119,9 @@ class RangedSource implements ByteSource {
       const wanted = Math.max(this.ahead, offset + length - start);
       await this.#fill(start, Math.min(wanted, this.size - start), options);
     }
-    return this.#buffer.slice(offset - this.#start, offset - this.#start + length);
+    const out = room(length, into);
+    out.set(this.#buffer.subarray(offset - this.#start, offset - this.#start + length));
+    return out;
   }
 
   close(): void {

@@ -8,13 +8,22 @@ export interface ByteSource {
   readonly size: number;
   /** sha256 in hex, when whoever serves the file states one. */
   readonly sha256?: string | undefined;
-  /** Exactly `length` bytes from `offset`, in a fresh array the caller owns.
+  /** Exactly `length` bytes from `offset`, in a fresh array the caller owns, or in `into`.
+   *  @param into memory of the caller's that the bytes may be put in, if there is as much: garbage of the size of tensors
+   *  would count against the loader's memory
    *  @throws UserError when the file ends before, or the bytes cannot be had. */
-  read(offset: number, length: number, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>>;
+  read(offset: number, length: number, signal?: AbortSignal, into?: Scratch): Promise<Uint8Array<ArrayBuffer>>;
   /** A file beside this one (a shard, a `config.json`), or undefined when there is none. `relative` is a plain file name. */
   sibling?(relative: string, signal?: AbortSignal): Promise<ByteSource | undefined>;
   close?(): void;
 }
+
+/** Memory that is used again: what was read into it before is gone with the next read. */
+export type Scratch = Uint8Array<ArrayBuffer>;
+
+/** `length` bytes of `into`, or fresh ones where it is shorter. */
+export const room = (length: number, into?: Scratch): Uint8Array<ArrayBuffer> =>
+  into && into.length >= length ? into.subarray(0, length) : new Uint8Array(length);
 
 /** What a caller may hand in where a file is expected; Node adds file paths. */
 export type SourceLike = string | URL | Blob | ArrayBuffer | Uint8Array | ByteSource;

@@ -11,8 +11,8 @@ export interface StateDict {
   readonly ignored: readonly string[];
 }
 
-const emaKeys = ["ema", "model_ema"] as const;
-const modelKeys = ["state_dict", "model", "module"] as const;
+const emaKeys = ["ema", "model_ema", "ema_model", "ema_state_dict", "state_dict_ema", "params_ema"] as const;
+const modelKeys = ["state_dict", "model", "module", "model_state_dict", "unet", "net", "network", "params"] as const;
 
 const isTensors = (value: Pickled | undefined): value is Map<Pickled, Pickled> =>
   value instanceof Map && [...value.values()].some((item) => item instanceof TensorRef);
@@ -22,8 +22,8 @@ const leads = (value: Pickled | undefined, depth: number): boolean =>
   isTensors(value) ||
   (depth > 0 && value instanceof Map && [...emaKeys, ...modelKeys].some((key) => leads(value.get(key), depth - 1)));
 
-/** Finds the network in what `torch.save` was given: a flat dict; a dict with `state_dict`, `model`, `ema`, `model_ema`
- *  or `module`; or the list [model, optimizer, epoch, step, ema] of the DDIM training code, whose last entry is the
+/** Finds the network in what `torch.save` was given: a flat dict; a dict with `state_dict`, `model`, `ema` or another of
+ *  the keys above; or the list [model, optimizer, epoch, step, ema] of the DDIM training code, whose last entry is the
  *  moving average people mean by "the weights".
  *  @param ema take the moving average where the file carries one
  *  @throws UserError when there are no tensors. */
@@ -46,11 +46,17 @@ export function findStateDict(root: Pickled, file: string, ema: boolean): StateD
       value = dict.get(key);
     } else break;
   }
-  const keys = root instanceof Map ? [...root.keys()].slice(0, 5).map(keyText).join(", ") : typeof root;
+  const keys = root instanceof Map ? [...root.keys()].slice(0, 5).map(keyText).join(", ") : kindOf(root);
   throw new UserError(
     `${file}: holds no state dict (found: ${keys || "nothing"}); save one with torch.save(model.state_dict(), ...)`,
   );
 }
+
+const kindOf = (value: Pickled): string => {
+  if (value instanceof TensorRef) return "one tensor";
+  if (Array.isArray(value) || value instanceof Tuple) return "a list";
+  return `a ${typeof value}`;
+};
 
 /** Keys are mostly strings; a list or a dict as one is damage. */
 const keyText = (key: Pickled) => shown(typeof key === "object" ? "?" : String(key), 40);

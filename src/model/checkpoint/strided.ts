@@ -1,4 +1,5 @@
 import { DTYPE_BYTES, type DType, decode } from "./dtype";
+import type { Scratch } from "./source";
 
 /** A view on a storage, in elements, as torch and safetensors describe tensors. */
 export interface View {
@@ -9,7 +10,7 @@ export interface View {
 }
 
 /** Reads `length` bytes of a storage from `offset`. */
-export type ReadStorage = (offset: number, length: number) => Promise<Uint8Array<ArrayBuffer>>;
+export type ReadStorage = (offset: number, length: number, into?: Scratch) => Promise<Uint8Array<ArrayBuffer>>;
 
 /** Raw bytes held at a time while a tensor is converted or gathered: with the result this stays below
  *  64 MiB + the tensor. Contiguous f32 needs no second copy and is read whole. */
@@ -44,12 +45,14 @@ export function isContiguous(view: View): boolean {
   return view.shape.every((d, i) => d === 1 || view.stride[i] === wanted[i]);
 }
 
-/** The view as contiguous row-major f32, its storage read in pieces of at most 16 MiB where it has to be converted. */
-export async function readView(view: View, read: ReadStorage): Promise<Float32Array<ArrayBuffer>> {
+/** The view as contiguous row-major f32, its storage read in pieces of at most 16 MiB where it has to be converted.
+ *  @param into as of `ByteSource.read`; used where nothing has to be converted */
+export async function readView(view: View, read: ReadStorage, into?: Scratch): Promise<Float32Array<ArrayBuffer>> {
   const bytes = DTYPE_BYTES[view.dtype];
   const total = count(view.shape);
   if (total === 0) return new Float32Array(0);
-  if (view.dtype === "F32" && isContiguous(view)) return decode(await read(view.offset * bytes, total * 4), "F32");
+  if (view.dtype === "F32" && isContiguous(view))
+    return decode(await read(view.offset * bytes, total * 4, into), "F32");
   const out = new Float32Array(total);
   await gather(view, rowMajor(view.shape), 0, out, read);
   return out;

@@ -77,13 +77,13 @@ export async function openTorchLegacy(source: ByteSource, ema: boolean, signal?:
     metadata: {},
     wrapper,
     ignored,
-    async read(name, signal) {
+    async read(name, signal, into) {
       const entry = byName.get(name);
       if (!entry) throw new UserError(`${file}: has no tensor ${name}`);
       const { tensor, start } = entry;
       if (!checked.has(start)) await checkCount(source, start - 8, declared.get(tensor.key)?.numel ?? -1, signal);
       checked.add(start);
-      return readView(tensor, (offset, length) => source.read(start + offset, length, signal));
+      return readView(tensor, (offset, length, into) => source.read(start + offset, length, signal, into), into);
     },
     close: () => source.close?.(),
   };

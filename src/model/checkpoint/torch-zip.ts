@@ -3,7 +3,7 @@ import { MAX_TENSORS, type Opened, type StoredTensor, shown } from "./container"
 import { crc32 } from "./crc32";
 import { DTYPE_BYTES } from "./dtype";
 import { PickleShort, unpickle } from "./pickle";
-import type { ByteSource } from "./source";
+import type { ByteSource, Scratch } from "./source";
 import { findStateDict } from "./state-dict";
 import { readView } from "./strided";
 import { dataOffset, type ZipRecord, zipDirectory } from "./zip-directory";
@@ -12,8 +12,8 @@ import { dataOffset, type ZipRecord, zipDirectory } from "./zip-directory";
 const MAX_PICKLE_BYTES = 32 * 2 ** 20;
 
 /** A record in memory, its CRC-32 checked. Zero stands for "not computed" (torch can be told to skip it). */
-async function wholeRecord(source: ByteSource, record: ZipRecord, signal?: AbortSignal) {
-  const bytes = await source.read(await dataOffset(source, record, signal), record.size, signal);
+async function wholeRecord(source: ByteSource, record: ZipRecord, signal?: AbortSignal, into?: Scratch) {
+  const bytes = await source.read(await dataOffset(source, record, signal), record.size, signal, into);
   if (record.crc32 !== 0 && crc32(bytes) !== record.crc32)
     throw new UserError(`${source.name}: "${record.name}" is damaged (CRC-32 differs); download the file again`);
   return bytes;
@@ -48,7 +48,10 @@ export async function openTorchZip(source: ByteSource, ema: boolean, signal?: Ab
       throw new UserError(`${file}: its numbers are ${shown(text, 12)}-endian; re-save it on a little-endian machine`);
   }
   const pickle = records.get(`${root}data.pkl`)!;
-  if (!pickle.stored) throw new UserError(`${file}: is re-compressed; unzip it and re-save it with torch.save`);
+  if (!pickle.stored)
+    throw new UserError(
+      `${file}: is a compressed zip; unzip it and zip it again without compression (zip -0 -r model.pt FOLDER)`,
+    );
   if (pickle.size > MAX_PICKLE_BYTES)
     throw new UserError(
       `${file}: its data.pkl has ${pickle.size} bytes, too many for a state dict; re-save the tensors`,
@@ -64,7 +67,10 @@ export async function openTorchZip(source: ByteSource, ema: boolean, signal?: Ab
     const size = storage.numel * DTYPE_BYTES[storage.dtype];
     if (!record)
       throw new UserError(`${file}: tensor ${name} lost its storage data/${shown(storage.key, 40)}; download it again`);
-    if (!record.stored) throw new UserError(`${file}: is re-compressed; unzip it and re-save it with torch.save`);
+    if (!record.stored)
+      throw new UserError(
+        `${file}: is a compressed zip; unzip it and zip it again without compression (zip -0 -r model.pt FOLDER)`,
+      );
     if (record.size !== size)
       throw new UserError(`${file}: tensor ${name}: ${record.size} bytes stored, ${size} needed; download it again`);
     found.push([name, { key: storage.key, dtype: storage.dtype, offset, shape, stride }, record]);
@@ -78,14 +84,15 @@ export async function openTorchZip(source: ByteSource, ema: boolean, signal?: Ab
     metadata: {},
     wrapper,
     ignored,
-    async read(name, signal) {
+    async read(name, signal, into) {
       const entry = byName.get(name);
       if (!entry) throw new UserError(`${file}: has no tensor ${name}`);
       const { tensor, record } = entry;
-      return readView(tensor, async (offset, length) => {
-        if (offset === 0 && length === record.size) return wholeRecord(source, record, signal);
-        return source.read((await dataOffset(source, record, signal)) + offset, length, signal);
-      });
+      const part = async (offset: number, length: number, into?: Scratch) => {
+        if (offset === 0 && length === record.size) return wholeRecord(source, record, signal, into);
+        return source.read((await dataOffset(source, record, signal)) + offset, length, signal, into);
+      };
+      return readView(tensor, part, into);
     },
     close: () => source.close?.(),
   };

@@ -1,8 +1,11 @@
 /** Names every layout has at its top, by which a prefix is recognised. */
 const probes = ["conv_in.weight", "time_embed.0.weight"];
 
-/** Wrappers that put their name in front of all tensors: DataParallel, Lightning, torch.compile, pipelines. */
-const prefix = /^(?:(?:module|model|_orig_mod|unet|diffusion_model)\.)*$/;
+/** Wrappers that put their name in front of all tensors: DataParallel, Lightning, torch.compile, pipelines, averages. */
+const prefix =
+  /^(?:(?:module|model|_orig_mod|unet|net|network|diffusion_model|denoise_fn|ema|model_ema|ema_model|online_model)\.)*$/;
+
+const averaged = /(?:^|\.)(?:ema|model_ema|ema_model)\./;
 
 /** Tensors that no U-Net of ours has and that may be there all the same. */
 const extras = [
@@ -11,8 +14,9 @@ const extras = [
   /samplers\.0\.Conv2d_0\./, // the same tensor a second time, in early diffusers files
 ];
 
-/** What to strip from the front of all names; empty when the probe key is there as it is. */
-export function findPrefix(names: Iterable<string>): string {
+/** What to strip from the front of all names; empty when the probe key is there as it is. Of several networks in one dict
+ *  the average is taken where `ema` asks for it, then the one with the shortest front. */
+export function findPrefix(names: Iterable<string>, ema = true): string {
   const found: string[] = [];
   for (const name of names)
     for (const probe of probes)
@@ -20,18 +24,22 @@ export function findPrefix(names: Iterable<string>): string {
         const front = name.slice(0, -probe.length);
         if (prefix.test(front)) found.push(front);
       }
-  return found.sort((a, b) => a.length - b.length)[0] ?? "";
+  const other = (front: string) => Number(averaged.test(front) !== ema);
+  return found.sort((a, b) => other(a) - other(b) || a.length - b.length)[0] ?? "";
 }
 
 /** Maps the network's own names to the names in the file; the rest is listed as ignored.
  *  With a prefix, names without it are no part of the network. */
-export function unwrapNames(names: Iterable<string>): {
+export function unwrapNames(
+  names: Iterable<string>,
+  ema = true,
+): {
   names: Map<string, string>;
   ignored: string[];
   prefix: string;
 } {
   const all = [...names];
-  const front = findPrefix(all);
+  const front = findPrefix(all, ema);
   const kept = new Map<string, string>();
   const ignored: string[] = [];
   for (const name of all) {

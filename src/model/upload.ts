@@ -1,0 +1,129 @@
+import { UserError } from "../errors";
+import type { Buffers } from "../gpu/buffers";
+import type { PackedWeight } from "../graph/lower";
+import { byteLength } from "../kernels/dispatch";
+import { type HalfReport, halfReport } from "./checkpoint/f16";
+import type { ModelCheckpoint } from "./checkpoint/model";
+import type { WeightStorage } from "./network";
+
+/** A driver may keep what it is given to write until the next submit: no more than this many bytes, and one weight. */
+const MOST_STAGED = 16 * 2 ** 20;
+
+/** Values hashed at a time. */
+const HASHED = 2 ** 20;
+
+/** Reads, packs and uploads every weight, in the order of the file: a server without ranges is read once from front to back.
+ *  @param full how a weight is packed that f16 would damage
+ *  @returns the hash of the values, and what f16 did to them where that is worth a note
+ *  @throws UserError when a tensor is missing or of another size, or a weight does not fit the device */
+export async function upload(
+  checkpoint: ModelCheckpoint,
+  stored: ReadonlyMap<string, PackedWeight>,
+  full: ReadonlyMap<string, PackedWeight>,
+  buffers: Buffers,
+  signal?: AbortSignal,
+): Promise<{ hash: string; notes: WeightStorage["notes"] }> {
+  const uses = usesOf(stored);
+  const writer = new WeightWriter(buffers, stored, full);
+  const largest = Math.max(0, ...[...uses.values()].map(([use]) => use!.elements));
+  const scratch = new Uint8Array(4 * largest);
+  const digests: string[] = [];
+  for (const key of uses.keys())
+    if (!checkpoint.tensors.has(key)) throw new UserError(`${checkpoint.file}: has no tensor ${key}`);
+  await buffers.device.guarded("weights", async () => {
+    for (const key of checkpoint.tensors.keys()) {
+      signal?.throwIfAborted();
+      const [first, ...others] = uses.get(key) ?? [];
+      if (!first) continue;
+      const values = await checkpoint.read(key, signal, scratch);
+      if (values.length !== first.elements)
+        throw new UserError(
+          `${checkpoint.file}: ${key} has ${values.length} values, the model needs ${first.elements}`,
+        );
+      digests.push(`${key}:${await hashed(values)}`);
+      for (const { name, at } of [first, ...others]) await writer.take(name, at, values);
+    }
+  });
+  return { hash: await sha256(new TextEncoder().encode(digests.sort().join("\n"))), notes: writer.notes };
+}
+
+/** Where a checkpoint tensor goes: into which weight, behind how many values of its other sources. */
+interface Use {
+  readonly name: string;
+  readonly at: number;
+  readonly elements: number;
+}
+
+function usesOf(stored: ReadonlyMap<string, PackedWeight>): Map<string, Use[]> {
+  const uses = new Map<string, Use[]>();
+  for (const [name, { sources }] of stored) {
+    let at = 0;
+    for (const { key, elements } of sources) {
+      uses.set(key, [...(uses.get(key) ?? []), { name, at, elements }]);
+      at += elements;
+    }
+  }
+  return uses;
+}
+
+/** Puts weights on the GPU as their sources come. */
+class WeightWriter {
+  readonly notes: Record<string, HalfReport> = {};
+  /** weights of several sources that have to be packed as one, until all are there */
+  readonly #waiting = new Map<string, { all: Float32Array<ArrayBuffer>; missing: number }>();
+  #staged = 0;
+
+  constructor(
+    readonly buffers: Buffers,
+    readonly stored: ReadonlyMap<string, PackedWeight>,
+    readonly full: ReadonlyMap<string, PackedWeight>,
+  ) {}
+
+  /** One source of a weight. `values` may be used again afterwards. */
+  async take(name: string, at: number, values: Float32Array<ArrayBuffer>): Promise<void> {
+    const weight = this.stored.get(name)!;
+    if (weight.plain) return this.#write(weight, weight.pack(values), 4 * at);
+    if (weight.sources.length === 1) return this.#finish(name, values);
+    const total = weight.sources.reduce((sum, { elements }) => sum + elements, 0);
+    const waiting = this.#waiting.get(name) ?? { all: new Float32Array(total), missing: weight.sources.length };
+    this.#waiting.set(name, waiting);
+    waiting.all.set(values, at);
+    if (--waiting.missing > 0) return;
+    this.#waiting.delete(name);
+    await this.#finish(name, waiting.all);
+  }
+
+  async #finish(name: string, all: Float32Array<ArrayBuffer>): Promise<void> {
+    const asked = this.stored.get(name)!;
+    const half = asked.tensor.dtype === "f16" ? halfReport(all) : undefined;
+    if (half && (!half.safe || half.flushed > 0)) this.notes[name] = half;
+    const weight = half && !half.safe ? this.full.get(name)! : asked;
+    await this.#write(weight, weight.pack(all), 0);
+  }
+
+  async #write({ tensor }: PackedWeight, bytes: Uint8Array, offset: number): Promise<void> {
+    const { gpu, lost } = this.buffers.device;
+    const limit = gpu.limits.maxStorageBufferBindingSize;
+    if (byteLength(tensor) > limit)
+      throw new UserError(
+        `${tensor.name} takes ${byteLength(tensor)} bytes on the GPU, this adapter binds at most ${limit}; use dtype f16, precision exact, or another adapter`,
+      );
+    gpu.queue.writeBuffer(this.buffers.makeFor(tensor), offset, bytes as Uint8Array<ArrayBuffer>);
+    if ((this.#staged += bytes.length) < MOST_STAGED) return;
+    this.#staged = 0;
+    gpu.queue.submit([]);
+    await Promise.race([gpu.queue.onSubmittedWorkDone(), lost]);
+  }
+}
+
+/** SHA-256 of the values; of a large tensor, those of its pieces: the copy that is hashed stays small. */
+async function hashed(values: Float32Array): Promise<string> {
+  const digests: string[] = [];
+  for (let at = 0; at < values.length; at += HASHED) digests.push(await sha256(values.subarray(at, at + HASHED)));
+  return digests.join();
+}
+
+async function sha256(data: Float32Array | Uint8Array): Promise<string> {
+  const digest = await crypto.subtle.digest("SHA-256", data as Uint8Array<ArrayBuffer>);
+  return [...new Uint8Array(digest)].map((b) => b.toString(16).padStart(2, "0")).join("");
+}
