@@ -191,6 +191,15 @@ test("evaluate: figures without any network for the results of a grid; strangers
   ]);
 });
 
+test("evaluate: features of portraits are for pictures of their size; an order needs something to order by", async () => {
+  await cli(gridLine);
+  const line = "evaluate --results {}/grid --originals {}/originals --contents {}/contents";
+  const small = await cli(`${line} --portrait-features`);
+  expect([small.code, small.stderr]).toEqual([1, expect.stringMatching(/see 64x64 pixels, a result has 16x16/)]);
+  const bare = await cli(`${line} --ordered`);
+  expect([bare.code, bare.stderr]).toEqual([1, expect.stringMatching(/add --portrait-features/)]);
+});
+
 test("gamma schedules keep gamma within [0, 1] and leave plain steps alone", () => {
   const plan = [900, 700, 500, 300].map(
     (t): RunStep => ({

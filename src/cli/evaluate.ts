@@ -1,27 +1,27 @@
-import { join } from "node:path";
+import { basename } from "node:path";
 import { Command } from "commander";
-import type { Pixels } from "../api";
 import { UserError } from "../errors";
 import {
   type Described,
   fidOf,
   figuresOf,
-  gramOf,
-  identityOf,
+  gramsOf,
+  identitiesOf,
   type SetFigures,
   summarise,
   type Triple,
   type TripleFigures,
 } from "../experiments/evaluate";
 import { modelFeatures } from "../experiments/model-features";
+import { describeOrdering, testOrdering } from "../experiments/ordering";
 import { conventions, type FeatureNetwork } from "../metrics/features";
-import { checkWritable, readWhole, writeWhole } from "../platform/files-node";
-import { decodeImage, resize } from "../platform/images-node";
+import { mean } from "../metrics/statistics";
+import { checkWritable, writeWhole } from "../platform/files-node";
 import { openOnnx } from "../platform/onnx-node";
-import { readPngText } from "../platform/png-text";
+import { openPortraitFeatures } from "../platform/portrait-features-node";
 import { type CommonOptions, type Context, withCommonOptions, withSession } from "./context";
 import { PartialFailure } from "./failure";
-import { pictureNames } from "./folders";
+import { pictureCache, readSet } from "./result-sets";
 import { aligned, csv } from "./table";
 import { Talk } from "./talk";
 
@@ -33,7 +33,9 @@ interface Options extends CommonOptions {
   readonly fid?: string;
   readonly gram?: string;
   readonly identity?: string;
+  readonly portraitFeatures?: boolean;
   readonly modelFeatures?: boolean;
+  readonly ordered?: boolean;
 }
 
 /** `injectfusion evaluate`: the paper's tables, for one or several sets of results. */
@@ -52,7 +54,9 @@ export function evaluate(context: Context): Command {
     .option("--fid <file.onnx>", "Inception-v3 with pooled features: Fréchet distance of results and originals")
     .option("--gram <file.onnx>", "VGG with feature maps as outputs: Gram distance of result and original")
     .option("--identity <file.onnx>", "ArcFace: cosine similarity of result and content")
-    .option("--model-features", "these three from the diffusion model's own h, where no other network is at hand");
+    .option("--portrait-features", "these three from the small network trained on the shipped model's drawings")
+    .option("--model-features", "these three from the diffusion model's own h, where no other network is at hand")
+    .option("--ordered", "the sets are given worst first: test whether the figures agree, and report what is found");
   return withCommonOptions(command).action((options: Options) => run(context, options));
 }
 
@@ -63,6 +67,13 @@ interface Networks {
   readonly identity?: FeatureNetwork;
 }
 
+/** One result's figures, as the CSV lists them. */
+interface Row extends TripleFigures {
+  readonly set: string;
+  readonly gram?: number;
+  readonly identity?: number;
+}
+
 interface Evaluated extends SetFigures {
   readonly fid?: number;
   readonly gram?: number;
@@ -71,6 +82,9 @@ interface Evaluated extends SetFigures {
 
 async function run(context: Context, options: Options): Promise<void> {
   if (options.results.length === 0) throw new UserError("no results; give --results FOLDER");
+  const { portraitFeatures, fid, gram, identity } = options;
+  if (options.ordered && !(portraitFeatures || options.modelFeatures || fid || gram || identity))
+    throw new UserError("--ordered compares fid, gram and identity; add --portrait-features, or networks of your own");
   if (options.out) await checkWritable(options.out);
   const talk = new Talk(context.terminal, options.quiet);
   const failures: string[] = [];
@@ -81,9 +95,10 @@ async function run(context: Context, options: Options): Promise<void> {
   for (const failure of failures) context.terminal.stderr.write(`failed: ${failure}\n`);
   if (sets.every(({ triples }) => triples.length === 0)) throw new UserError("no result could be measured");
   const named = {
-    ...(options.fid && { fid: await openOnnx(options.fid, conventions.inception) }),
-    ...(options.gram && { gram: await openOnnx(options.gram, conventions.vgg) }),
-    ...(options.identity && { identity: await openOnnx(options.identity, conventions.arcface) }),
+    ...(portraitFeatures && (await openPortraitFeatures())),
+    ...(fid && { fid: await openOnnx(fid, conventions.inception) }),
+    ...(gram && { gram: await openOnnx(gram, conventions.vgg) }),
+    ...(identity && { identity: await openOnnx(identity, conventions.arcface) }),
   };
   const measure = (networks: Networks) => measureSets(sets, networks, talk, context.signal);
   const measured = options.modelFeatures
@@ -101,14 +116,13 @@ async function run(context: Context, options: Options): Promise<void> {
     const rows = measured.rows.map((row) => Object.values(row));
     await writeWhole(options.out, csv(Object.keys(measured.rows[0]!), rows));
   }
-  if (options.json) talk.result(JSON.stringify({ networks: measured.networks, sets: measured.table, failures }));
+  const { networks, table } = measured;
+  const ordering = options.ordered ? orderingOf(measured) : undefined;
+  if (options.json) talk.result(JSON.stringify({ networks, sets: table, ...(ordering && { ordering }), failures }));
   else {
-    const columns = Object.keys(measured.table[0]!);
-    for (const line of aligned(
-      columns,
-      measured.table.map((row) => Object.values(row) as (string | number)[]),
-    ))
-      talk.result(line);
+    const rows = table.map((row) => Object.values(row) as (string | number)[]);
+    for (const line of aligned(Object.keys(table[0]!), rows)) talk.result(line);
+    for (const line of describeOrdering(ordering ?? [], shortNames(table))) talk.result(line);
   }
   if (failures.length > 0) throw new PartialFailure();
 }
@@ -119,7 +133,7 @@ async function measureSets(
   talk: Talk,
   signal: AbortSignal,
 ) {
-  const rows: ({ set: string } & TripleFigures)[] = [];
+  const rows: Row[] = [];
   const table: Evaluated[] = [];
   const all = sets.reduce((sum, { triples }) => sum + triples.length, 0);
   await talk.phase("measure", async (report) => {
@@ -132,13 +146,22 @@ async function measureSets(
         report(rows.length + own.length, all);
         await new Promise((resolve) => setImmediate(resolve)); // lets Ctrl-C in
       }
-      rows.push(...own.map((row) => ({ set: name, ...row })));
       const described = await describeAll(triples, networks, signal);
+      const grams = described.gram && gramsOf(described.gram);
+      const identities = described.identity && identitiesOf(described.identity);
+      rows.push(
+        ...own.map((row, i) => ({
+          set: name,
+          ...row,
+          ...(grams && { gram: grams[i]! }),
+          ...(identities && { identity: identities[i]! }),
+        })),
+      );
       table.push({
         ...summarise(name, own),
         ...(described.fid && { fid: fidOf(triples, described.fid) }),
-        ...(described.gram && { gram: gramOf(described.gram) }),
-        ...(described.identity && { identity: identityOf(described.identity) }),
+        ...(grams && { gram: mean(grams) }),
+        ...(identities && { identity: mean(identities) }),
       });
     }
   });
@@ -147,6 +170,22 @@ async function measureSets(
     { name: network.name, ...("sha256" in network && { sha256: network.sha256 }) },
   ]);
   return { rows, table, networks: Object.fromEntries(used) as Record<string, unknown> };
+}
+
+/** The sets by the last part of their paths, where that tells them apart. */
+function shortNames(table: readonly Evaluated[]): string[] {
+  const short = table.map(({ set }) => basename(set));
+  return new Set(short).size === short.length ? short : table.map(({ set }) => set);
+}
+
+function orderingOf({ rows, table }: { readonly rows: readonly Row[]; readonly table: readonly Evaluated[] }) {
+  return testOrdering(
+    table.map((figures, i) => ({
+      name: shortNames(table)[i]!,
+      figures,
+      results: new Map(rows.filter(({ set }) => set === figures.set).map((row) => [row.name, row])),
+    })),
+  );
 }
 
 /** Every picture through every network once, though a network may serve several measures. */
@@ -162,58 +201,4 @@ async function describeAll(triples: readonly Triple[], networks: Networks, signa
   }
   const pick = (network: FeatureNetwork | undefined) => (network ? known.get(network) : undefined);
   return { fid: pick(networks.fid), gram: pick(networks.gram), identity: pick(networks.identity) };
-}
-
-type ReadPicture = (file: string, side: number) => Promise<Pixels>;
-
-/** Decodes each file once per size, so that pictures can be told apart by identity. */
-function pictureCache(): ReadPicture {
-  const known = new Map<string, Promise<Pixels>>();
-  return (file, side) => {
-    const key = `${side} ${file}`;
-    const found = known.get(key) ?? decodeImage(file).then((picture) => resize(picture, side, side));
-    known.set(key, found);
-    return found;
-  };
-}
-
-/** The results of a folder with what they were made of; what cannot be matched is noted in `failures`. */
-async function readSet(folder: string, options: Options, read: ReadPicture, failures: string[]): Promise<Triple[]> {
-  const triples: Triple[] = [];
-  for (const name of await pictureNames(folder)) {
-    const file = join(folder, name);
-    try {
-      const bytes = await readWhole(file);
-      const origin = originOf(bytes);
-      if (!origin) {
-        if (name !== "sheet.png")
-          failures.push(`${file}: does not say what it was made of (PNG text of grid or inject)`);
-        continue;
-      }
-      const result = await decodeImage(bytes, file);
-      const original = await read(join(options.originals, origin.original), result.width);
-      const content = await read(join(options.contents, origin.content), result.width);
-      triples.push({ name, result, original, content });
-    } catch (error) {
-      if (!(error instanceof UserError)) throw error;
-      failures.push(error.message);
-    }
-  }
-  return triples;
-}
-
-/** Original and (first) content of a result, from its PNG text. */
-function originOf(bytes: Uint8Array): { original: string; content: string } | undefined {
-  try {
-    const made = JSON.parse(readPngText(bytes).Parameters ?? "") as {
-      original?: unknown;
-      content?: unknown;
-      contents?: unknown;
-    };
-    const content = Array.isArray(made.contents) ? made.contents[0] : made.content;
-    if (typeof made.original !== "string" || typeof content !== "string") return undefined;
-    return { original: made.original, content };
-  } catch {
-    return undefined;
-  }
 }

@@ -12,8 +12,10 @@ export function aligned(
   columns: readonly string[],
   rows: readonly (readonly (string | number | undefined)[])[],
 ): string[] {
-  const cell = (value: string | number | undefined) =>
-    typeof value === "number" && !Number.isInteger(value) ? value.toFixed(3) : String(value ?? "");
+  const cell = (value: string | number | undefined) => {
+    if (typeof value !== "number" || Number.isInteger(value)) return String(value ?? "");
+    return Math.abs(value) < 0.1 ? value.toPrecision(3) : value.toFixed(3);
+  };
   const all = [columns, ...rows].map((row) => row.map(cell));
   const wide = columns.map((_, c) => Math.max(...all.map((row) => (row[c] ?? "").length)));
   const right = columns.map((_, c) => rows.every((row) => typeof row[c] !== "string"));

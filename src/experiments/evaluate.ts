@@ -59,13 +59,13 @@ export function fidOf(triples: readonly Triple[], { results, originals }: Descri
   return frechetOfFeatures(features(results), features(distinct));
 }
 
-/** Mean Gram distance of each result to its original. */
-export const gramOf = ({ results, originals }: Described): number =>
-  mean(results.map(({ layers }, i) => gramDistance(layers, originals[i]!.layers)));
+/** Gram distance of each result to its original. */
+export const gramsOf = ({ results, originals }: Described): number[] =>
+  results.map(({ layers }, i) => gramDistance(layers, originals[i]!.layers));
 
-/** Mean cosine of each result's embedding with its content's. */
-export const identityOf = ({ results, contents }: Described): number =>
-  mean(results.map(({ vector }, i) => cosine(vector, contents[i]!.vector)));
+/** Cosine of each result's embedding with its content's. */
+export const identitiesOf = ({ results, contents }: Described): number[] =>
+  results.map(({ vector }, i) => cosine(vector, contents[i]!.vector));
 
 function features(embeddings: readonly Embedding[]) {
   const width = embeddings[0]!.vector.length;
