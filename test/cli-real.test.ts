@@ -1,5 +1,5 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -12,6 +12,7 @@ import { readPngText } from "../src/platform/png-text";
 const root = fileURLToPath(new URL("..", import.meta.url));
 const model = join(root, "test", "golden", "containers", "ddpm.safetensors");
 const folder = mkdtempSync(join(tmpdir(), "injectfusion-real-"));
+const at = (...path: string[]) => join(folder, ...path);
 const program = join(root, "dist", "cli.js");
 
 beforeAll(async () => {
@@ -24,6 +25,13 @@ beforeAll(async () => {
     );
     return sharp(data, { raw: { width: 20, height: 30, channels: 3 } }).blur(3);
   };
+  for (const [name, seeds] of Object.entries({ contents: [3, 4, 5], originals: [6, 7] })) {
+    mkdirSync(at(name));
+    for (const seed of seeds)
+      await noise(seed)
+        .png()
+        .toFile(at(name, `${seed}.png`));
+  }
   await noise(1).withMetadata({ orientation: 6 }).jpeg({ quality: 95 }).toFile(join(folder, "rotated.jpg"));
   await noise(2).webp({ lossless: true }).toFile(join(folder, "b.webp"));
   writeFileSync(join(folder, "not-a-model.safetensors"), "<html>no model</html>");
@@ -39,9 +47,14 @@ interface Finished {
   readonly stderr: string;
 }
 
-/** Runs the program in the test's folder; `during` sees it while it runs. */
-function cli(args: string, during?: (child: ChildProcess, stderr: string) => void): Promise<Finished> {
+/** Runs the program in the test's folder; `during` sees it while it runs, `started` once. */
+function cli(
+  args: string,
+  during?: (child: ChildProcess, stderr: string) => void,
+  started?: (child: ChildProcess) => void,
+): Promise<Finished> {
   const child = spawn(process.execPath, [program, ...args.split(" ")], { cwd: folder });
+  started?.(child);
   const written = { stdout: "", stderr: "" };
   child.stdout.on("data", (text) => (written.stdout += text));
   child.stderr.on("data", (text) => {
@@ -80,6 +93,30 @@ test("interrupted in the middle of a run: 130, one line, no file", { timeout: SL
   expect([run.code, run.stdout]).toEqual([130, ""]);
   expect(run.stderr).toMatch(/^interrupted: nothing was left half-written$/m);
   expect(readdirSync(folder).filter((name) => name.includes("never"))).toEqual([]);
+});
+
+test("grid: killed in the middle, a second run keeps what was finished and makes the rest, as one run would have", {
+  timeout: 2 * SLOW,
+}, async () => {
+  const grid = `grid --contents contents --originals originals --batch 1 --gamma 0.4 --model ${model} --resolution 16 --steps 25 --steps-inversion 25 --quiet`;
+  const results = (out: string) => readdirSync(at(out)).filter((name) => /^\d--\d\.png$/.test(name));
+  mkdirSync(at("killed"));
+  const watch = setInterval(() => results("killed").length > 1 && running?.kill("SIGKILL"), 5);
+  let running: ChildProcess | undefined;
+  const first = await cli(`${grid} --out killed`, undefined, (child) => (running = child));
+  clearInterval(watch);
+  const finished = results("killed").map((name) => [name, statSync(at("killed", name)).mtimeMs] as const);
+  expect(first.code).toBe(null);
+  expect([finished.length >= 2, finished.length < 6]).toEqual([true, true]);
+  const second = await cli(`${grid} --out killed`);
+  expect([second.code, second.stdout]).toEqual([0, "killed/sheet.png\n"]);
+  for (const [name, time] of finished) expect(statSync(at("killed", name)).mtimeMs).toBe(time);
+  const { pairs } = JSON.parse(readFileSync(at("killed", "manifest.json"), "utf8")) as { pairs: { status: string }[] };
+  expect(pairs.filter(({ status }) => status === "kept")).toHaveLength(finished.length);
+  expect(pairs.filter(({ status }) => status === "done")).toHaveLength(6 - finished.length);
+  expect((await cli(`${grid} --out whole`)).code).toBe(0);
+  for (const name of results("whole"))
+    expect(readFileSync(at("killed", name)).equals(readFileSync(at("whole", name))), name).toBe(true);
 });
 
 test("a file that is no model: status 1, one line, nothing written", async () => {
