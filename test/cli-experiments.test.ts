@@ -191,6 +191,23 @@ test("evaluate: figures without any network for the results of a grid; strangers
   ]);
 });
 
+test("evaluate: results made elsewhere are matched by their names", async () => {
+  await cli(gridLine);
+  const bare = async (name: string) => sharp(await sharp(at("grid", name)).toBuffer()).toFile(at("bare", name));
+  mkdirSync(at("bare"));
+  for (const name of ["grey--red.png", "white--blue.png"]) await bare(name);
+  await sharp(at("grid", "grey--red.png")).resize(16, 12).toFile(at("bare", "grey--green.png"));
+  const line = "evaluate --originals {}/originals --contents {}/contents --json --quiet --results";
+  const [named, made] = [await cli(`${line} {}/bare`), await cli(`${line} {}/grid`)];
+  expect([named.code, named.stderr]).toEqual([
+    1,
+    expect.stringMatching(/grey--green\.png: is 16x12; results are square/),
+  ]);
+  const setOf = ({ stdout }: { stdout: string }) => (JSON.parse(stdout) as { sets: { results: number }[] }).sets[0]!;
+  expect(setOf(named)).toMatchObject({ set: at("bare"), results: 2 });
+  expect(setOf(made)).toMatchObject({ set: at("grid"), results: 6 });
+});
+
 test("evaluate: features of portraits are for pictures of their size; an order needs something to order by", async () => {
   await cli(gridLine);
   const line = "evaluate --results {}/grid --originals {}/originals --contents {}/contents";

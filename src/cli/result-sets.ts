@@ -1,4 +1,4 @@
-import { join } from "node:path";
+import { basename, extname, join } from "node:path";
 import type { Pixels } from "../api";
 import { UserError } from "../errors";
 import type { Triple } from "../experiments/evaluate";
@@ -28,17 +28,22 @@ export async function readSet(
   failures: string[],
 ): Promise<Triple[]> {
   const triples: Triple[] = [];
+  const [originals, contents] = [await pictureNames(options.originals), await pictureNames(options.contents)];
   for (const name of await pictureNames(folder)) {
     const file = join(folder, name);
     try {
       const bytes = await readWhole(file);
-      const origin = originOf(bytes);
+      const origin = originOf(bytes) ?? originByName(name, originals, contents);
       if (!origin) {
         if (name !== "sheet.png")
-          failures.push(`${file}: does not say what it was made of (PNG text of grid or inject)`);
+          failures.push(
+            `${file}: does not say what it was made of; name it ORIGINAL--CONTENT.png, or take results of grid or inject`,
+          );
         continue;
       }
       const result = await decodeImage(bytes, file);
+      if (result.width !== result.height)
+        throw new UserError(`${file}: is ${result.width}x${result.height}; results are square, as the model sees them`);
       const original = await read(join(options.originals, origin.original), result.width);
       const content = await read(join(options.contents, origin.content), result.width);
       triples.push({ name, result, original, content });
@@ -50,8 +55,26 @@ export async function readSet(
   return triples;
 }
 
+interface Origin {
+  readonly original: string;
+  readonly content: string;
+}
+
+/** Of a result made elsewhere: ORIGINAL--CONTENT.png, as grid names them, with or without their extensions. */
+function originByName(name: string, originals: readonly string[], contents: readonly string[]): Origin | undefined {
+  const parts = basename(name, extname(name)).split("--");
+  const find = (names: readonly string[], text: string) =>
+    names.find((file) => file === text) ?? names.find((file) => basename(file, extname(file)) === text);
+  for (let k = 1; k < parts.length; k++) {
+    const original = find(originals, parts.slice(0, k).join("--"));
+    const content = find(contents, parts.slice(k).join("--"));
+    if (original && content) return { original, content };
+  }
+  return undefined;
+}
+
 /** Original and (first) content of a result, from its PNG text. */
-function originOf(bytes: Uint8Array): { original: string; content: string } | undefined {
+function originOf(bytes: Uint8Array): Origin | undefined {
   try {
     const made = JSON.parse(readPngText(bytes).Parameters ?? "") as {
       original?: unknown;

@@ -80,7 +80,11 @@ function textOf(head: Uint8Array): string {
 
 /** A protobuf whose field 1 is a small version number and whose next field is the producer's name: ONNX. */
 const isOnnx = (head: Uint8Array) =>
-  head[0] === 0x08 && head[1]! >= 1 && head[1]! <= 20 && [0x12, 0x3a, 0x42].includes(head[2]!) && head[8] !== 0x7b;
+  head[0] === 0x08 &&
+  head[1]! >= 1 &&
+  head[1]! <= 20 &&
+  [0x12, 0x1a, 0x22, 0x32, 0x3a, 0x42].includes(head[2]!) &&
+  head[8] !== 0x7b;
 
 /** Names the container by its first bytes; the extension plays no part.
  *  @param head the first `SNIFF_BYTES` of the file
