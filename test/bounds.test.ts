@@ -1,0 +1,146 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { create, globals } from "webgpu";
+import type { Device } from "../src/gpu/device";
+import { openDevice } from "../src/gpu/open-node";
+import { attention } from "../src/kernels/attention";
+import { chooseConv1x1 } from "../src/kernels/conv1x1";
+import { chooseConv3x3 } from "../src/kernels/conv3x3";
+import { type Dispatch, f32, type Tensor } from "../src/kernels/dispatch";
+import type { Target } from "../src/kernels/variants";
+import { type NetworkManifest, openNetwork, readManifest } from "./golden-runner/files";
+import { reporting, watchBounds } from "./support/bounds";
+import { convData, convRun } from "./support/conv-run";
+import { testDevice } from "./support/device";
+import type { ConvCase } from "./support/reference-conv";
+import { type Data, runOn } from "./support/run";
+import { seeded } from "./support/seeded";
+
+let device: Device;
+let outside: () => Promise<number>;
+let held: GPU | undefined;
+
+beforeAll(async () => {
+  await testDevice(); // makes a software adapter known where there is no other
+  Object.assign(globalThis, globals);
+  held = create(["enable-dawn-features=allow_unsafe_apis"]);
+  const adapter = (await held.requestAdapter())!;
+  const requiredFeatures = (["subgroups", "shader-f16"] as GPUFeatureName[]).filter((f) => adapter.features.has(f));
+  const { maxStorageBuffersPerShaderStage } = adapter.limits;
+  const gpu = await adapter.requestDevice({ requiredFeatures, requiredLimits: { maxStorageBuffersPerShaderStage } });
+  outside = watchBounds(gpu);
+  device = await openDevice({ device: gpu });
+});
+
+afterAll(() => {
+  device.gpu.destroy();
+  held = undefined;
+});
+
+test("an access outside is counted", async () => {
+  const code = `
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read_write> y: array<f32>;
+@compute @workgroup_size(1) fn main() { y[0] = x[u32(x[0]) + 8u] + x[7]; }`;
+  expect(reporting(code)).toContain("y[index_(u32(0), arrayLength(&y))] = x[index_(u32(u32(x[index_(");
+  const storage = { visibility: 4 };
+  const layout = device.gpu.createBindGroupLayout({
+    entries: [
+      { binding: 0, ...storage, buffer: { type: "read-only-storage" } },
+      { binding: 1, ...storage, buffer: { type: "storage" } },
+    ],
+  });
+  const pipeline = await device.gpu.createComputePipelineAsync({
+    layout: device.gpu.createPipelineLayout({ bindGroupLayouts: [layout] }),
+    compute: { module: device.gpu.createShaderModule({ code }), entryPoint: "main" },
+  });
+  const [x, y] = [0, 1].map(() => device.gpu.createBuffer({ size: 32, usage: GPUBufferUsage.STORAGE }));
+  const entries = [x!, y!].map((buffer, binding) => ({ binding, resource: { buffer } }));
+  const encoder = device.gpu.createCommandEncoder();
+  const pass = encoder.beginComputePass();
+  pass.setPipeline(pipeline);
+  pass.setBindGroup(0, device.gpu.createBindGroup({ layout, entries }));
+  pass.dispatchWorkgroups(1);
+  pass.end();
+  device.gpu.queue.submit([encoder.finish()]);
+  expect(await outside()).toBe(1);
+  expect(await outside()).toBe(0);
+});
+
+const conv: Record<string, ConvCase> = {
+  "3x3, everything at once": {
+    kernel: 3,
+    n: 2,
+    c1: 17,
+    c2: 16,
+    oc: 33,
+    h: 6,
+    w: 11,
+    silu: true,
+    skipN: 1,
+    normN: 1,
+    tembN: 2,
+    residualN: 1,
+  },
+  "3x3, one pixel": { kernel: 3, n: 1, c1: 3, oc: 5, h: 1, w: 1 },
+  "3x3, first": { kernel: 3, n: 1, c1: 3, oc: 32, h: 9, w: 7 },
+  "3x3, enlarged": { kernel: 3, n: 2, c1: 20, oc: 17, h: 5, w: 6, upsample: true },
+  "3x3, stride 2": { kernel: 3, n: 1, c1: 5, oc: 6, h: 9, w: 7, stride: 2 },
+  "1x1, shortcut of a join": { kernel: 1, n: 4, c1: 32, c2: 16, oc: 36, h: 6, w: 6, skipN: 2 },
+  "1x1, norm, odd plane": { kernel: 1, n: 2, c1: 33, oc: 7, h: 5, w: 7, normN: 2, residualN: 1 },
+};
+
+const software = { adapterClass: "software", maxBindingBytes: 2 ** 27 } as const;
+const targets: Record<string, Target> = {
+  fast: { ...software, subgroups: true, precision: "fast", weights: "f32" },
+  "exact, f16": { ...software, subgroups: true, precision: "exact", weights: "f16" },
+  "exact, no subgroups": { ...software, subgroups: false, precision: "exact", weights: "f32" },
+  "GPU tiles": { ...software, adapterClass: "gpu", subgroups: false, precision: "fast", weights: "f16" },
+};
+
+const attentions = [
+  { n: 2, c: 24, h: 6, w: 6, heads: 2 },
+  { n: 1, c: 33, h: 5, w: 7, heads: 1 },
+];
+
+for (const [target, t] of Object.entries(targets)) {
+  const some = Object.entries(conv).filter(([name]) => target !== "GPU tiles" || /everything|odd/.test(name));
+  for (const [name, s] of some)
+    test(`convolution ${name} stays inside its tensors: ${target}`, async () => {
+      const shape = { ...s, c2: s.c2 ?? 0, stride: s.stride ?? (1 as const), upsample: !!s.upsample };
+      const variant = (s.kernel === 3 ? chooseConv3x3 : chooseConv1x1)(shape, t);
+      const { dispatches, inputs, y } = convRun(s, convData(s), variant);
+      await expectInside(dispatches, inputs, y);
+    });
+
+  test(`attention stays inside its tensors: ${target}`, async () => {
+    for (const { n, c, h, w, heads } of attentions) {
+      const qkv = f32("qkv", n, 3 * c, h, w);
+      const y = f32("y", n, c, h, w);
+      const dispatches = attention({ qkv, y }, { heads, order: "new", target: t });
+      await expectInside(dispatches, new Map([[qkv, seeded(1, qkv.shape)]]), y);
+    }
+  });
+}
+
+async function expectInside(dispatches: readonly Dispatch[], inputs: ReadonlyMap<Tensor, Data>, y: Tensor) {
+  await runOn(device, dispatches, inputs, [y]);
+  expect(await outside()).toBe(0);
+}
+
+test("a whole inversion and injection stay inside their tensors", async () => {
+  const folder = new URL("./golden", import.meta.url).pathname;
+  using model = await openNetwork(folder, readManifest<NetworkManifest>(folder, "ddpm_tiny_trained"), device);
+  const side = model.config.resolution;
+  const pictures = [1, 2].map((seed) => ({ tensor: seeded(seed, [3, side, side]) }));
+  using pair = await model.invert(pictures, { steps: 3 });
+  using result = await model.inject({
+    content: pair.select(0),
+    original: pair.select(1),
+    steps: 3,
+    tBoost: 300,
+    omega: 0.3,
+    mask: { values: [1, 0, 0.5, 1], width: 2, height: 2 },
+  });
+  await result.read();
+  expect(await outside()).toBe(0);
+}, 120_000);
