@@ -1,7 +1,7 @@
 // C[z, m, n] = sum_k A[z, m, k] * B[z, k, n]: the products of Winograd's transform domain, z the position in the tile.
 // Both operands lie in memory as the tiles that a lane loads whole, K a multiple of 4, N of TILE_N:
 // A: f32 [BATCHES, ceil(M / TILE_M), K / 4, 4 (lane), TILE_M / 4, 4 (k)], row 4i + lane of its tile at i;
-// B: f32 [BATCHES, K / 4, N / TILE_N, 4 (k), TILE_N]; C: f32 [BATCHES, M, N].
+// B: f32 [BATCHES, K / 4, N / TILE_N, 4 (k), TILE_N]; C: f32 [BATCHES, M rounded up to TILE_M, N].
 //
 // A subgroup computes TILE_M rows x 4 TILE_N columns: TILE_N columns side by side for each of its lanes. Each lane of a quad
 // loads different rows of A, and quadSwap shares them: lane l holds rows 4i + (l ^ s) in component s of its sums.
@@ -15,7 +15,7 @@ override K: u32;
 override BATCHES: u32;
 override WG: u32 = 16u;
 
-const TILE_M: u32 = 32u;      // a multiple of 4
+const TILE_M: u32 = 16u;      // a multiple of 4
 const TILE_N: u32 = 4u;       // 1, 2 or 4
 const QUADS: u32 = TILE_M / 4u;
 const PIXELS: u32 = TILE_N * 4u;
@@ -34,7 +34,6 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, 
   let lane = local % 4u;
   let n = tile % tiles_n * 4u + lane;                        // in TILE_Ns
   let zm = tile / tiles_n;                                   // position and tile of rows
-  let m0 = zm % tiles_m * TILE_M;
   let z = zm / tiles_m;
   let a0 = zm * K + lane;
   let b0 = z * (K / 4u) * width + min(n, width - 1u);
@@ -53,7 +52,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, 
         for (var j = 0u; j < TILE_N; j++) { // unroll
           var sum = sums[i][s * TILE_N + j];
           for (var q = 0u; q < 4u; q++) { // unroll
-            sum += row[q] * columns[q * TILE_N + j];
+            sum += columns[q * TILE_N + j] * row[q];
           }
           sums[i][s * TILE_N + j] = sum;
         }
@@ -61,16 +60,15 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, 
     }
   }
 
+  if (n >= width) { return; }
+  let c0 = zm * TILE_M * width + n;
   for (var i = 0u; i < QUADS; i++) { // unroll
     for (var s = 0u; s < 4u; s++) { // unroll
-      let m = m0 + i * 4u + (lane ^ s);
-      if (m < M && n < width) {
-        var out: array<f32, TILE_N>;
-        for (var j = 0u; j < TILE_N; j++) { // unroll
-          out[j] = sums[i][s * TILE_N + j];
-        }
-        c[(z * M + m) * width + n] = out;
+      var out: array<f32, TILE_N>;
+      for (var j = 0u; j < TILE_N; j++) { // unroll
+        out[j] = sums[i][s * TILE_N + j];
       }
+      c[c0 + (i * 4u + (lane ^ s)) * width] = out;
     }
   }
 }

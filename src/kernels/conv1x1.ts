@@ -1,8 +1,9 @@
 import { ShapeError } from "../errors";
 import { type ConvTensors, convSizes, inputBindings, inputConstants, outputBindings, outputConstants } from "./conv-io";
 import { chooseTile, convTile, packTile, type TileVariant, tileWeight } from "./conv-tile";
-import { ceilDiv, type Dispatch, expectShape, grid1d, read, type Tensor } from "./dispatch";
-import { type ConvShape, type Dtype, packed, quadTiles, type Target, tileHeight } from "./variants";
+import { ceilDiv, type Dispatch, dims4, expectShape, f32, grid1d, read, type Tensor } from "./dispatch";
+import { normalise } from "./group-norm";
+import { type ConvShape, type Dtype, packed, quadTiles, REGISTER_TILE, type Target, tileHeight } from "./variants";
 
 /** How a 1x1 convolution is computed, and so how its weights are packed. Plain data.
  *  quad: shaders/conv1x1_quad.wgsl, for pixels in fours and a device with subgroups; any: shaders/conv1x1_any.wgsl. */
@@ -19,7 +20,7 @@ export function chooseConv1x1({ c1, c2, oc, h, w }: ConvShape, target: Target): 
   const { weights } = target;
   if (target.adapterClass === "gpu") return chooseTile(oc, weights);
   if (target.subgroups && (h * w) % 4 === 0 && (c2 === 0 || c1 % 4 === 0))
-    return { kind: "quad", weights, tileM: tileHeight(oc, 32) };
+    return { kind: "quad", weights, tileM: tileHeight(oc, REGISTER_TILE / 4) };
   return { kind: "any", weights, tileM: Math.min(8, oc) };
 }
 
@@ -53,6 +54,8 @@ export function conv1x1(io: ConvTensors, options: { silu?: boolean; variant: Con
   if (variant.kind === "tile")
     return [convTile(io, sizes, { kernel: 1, stride: 1, pad: 0, upsample: false, silu, variant })];
   const { kind, tileM, weights } = variant;
+  // Normalised on the fly, an input is normalised again for every tile of output channels.
+  if (io.norm?.shape[0] === n && oc > 2 * tileM) return conv1x1Normalised(io, silu, variant);
   const pixels = h * w;
   if (kind === "quad" && (pixels % 4 !== 0 || (c2 > 0 && c1 % 4 !== 0)))
     throw new ShapeError(`${io.y.name}: ${pixels} pixels, ${c1} channels before the skip; needed multiples of 4`);
@@ -78,5 +81,16 @@ export function conv1x1(io: ConvTensors, options: { silu?: boolean; variant: Con
       bindings: [...inputBindings(io), read(io.weight), ...outputBindings(io)],
       workgroups: grid1d(ceilDiv(tiles, kind === "quad" ? workgroup / 4 : workgroup)),
     },
+  ];
+}
+
+/** The same in two dispatches: normalise [x, skip] into scratch, convolve that. */
+function conv1x1Normalised(io: ConvTensors, silu: boolean, variant: RowsVariant): Dispatch[] {
+  const { x, skip, norm, ...rest } = io;
+  const [n, , h, w] = dims4(x);
+  const y = f32(`${io.y.name}/normalised`, n, norm!.shape[1]!, h, w);
+  return [
+    ...normalise({ x, ...(skip && { skip }), norm: norm!, y }, { silu }),
+    ...conv1x1({ ...rest, x: y }, { variant }),
   ];
 }

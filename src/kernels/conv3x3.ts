@@ -2,7 +2,16 @@ import { ShapeError } from "../errors";
 import { type ConvTensors, convSizes, inputBindings, inputConstants, outputBindings, outputConstants } from "./conv-io";
 import { chooseTile, convTile, packTile, type TileVariant, tileWeight } from "./conv-tile";
 import { ceilDiv, type Dispatch, expectShape, grid1d, read, type Tensor } from "./dispatch";
-import { type ConvShape, type Dtype, packed, quadTiles, scratchLimit, type Target, tileHeight } from "./variants";
+import {
+  type ConvShape,
+  type Dtype,
+  packed,
+  quadTiles,
+  REGISTER_TILE,
+  scratchLimit,
+  type Target,
+  tileHeight,
+} from "./variants";
 import { type WinogradVariant, winograd, winogradShape, winogradWeights } from "./winograd";
 
 export type { ConvShape, Dtype, Target } from "./variants";
@@ -32,17 +41,19 @@ export function chooseConv3x3(shape: ConvShape, target: Target): ConvVariant {
   const ow = (shape.w * scale) / stride;
   const m = target.precision === "fast" ? 4 : 2;
   const tiles = n * ceilDiv(oh, m) * ceilDiv(ow, m);
-  if (weights === "f32" && stride === 1 && c1 + c2 >= 16 && tiles >= 4)
+  if (weights === "f32" && stride === 1 && c1 + c2 >= 16 && tiles >= 4) {
+    const tileN = tiles >= 16 ? 4 : 2;
     return {
       kind: "winograd",
       m,
       weights,
       subgroups,
       tiles: 4,
-      tileM: tileHeight(oc, 32),
-      tileN: tiles >= 16 ? 4 : tiles >= 8 ? 2 : 1,
+      tileM: tileHeight(oc, REGISTER_TILE / tileN),
+      tileN,
       scratchBytes: scratchLimit(target),
     };
+  }
   const pair = weights === "f16" ? 2 : 1;
   const tileM = subgroups ? tileHeight(oc, 16, 4 * pair) : Math.min(8, ceilDiv(oc, pair) * pair);
   return {

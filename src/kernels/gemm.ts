@@ -1,5 +1,5 @@
 import { type Binding, ceilDiv, type Dispatch, grid1d } from "./dispatch";
-import { tileHeight } from "./variants";
+import { REGISTER_TILE, tileHeight } from "./variants";
 
 /** Where the operand of batch (outer, inner) starts, in elements. */
 export interface Strides {
@@ -58,7 +58,7 @@ export function gemmStrided(label: string, bindings: Operands, s: GemmShape, sub
   const { m, n, k, a, b, aColumns } = s;
   const counts = [n, k, a.start, a.outer, a.inner, b.start, b.outer, b.inner, aColumns ? m : 0];
   if (!subgroups || counts.some((count) => count % 4 !== 0)) return gemmAny(label, bindings, s);
-  const tileM = tileHeight(m, 32, aColumns ? 16 : 4);
+  const tileM = tileHeight(m, REGISTER_TILE / 4, aColumns ? 16 : 4);
   const tiles = ceilDiv(m, tileM) * ceilDiv(n, 16) * s.batches;
   return {
     label,

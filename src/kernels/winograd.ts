@@ -12,9 +12,10 @@ export interface WinogradVariant {
   /** f32 only: F(4,3) divides a filter by up to 24 and multiplies its sums by up to 8, and f16 would be 1e-2 off. */
   readonly weights: "f32";
   readonly subgroups: boolean;
-  /** Most tiles that a lane transforms side by side: 1, 2 or 4. */
+  /** Most tiles of the input that a lane transforms side by side: 1, 2 or 4. */
   readonly tiles: number;
-  /** Rows and columns of a register tile of the multiplication; columns: 1, 2 or 4. */
+  /** Rows of a register tile of the multiplication, and most columns: 1, 2 or 4. The weights depend on the rows only;
+   *  a batch of two may fill more columns than one sample. */
   readonly tileM: number;
   readonly tileN: number;
   /** Scratch tensors stay below this. */
@@ -87,15 +88,17 @@ export function winograd(
   upsample: boolean,
   v: WinogradVariant,
 ): Dispatch[] {
-  const { m, tileN } = v;
+  const { m } = v;
   const positions = (m + 2) ** 2;
-  const k = winogradDepth(s.c1 + s.c2);
+  const [, rows, k] = winogradShape(s.oc, s.c1 + s.c2, v) as [number, number, number];
   const tilesX = ceilDiv(s.ow, m);
   const tilesY = ceilDiv(s.oh, m);
-  const lane = [4, 2, 1].find((t) => t <= Math.min(v.tiles, v.subgroups ? tileN : 4) && tilesX % t === 0)!; // tiles a lane transforms
+  const outputTiles = s.n * tilesX * tilesY;
+  const tileN = [4, 2].find((t) => t <= v.tileN && 4 * t <= outputTiles) ?? 1;
+  const lane = [4, 2, 1].find((t) => t <= Math.min(v.tiles, v.subgroups ? tileN : 4) && tilesX % t === 0)!; // input tiles a lane transforms
   const unit = v.subgroups ? tileN : lane;
-  const columns = ceilDiv(s.n * tilesX * tilesY, unit) * unit;
-  const most = Math.max(unit, Math.floor(v.scratchBytes / (positions * Math.max(k, s.oc) * 4 * unit)) * unit);
+  const columns = ceilDiv(outputTiles, unit) * unit;
+  const most = Math.max(unit, Math.floor(v.scratchBytes / (positions * Math.max(k, rows) * 4 * unit)) * unit);
   const chunk = ceilDiv(ceilDiv(columns, ceilDiv(columns, most)), unit) * unit;
   const name = io.y.name;
   const dispatches: Dispatch[] = [];
@@ -103,8 +106,8 @@ export function winograd(
     const suffix = chunk < columns ? `${start / chunk}` : "";
     const cols = Math.min(chunk, columns - start);
     const tiles = f32(`${name}/tiles${suffix}`, positions, k, cols);
-    const sums = f32(`${name}/sums${suffix}`, positions, s.oc, cols);
-    const where = { N: s.n, TILES_X: tilesX, TILES_Y: tilesY, COL_START: start, COLS: cols, WG: 64, TILES: lane };
+    const sums = f32(`${name}/sums${suffix}`, positions, rows, cols);
+    const where = { N: s.n, TILES_X: tilesX, TILES_Y: tilesY, COL_START: start, COLS: cols, WG: 64 };
     const channels = s.c1 + s.c2;
     const part = (suffix: string, x: Tensor, start: number, end: number): Dispatch => ({
       label: `${name}/${suffix}`,
@@ -123,6 +126,7 @@ export function winograd(
         NORM_C: channels,
         SILU: Number(silu),
         UPSAMPLE: upsample ? 2 : 1,
+        TILES: lane,
         DEPTH: v.subgroups ? 4 : 1,
         COLUMNS_N: unit,
       },
@@ -137,7 +141,7 @@ export function winograd(
     dispatches.push(
       ...inputs,
       v.subgroups
-        ? gemmTiled(`${name}/gemm`, operands, product, v)
+        ? gemmTiled(`${name}/gemm`, operands, product, { tileM: v.tileM, tileN })
         : gemmAny(`${name}/gemm`, operands, {
             ...product,
             inner: 1,
@@ -148,9 +152,9 @@ export function winograd(
       {
         label: `${name}/output`,
         shader: `winograd${m}_output`,
-        constants: { ...where, OC: s.oc, OH: s.oh, OW: s.ow, ...outputConstants(io) },
+        constants: { ...where, OC: s.oc, ROWS: rows, OH: s.oh, OW: s.ow, ...outputConstants(io) },
         bindings: [read(sums), ...outputBindings(io)],
-        workgroups: grid1d(ceilDiv((cols / lane) * s.oc, 64)),
+        workgroups: grid1d(ceilDiv(cols * s.oc, 64)),
       },
     );
   }
