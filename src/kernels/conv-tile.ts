@@ -6,6 +6,7 @@ import {
   outputBindings,
   outputConstants,
 } from "./conv-io";
+import { type MatrixTile, matrixShader } from "./conv-matrix";
 import { ceilDiv, type Dispatch, grid1d, read, type Tensor } from "./dispatch";
 import { type Dtype, packed } from "./variants";
 
@@ -15,6 +16,8 @@ export interface TileVariant {
   readonly weights: Dtype;
   /** Output channels of a workgroup: 64 or 128. */
   readonly tileM: number;
+  /** Its products are taken by subgroup matrices. shaders/conv_matrix.wgsl */
+  readonly matrix?: MatrixTile;
 }
 
 /** The tile for a GPU: 128 channels where there are as many, else 64, or 16 and 32 for the few of a first or last layer. */
@@ -43,10 +46,13 @@ export function convTile(
   { n, c1, c2, oc, h, w, oh, ow }: ConvSizes,
   o: { kernel: 1 | 3; stride: number; pad: number; upsample: boolean; silu: boolean; variant: TileVariant },
 ): Dispatch {
-  const { tileM, weights } = o.variant;
+  const { tileM, weights, matrix } = o.variant;
+  const { shader, constants, pixels } = matrix
+    ? matrixShader(matrix)
+    : { shader: "conv_tile", constants: {}, pixels: 64 };
   return {
     label: io.y.name,
-    shader: "conv_tile",
+    shader,
     constants: {
       N: n,
       C1: c1,
@@ -64,8 +70,9 @@ export function convTile(
       UPSAMPLE: o.upsample ? 2 : 1,
       TILE_M: tileM,
       PER_WORD: weights === "f16" ? 2 : 1,
+      ...constants,
     },
     bindings: [...inputBindings(io), read(io.weight), ...outputBindings(io)],
-    workgroups: grid1d(ceilDiv(oc, tileM) * ceilDiv(n * oh * ow, 64)),
+    workgroups: grid1d(ceilDiv(oc, tileM) * ceilDiv(n * oh * ow, pixels)),
   };
 }

@@ -4,6 +4,7 @@ import attentionQuad from "../../shaders/attention_quad.wgsl";
 import avgPool2 from "../../shaders/avg_pool2.wgsl";
 import calibrate from "../../shaders/calibrate.wgsl";
 import concat from "../../shaders/concat.wgsl";
+import convMatrix from "../../shaders/conv_matrix.wgsl";
 import convTile from "../../shaders/conv_tile.wgsl";
 import conv1x1Any from "../../shaders/conv1x1_any.wgsl";
 import conv1x1Quad from "../../shaders/conv1x1_quad.wgsl";
@@ -37,6 +38,9 @@ import winograd2Output from "../../shaders/winograd2_output.wgsl";
 import winograd4Input from "../../shaders/winograd4_input.wgsl";
 import winograd4Output from "../../shaders/winograd4_output.wgsl";
 
+/** The shader with operands in f16, where its text says f32. */
+const half = (source: string): string => source.replace("alias Element = f32;", "enable f16;\nalias Element = f16;");
+
 /** Every shader by name: the text of shaders/<name>.wgsl. One line each, in alphabetical order. */
 export const shaders = {
   add,
@@ -49,6 +53,8 @@ export const shaders = {
   conv1x1_quad: conv1x1Quad,
   conv3x3_any: conv3x3Any,
   conv3x3_quad: conv3x3Quad,
+  conv_matrix: convMatrix,
+  conv_matrix_f16: half(convMatrix),
   conv_tile: convTile,
   ddim,
   gemm_any: gemmAny,

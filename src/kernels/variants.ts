@@ -1,3 +1,5 @@
+import type { Conv1x1Variant } from "./conv1x1";
+import type { ConvVariant } from "./conv3x3";
 import { ceilDiv } from "./dispatch";
 
 /** Type of stored weights; arithmetic is f32 always. */
@@ -12,6 +14,21 @@ export interface Target {
   readonly precision: "fast" | "exact";
   readonly weights: Dtype;
   readonly maxBindingBytes: number;
+  /** What subgroup matrices (tensor cores) can multiply, where the device has the feature
+   *  `chromium-experimental-subgroup-matrix`; and whether shaders may use f16. */
+  readonly matrices?: { readonly configs: readonly MatrixConfig[]; readonly maxLanes: number; readonly f16: boolean };
+  /** Variants that were measured here and are used instead of the heuristic's, by `convKey`. */
+  readonly tuned?: { readonly conv3x3: TunedVariants<ConvVariant>; readonly conv1x1: TunedVariants<Conv1x1Variant> };
+}
+
+export type TunedVariants<V> = Readonly<Record<string, V>>;
+
+/** Shape and operands of a subgroup matrix product with f32 sums: [M, K] times [K, N]. */
+export interface MatrixConfig {
+  readonly component: "f32" | "f16";
+  readonly m: number;
+  readonly n: number;
+  readonly k: number;
 }
 
 /** A 3x3 or 1x1 convolution as the choice of its variant sees it. */
@@ -27,6 +44,10 @@ export interface ConvShape {
   readonly stride: 1 | 2;
   readonly upsample: boolean;
 }
+
+/** Convolutions with equal keys are served by the same variant. */
+export const convKey = ({ n, c1, c2, oc, h, w, stride, upsample }: ConvShape, weights: Dtype): string =>
+  `${n}x[${c1}+${c2}]->${oc} ${h}x${w}${stride === 2 ? " stride 2" : ""}${upsample ? " upsample" : ""} ${weights}`;
 
 /** Scratch tensors stay below this, so that big pictures are done in chunks. */
 const SCRATCH_BYTES = 32 * 2 ** 20;

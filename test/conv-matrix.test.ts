@@ -1,0 +1,199 @@
+import { expect, test } from "vitest";
+import { create, globals } from "webgpu";
+import { PipelineCache } from "../src/gpu/pipelines";
+import { matrixVariants } from "../src/kernels/conv-matrix";
+import { shaders } from "../src/kernels/shaders";
+import type { MatrixConfig, Target } from "../src/kernels/variants";
+import { expectClose } from "./support/close";
+import { convData, convRun, roundedWeights } from "./support/conv-run";
+import { runDispatches } from "./support/device";
+import { type ConvCase, convReference } from "./support/reference-conv";
+
+// No adapter here has subgroup matrices. So the shader is compiled, by the back end of Dawn that has every feature and
+// executes nothing, and its arithmetic runs with plain functions in place of the matrix built-ins.
+
+const f32x8: MatrixConfig = { component: "f32", m: 8, n: 8, k: 8 };
+const f16x16: MatrixConfig = { component: "f16", m: 16, n: 16, k: 16 };
+
+const targetWith = (
+  configs: readonly MatrixConfig[],
+  { maxLanes = 32, weights = "f32", f16 = true }: { maxLanes?: number; weights?: "f32" | "f16"; f16?: boolean } = {},
+): Target => ({
+  adapterClass: "gpu",
+  subgroups: true,
+  precision: "fast",
+  weights,
+  maxBindingBytes: 2 ** 27,
+  matrices: { configs, maxLanes, f16 },
+});
+
+test("variants: what the adapter lists and the tile divides into, the largest first", () => {
+  const found = matrixVariants(128, targetWith([f32x8, { ...f32x8, m: 16, n: 16 }, { ...f32x8, n: 12 }]));
+  expect(found.map(({ matrix }) => [matrix!.m, matrix!.n, matrix!.subgroups, matrix!.rows, matrix!.columns])).toEqual([
+    [16, 16, 8, 1, 1],
+    [8, 8, 8, 1, 4],
+  ]);
+});
+
+test("variants: every matrix of the tile is somebody's, whatever the subgroups", () => {
+  for (const maxLanes of [8, 16, 32, 64, 128])
+    for (const oc of [3, 32, 64, 200])
+      for (const { tileM, matrix } of matrixVariants(
+        oc,
+        targetWith([f32x8, { ...f32x8, m: 16, k: 4 }], { maxLanes }),
+      )) {
+        const { m, n, subgroups, rows, columns } = matrix!;
+        expect(subgroups * rows * columns, `${maxLanes} lanes, ${oc} channels`).toBe((tileM / m) * (32 / n));
+        expect(subgroups * maxLanes).toBeLessThanOrEqual(256);
+        expect(32 / n / columns).toBe(Math.floor(32 / n / columns));
+      }
+});
+
+test("variants: f16 operands for f16 weights only, and only where shaders have f16", () => {
+  expect(matrixVariants(64, targetWith([f16x16]))).toEqual([]);
+  expect(matrixVariants(64, targetWith([f16x16], { weights: "f16", f16: false }))).toEqual([]);
+  expect(matrixVariants(64, targetWith([f16x16], { weights: "f16" }))).toHaveLength(1);
+  const { matrices: _, ...none } = targetWith([]);
+  expect(matrixVariants(64, none)).toEqual([]);
+});
+
+interface Case extends ConvCase {
+  readonly config: MatrixConfig;
+  readonly maxLanes: number;
+  readonly weights: "f32" | "f16";
+}
+
+const f32x16: MatrixConfig = { component: "f32", m: 8, n: 16, k: 16 };
+const cases: Record<string, Case> = {
+  "1x1": { config: f32x8, maxLanes: 32, weights: "f32", kernel: 1, n: 1, c1: 9, oc: 36, h: 4, w: 4, silu: true },
+  "1x1, odd plane, batch of two": {
+    config: { component: "f32", m: 16, n: 16, k: 4 },
+    maxLanes: 128,
+    weights: "f16",
+    kernel: 1,
+    n: 2,
+    c1: 19,
+    oc: 7,
+    h: 5,
+    w: 7,
+  },
+  "3x3, more channels than a tile, join, everything after": {
+    config: f32x16,
+    maxLanes: 16,
+    weights: "f32",
+    kernel: 3,
+    n: 2,
+    c1: 4,
+    c2: 3,
+    oc: 70,
+    h: 3,
+    w: 5,
+    silu: true,
+    skipN: 1,
+    normN: 2,
+    tembN: 2,
+    residualN: 1,
+  },
+  "3x3, stride 2": {
+    config: f32x16,
+    maxLanes: 16,
+    weights: "f32",
+    kernel: 3,
+    n: 1,
+    c1: 5,
+    oc: 24,
+    h: 6,
+    w: 10,
+    stride: 2,
+  },
+  "3x3, upsampled": {
+    config: f32x16,
+    maxLanes: 16,
+    weights: "f32",
+    kernel: 3,
+    n: 1,
+    c1: 4,
+    oc: 9,
+    h: 4,
+    w: 3,
+    upsample: true,
+  },
+};
+
+for (const [name, { config, maxLanes, weights, ...s }] of Object.entries(cases))
+  test(`${name}: matrices ${config.m}x${config.n}x${config.k}, ${maxLanes} lanes, ${weights} weights`, async () => {
+    Object.assign(shaders, { conv_matrix_emulated: emulated(shaders.conv_matrix) });
+    const [variant] = matrixVariants(s.oc, targetWith([config], { maxLanes, weights }));
+    const data = convData(s);
+    const { dispatches, inputs, y } = convRun(s, data, variant);
+    expect(dispatches.map(({ shader }) => shader)).toEqual(["conv_matrix"]);
+    const emulation = dispatches.map((d) => ({ ...d, shader: "conv_matrix_emulated" }));
+    const [actual] = await runDispatches(emulation, inputs, [y]);
+    const expected = convReference(s, weights === "f16" ? roundedWeights(data) : data);
+    expectClose(actual!, expected, y.shape, { rtol: 0, atol: 3e-6 });
+  });
+
+/** The shader without matrix built-ins: a lane of a subgroup keeps its own elements of each sum, and operands are where they
+ *  begin in workgroup memory. */
+function emulated(source: string): string {
+  const replacements: [string | RegExp, string][] = [
+    ["enable chromium_experimental_subgroup_matrix;", ""],
+    [/alias Left = .*/, "alias Left = u32;"],
+    [/alias Right = .*/, "alias Right = u32;"],
+    [/alias Sum = .*/, "const LANES: u32 = 256u / SUBGROUPS;\nalias Sum = array<f32, MATRIX_M * MATRIX_N / LANES>;"],
+    [/,\s*@builtin\(subgroup_id\) subgroup: u32\) \{/, ") {\n  let subgroup = local / LANES; lane = local % LANES;"],
+    ["subgroupMatrixLoad<Right, row_major>(&inputs, ", "load_right("],
+    ["subgroupMatrixLoad<Left, col_major>(&weights, ", "load_left("],
+    ["subgroupMatrixMultiplyAccumulate(", "multiply_accumulate("],
+    ["subgroupMatrixStore<row_major>(&results, ", "store("],
+  ];
+  let code = source;
+  for (const [from, to] of replacements) {
+    expect(code.split(from), `${from}`).toHaveLength(2);
+    code = code.replace(from, to);
+  }
+  return `${code}
+var<private> lane: u32;
+fn load_left(at: u32, stride: u32) -> Left { return select(0xffffffu, at, stride == TILE_M); }
+fn load_right(at: u32, stride: u32) -> Right { return select(0xffffffu, at, stride == 32u); }
+fn multiply_accumulate(a: Left, b: Right, c: Sum) -> Sum {
+  var sum = c;
+  for (var e = 0u; e < MATRIX_M * MATRIX_N / LANES; e++) {
+    let at = lane + e * LANES;
+    for (var k = 0u; k < MATRIX_K; k++) {
+      sum[e] += weights[a + k * TILE_M + at / MATRIX_N] * inputs[b + k * 32u + at % MATRIX_N];
+    }
+  }
+  return sum;
+}
+fn store(first: u32, c: Sum, stride: u32) {
+  for (var e = 0u; e < MATRIX_M * MATRIX_N / LANES; e++) {
+    let at = lane + e * LANES;
+    results[first + at / MATRIX_N * stride + at % MATRIX_N] = c[e];
+  }
+}
+`;
+}
+
+test("Dawn compiles the shader with the built-ins, for operands in f32 and f16", async () => {
+  Object.assign(globalThis, globals);
+  const gpu = create(["backend=null", "enable-dawn-features=allow_unsafe_apis"]);
+  const adapter = await gpu.requestAdapter();
+  const requiredFeatures = ["chromium-experimental-subgroup-matrix", "subgroups", "shader-f16"] as GPUFeatureName[];
+  const device = await adapter!.requestDevice({ requiredFeatures });
+  const pipelines = new PipelineCache(device);
+  const s = cases["3x3, more channels than a tile, join, everything after"]!;
+  try {
+    for (const weights of ["f32", "f16"] as const)
+      for (const variant of matrixVariants(s.oc, targetWith([f32x8, f16x16], { maxLanes: 128, weights }))) {
+        const { dispatches } = convRun(s, convData(s), variant);
+        device.pushErrorScope("validation");
+        const { pipeline } = await pipelines.get(dispatches[0]!);
+        expect(await device.popErrorScope()).toBeNull();
+        expect(pipeline).toBeInstanceOf(GPUComputePipeline);
+      }
+    expect(pipelines.size).toBe(3);
+  } finally {
+    device.destroy();
+  }
+});
