@@ -3,6 +3,7 @@ import { type LoadOptions, modelFrom, presetOf } from "./load";
 import type { SourceLike } from "./model/checkpoint/source";
 import { openSource, type SourceOptions } from "./model/checkpoint/source-browser";
 import { pixelsOf } from "./platform/browser";
+import { opfsStore } from "./platform/tune-store-browser";
 
 export type * from "./api";
 export * from "./errors";
@@ -39,7 +40,13 @@ export async function loadModel(
   const own = typeof source === "string" && Object.hasOwn(shipped, source) ? shipped[source] : undefined;
   const { source: from, preset } = presetOf(own ? own() : source);
   const opened = await openSource(resolved(from), options);
-  return modelFrom(opened, own ? String(source) : opened.name, options, pixelsOf, preset);
+  return modelFrom(
+    opened,
+    own ? String(source) : opened.name,
+    options,
+    { decode: pixelsOf, tuneStore: opfsStore },
+    preset,
+  );
 }
 
 /** Relative addresses mean what they mean to `fetch`. */

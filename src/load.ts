@@ -8,6 +8,7 @@ import type { OnProgress } from "./model/checkpoint/progress";
 import type { ByteSource, SourceLike } from "./model/checkpoint/source";
 import { Network, type NetworkOptions } from "./model/network";
 import { isModelPreset, type ModelPreset, modelPresets } from "./model/presets";
+import type { TuneStore } from "./tune/store";
 
 export interface LoadOptions extends NetworkOptions, ConfigHints, Pick<CheckpointOptions, "ema"> {
   readonly device: Device;
@@ -34,14 +35,21 @@ export async function modelFrom(
   source: ByteSource,
   name: string,
   options: LoadOptions,
-  decode: Decode,
+  { decode, tuneStore }: { readonly decode: Decode; readonly tuneStore: TuneStore },
   preset?: ModelPreset,
 ): Promise<Model> {
-  const { device, dtype, precision, onProgress, signal, label, ...given } = options;
+  const { device, dtype, precision, tune, tuneStore: ownStore, onTuned, onProgress, signal, label, ...given } = options;
   const { resolution, headChannels, qkvOrder } = preset?.config ?? {};
   const known = preset ? { resolution, ...(headChannels && { headChannels }), qkvOrder } : {};
   const hints = Object.fromEntries(Object.entries({ ...known, ...given }).filter(([, value]) => value !== undefined));
-  const network = { ...(dtype && { dtype }), ...(precision && { precision }), ...(signal && { signal }) };
+  const network = {
+    ...(dtype && { dtype }),
+    ...(precision && { precision }),
+    ...(signal && { signal }),
+    tune,
+    tuneStore: ownStore ?? tuneStore,
+    onTuned,
+  };
   const checkpoint = await openModel(source, { ...hints, ...(signal && { signal }) });
   try {
     if (preset) expectPreset(checkpoint, preset);

@@ -5,6 +5,7 @@ import { type LoadOptions, modelFrom, presetOf } from "./load";
 import type { SourceLike } from "./model/checkpoint/source";
 import { openSource, type SourceOptions } from "./model/checkpoint/source-node";
 import { pixelsOf, shippedModel, shippedModels } from "./platform/node";
+import { fileStore } from "./platform/tune-store-node";
 
 export type * from "./api";
 export * from "./errors";
@@ -36,5 +37,5 @@ export async function loadModel(
   const { source: from, preset } = presetOf(shipped ?? source);
   const opened = await openSource(from, options);
   const name = typeof source === "string" ? (shipped ? source : basename(source)) : opened.name;
-  return modelFrom(opened, name, options, pixelsOf, preset);
+  return modelFrom(opened, name, options, { decode: pixelsOf, tuneStore: fileStore() }, preset);
 }

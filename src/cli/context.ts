@@ -19,6 +19,7 @@ export interface CommonOptions extends HintFlags {
   readonly model?: string;
   readonly dtype?: "f32" | "f16";
   readonly precision?: "exact" | "fast";
+  readonly tune?: "quick";
   readonly json?: boolean;
   readonly quiet?: boolean;
 }
@@ -31,7 +32,8 @@ export function withCommonOptions(command: Command): Command {
       "a shipped model, one of the paper's (info --models), a checkpoint file, a URL, or hf:owner/name (default: portraits64)",
     )
     .addOption(command.createOption("--dtype <type>", "how weights are stored on the GPU").choices(["f32", "f16"]))
-    .addOption(command.createOption("--precision <mode>", "convolution algorithms").choices(["exact", "fast"]));
+    .addOption(command.createOption("--precision <mode>", "convolution algorithms").choices(["exact", "fast"]))
+    .addOption(command.createOption("--tune <mode>", "time kernel variants here first, once").choices(["quick"]));
   return withHintFlags(command)
     .option("--json", "print the results as JSON")
     .option("--quiet", "say nothing but results and errors");
@@ -64,13 +66,14 @@ export async function withSession<T>(
   try {
     talk.say(adapterLine(device));
     const { signal } = context;
-    const { dtype, precision } = options;
+    const { dtype, precision, tune } = options;
     const model = await talk.phase("load model", (report) =>
       engine.loadModel(options.model, {
         ...hintsOf(options),
         device,
         ...(dtype && { dtype }),
         ...(precision && { precision }),
+        ...(tune && { tune }),
         signal,
         onProgress: ({ loaded, total }) => report(loaded, total),
       }),

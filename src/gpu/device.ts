@@ -1,5 +1,17 @@
 import { DeviceLostError, UserError } from "../errors";
+import type { MatrixConfig, Target } from "../kernels/variants";
 import { PipelineCache } from "./pipelines";
+
+/** What Chromium tells of an adapter beyond the standard. */
+interface AdapterInfo extends GPUAdapterInfo {
+  readonly subgroupMatrixConfigs?: readonly {
+    readonly componentType: string;
+    readonly resultComponentType: string;
+    readonly M: number | bigint;
+    readonly N: number | bigint;
+    readonly K: number | bigint;
+  }[];
+}
 
 export interface DeviceOptions {
   /** Use this device instead of opening one. It stays the caller's: `destroy()` leaves it alone. */
@@ -65,6 +77,18 @@ export class Device {
 
   has(feature: string): boolean {
     return this.gpu.features.has(feature as GPUFeatureName);
+  }
+
+  /** What subgroup matrices can multiply into f32 sums here; undefined without the feature. */
+  get matrices(): Target["matrices"] {
+    if (!this.has("chromium-experimental-subgroup-matrix") || !this.has("subgroups")) return undefined;
+    const { subgroupMatrixConfigs = [], subgroupMaxSize } = this.info as AdapterInfo;
+    const configs = [...subgroupMatrixConfigs]
+      .filter(({ resultComponentType }) => resultComponentType === "f32")
+      .map(({ componentType, M, N, K }) => ({ component: componentType, m: Number(M), n: Number(N), k: Number(K) }))
+      .filter((config): config is MatrixConfig => config.component === "f32" || config.component === "f16");
+    if (configs.length === 0 || !subgroupMaxSize) return undefined;
+    return { configs, maxLanes: subgroupMaxSize, f16: this.has("shader-f16") };
   }
 
   /** @throws DeviceLostError if the device is gone. */

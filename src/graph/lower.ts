@@ -19,7 +19,7 @@ import { stack } from "../kernels/stack";
 import { STEP_FLOATS } from "../kernels/step-row";
 import { timeEmbedding } from "../kernels/time-embedding";
 import { upsample2x } from "../kernels/upsample2x";
-import { packed } from "../kernels/variants";
+import { type ConvShape, convKey, type Dtype, packed } from "../kernels/variants";
 import type { Graph, Node } from "./graph";
 
 /** A weight as the kernels want it: which checkpoint tensors it is made of, and how. */
@@ -43,10 +43,23 @@ export interface LoweredNode {
   readonly macs: number;
 }
 
+/** A convolution of a graph, as far as its speed depends on it. */
+export interface ConvUse {
+  readonly kernel: 1 | 3;
+  readonly shape: ConvShape;
+  readonly weights: Dtype;
+  /** Padding of a 3x3. */
+  readonly pad: "same" | "asymmetric";
+  readonly norm: boolean;
+  readonly silu: boolean;
+}
+
 /** A graph ready to plan: kernels chosen, shapes known, weights listed. Pure data; no device. */
 export interface Lowered {
   readonly nodes: readonly LoweredNode[];
   readonly weights: ReadonlyMap<string, PackedWeight>;
+  /** one of every kind of convolution */
+  readonly convs: readonly ConvUse[];
   /** graph inputs and outputs: tensors with buffers of their own */
   readonly external: ReadonlyMap<string, Tensor>;
 }
@@ -63,12 +76,14 @@ export function lower(graph: Graph, target: Target, keptF32: ReadonlySet<string>
   return {
     nodes,
     weights: lowering.weights,
+    convs: [...lowering.convs.values()],
     external: new Map(names.map((name) => [name, lowering.tensor(name)])),
   };
 }
 
 class Lowering {
   readonly weights = new Map<string, PackedWeight>();
+  readonly convs = new Map<string, ConvUse>();
   readonly #tensors = new Map<string, Tensor>();
 
   constructor(
@@ -262,7 +277,11 @@ class Lowering {
     // The variant must not depend on the batch: all step graphs of a model share one set of packed weights.
     const weightName = `${op.layer}.weight`;
     const shape = { n: 1, c1, c2: ic - c1, oc, h, w, stride, upsample };
-    const variant = chooseConv3x3(shape, this.#targetFor(weightName));
+    const target = this.#targetFor(weightName);
+    const key = convKey(shape, target.weights);
+    const variant = target.tuned?.conv3x3[key] ?? chooseConv3x3(shape, target);
+    const silu = op.silu ?? false;
+    this.convs.set(`3 ${key}`, { kernel: 3, shape, weights: target.weights, pad, norm: io.norm !== undefined, silu });
     const weight = this.#weight(
       conv3x3Weight(weightName, oc, ic, variant),
       [{ key: `${op.layer}.weight`, elements: oc * ic * 9 }],
@@ -270,7 +289,7 @@ class Lowering {
     );
     const bias = this.#raw(`${op.layer}.bias`, oc);
     const y = f32(name, n, oc, out(h), out(w));
-    const options = { stride, upsample, pad, silu: op.silu ?? false, variant };
+    const options = { stride, upsample, pad, silu, variant };
     return {
       dispatches: conv3x3({ ...io, weight, bias, y }, options),
       output: y,
@@ -286,7 +305,12 @@ class Lowering {
     const rows = oc / layers.length;
     const weightName = `${layers.join("+")}.weight`;
     const shape = { n: 1, c1, c2: ic - c1, oc, h, w, stride: 1, upsample: false } as const;
-    const variant = chooseConv1x1(shape, this.#targetFor(weightName));
+    const target = this.#targetFor(weightName);
+    const key = convKey(shape, target.weights);
+    const variant = target.tuned?.conv1x1[key] ?? chooseConv1x1(shape, target);
+    const norm = io.norm !== undefined;
+    const silu = op.silu ?? false;
+    this.convs.set(`1 ${key}`, { kernel: 1, shape, weights: target.weights, pad: "same", norm, silu });
     const weight = this.#weight(
       conv1x1Weight(weightName, oc, ic, variant),
       layers.map((layer) => ({ key: `${layer}.weight`, elements: rows * ic })),
@@ -299,7 +323,7 @@ class Lowering {
     );
     const y = f32(name, n, oc, h, w);
     return {
-      dispatches: conv1x1({ ...io, weight, bias, y }, { silu: op.silu ?? false, variant }),
+      dispatches: conv1x1({ ...io, weight, bias, y }, { silu, variant }),
       output: y,
       macs: ic * elements(y),
     };

@@ -7,6 +7,8 @@ import { compile, type Programs } from "../graph/programs";
 import { replay } from "../graph/record";
 import type { Target } from "../kernels/conv3x3";
 import { STEP, STEP_FLOATS } from "../kernels/step-row";
+import { memoryStore, type TuneStore } from "../tune/store";
+import { type TuneResult, tuneQuick } from "../tune/tune";
 import type { HalfReport } from "./checkpoint/f16";
 import type { ModelCheckpoint } from "./checkpoint/model";
 import { hShape, type UNetConfig } from "./config";
@@ -20,6 +22,12 @@ export interface NetworkOptions {
   readonly dtype?: "f32" | "f16";
   /** "fast" lets 3x3 convs use Winograd F(4,3) (error 2e-5 of the output's scale), "exact" does not (1e-6). */
   readonly precision?: "fast" | "exact";
+  /** "quick" times three to six variants of each convolution on this device when the network is loaded, each only after
+   *  its results are checked, and uses the fastest; winners are remembered per adapter. Default: chosen by kind of adapter. */
+  readonly tune?: "quick" | undefined;
+  /** Where winners are remembered; default: nowhere beyond this network. */
+  readonly tuneStore?: TuneStore | undefined;
+  readonly onTuned?: ((done: number, all: number) => void) | undefined;
   readonly signal?: AbortSignal;
 }
 
@@ -53,14 +61,16 @@ export class Network {
     readonly hash: string,
     readonly parameters: number,
     readonly storage: WeightStorage,
+    /** What tuning found, where it was asked for. */
+    readonly tuning: readonly TuneResult[] = [],
   ) {}
 
   /** Streams a checkpoint to the GPU, tensor by tensor.
    *  @throws UserError when a weight does not fit the device, or the file is damaged */
   static async load(checkpoint: ModelCheckpoint, device: Device, options: NetworkOptions = {}): Promise<Network> {
     const { config } = checkpoint;
-    const target = targetOf(device, options);
     const { graph } = unet(config, 1);
+    const { target, results } = await tunedTarget(device, graph, options);
     const stored = lower(graph, target).weights;
     const full = target.weights === "f16" ? lower(graph, { ...target, weights: "f32" }).weights : stored;
     const buffers = new Buffers(device);
@@ -71,7 +81,7 @@ export class Network {
         0,
       );
       const storage = { dtype: target.weights, bytes: buffers.bytes, notes };
-      return new Network(device, config, target, buffers, hash, parameters, storage);
+      return new Network(device, config, target, buffers, hash, parameters, storage, results);
     } catch (error) {
       buffers.destroy();
       throw error;
@@ -178,14 +188,29 @@ export class Network {
   }
 }
 
+/** The target with its variants measured, where the options ask for it. */
+async function tunedTarget(
+  device: Device,
+  graph: Graph,
+  options: NetworkOptions,
+): Promise<{ target: Target; results: readonly TuneResult[] }> {
+  const target = targetOf(device, options);
+  if (options.tune !== "quick") return { target, results: [] };
+  const { tuneStore: store = memoryStore(), signal, onTuned } = options;
+  const { tuned, results } = await tuneQuick(device, lower(graph, target).convs, target, { store, signal, onTuned });
+  return { target: { ...target, tuned }, results };
+}
+
 /** What kernels may count on here. */
 export function targetOf(device: Device, { dtype = "f32", precision = "fast" }: NetworkOptions = {}): Target {
+  const { matrices } = device;
   return {
     adapterClass: device.adapterClass,
     subgroups: device.has("subgroups"),
     precision,
     weights: dtype,
     maxBindingBytes: device.gpu.limits.maxStorageBufferBindingSize,
+    ...(matrices && { matrices }),
   };
 }
 

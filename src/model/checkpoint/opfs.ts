@@ -18,7 +18,8 @@ export interface CacheOptions {
 /** Bytes copied at a time. */
 const PIECE = 4 * 2 ** 20;
 
-async function defaultFolder(): Promise<Folder | undefined> {
+/** The page's own folder, or undefined where it has no private file system. */
+export async function privateFolder(): Promise<Folder | undefined> {
   const root = await globalThis.navigator?.storage?.getDirectory?.().catch(() => undefined);
   return root?.getDirectoryHandle("injectfusion", { create: true }).catch(() => undefined);
 }
@@ -35,7 +36,7 @@ async function keyOf(url: string, source: ByteSource): Promise<string> {
  *  @throws UserError when the download does not have the checksum; it is not kept then. */
 export async function cachedSource(url: string, remote: ByteSource, options: CacheOptions = {}): Promise<ByteSource> {
   const { signal, onNotice, checksum = remote.sha256 } = options;
-  const folder = options.folder ?? (await defaultFolder());
+  const folder = options.folder ?? (await privateFolder());
   const uncached = (why: string) => {
     onNotice?.(`${remote.name} is not kept for next time (${why})`);
     return remote;

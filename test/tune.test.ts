@@ -1,0 +1,185 @@
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { randomCheckpoint } from "../bench/random-checkpoint";
+import { openDevice } from "../src/gpu/open-node";
+import { type ConvUse, lower } from "../src/graph/lower";
+import { chooseConv1x1 } from "../src/kernels/conv1x1";
+import { chooseConv3x3 } from "../src/kernels/conv3x3";
+import { shaders } from "../src/kernels/shaders";
+import type { ConvShape, Target } from "../src/kernels/variants";
+import type { UNetConfig } from "../src/model/config";
+import { Network, targetOf } from "../src/model/network";
+import { modelPresets } from "../src/model/presets";
+import { unet } from "../src/model/unet";
+import { fileStore } from "../src/platform/tune-store-node";
+import { candidates } from "../src/tune/candidates";
+import { memoryStore } from "../src/tune/store";
+import { tuneQuick } from "../src/tune/tune";
+import { expectClose } from "./support/close";
+import { testDevice } from "./support/device";
+import { seeded } from "./support/seeded";
+
+const software: Target = {
+  adapterClass: "software",
+  subgroups: true,
+  precision: "fast",
+  weights: "f32",
+  maxBindingBytes: 2 ** 27,
+};
+
+const shapeOf = (shape: Partial<ConvShape>): ConvShape => ({
+  n: 1,
+  c1: 16,
+  c2: 0,
+  oc: 16,
+  h: 8,
+  w: 8,
+  stride: 1,
+  upsample: false,
+  ...shape,
+});
+const use3x3 = (shape: Partial<ConvShape> = {}, more: Partial<ConvUse> = {}): ConvUse => ({
+  kernel: 3,
+  shape: shapeOf(shape),
+  weights: "f32",
+  pad: "same",
+  norm: true,
+  silu: true,
+  ...more,
+});
+const use1x1: ConvUse = { ...use3x3({ c2: 8, oc: 12 }), kernel: 1, norm: false, silu: false };
+
+test("candidates: the heuristic's choice first, 3 to 6 distinct ones, of the target's precision and weights", () => {
+  for (const adapterClass of ["software", "gpu"] as const)
+    for (const precision of ["fast", "exact"] as const)
+      for (const weights of ["f32", "f16"] as const)
+        for (const use of [use3x3({ c1: 128, oc: 128 }), use3x3({ c1: 256, oc: 256, h: 16, w: 16 }), use1x1]) {
+          const target = { ...software, adapterClass, precision, weights };
+          const found = candidates({ ...use, weights }, target);
+          const choose = use.kernel === 3 ? chooseConv3x3 : chooseConv1x1;
+          expect(found[0]).toEqual(choose(use.shape, target));
+          expect(found.length).toBeLessThanOrEqual(6);
+          expect(found.length).toBeGreaterThanOrEqual(weights === "f32" ? 3 : 2);
+          expect(new Set(found.map((v) => JSON.stringify(v))).size).toBe(found.length);
+          for (const variant of found) {
+            expect(variant.weights).toBe(weights);
+            if (variant.kind === "winograd" && precision === "exact") expect(variant.m).toBe(2);
+          }
+        }
+});
+
+test("a graph names each kind of its convolutions once, and lowers to the tuned variants", () => {
+  const { graph } = unet(modelPresets.celebahq.config, 1);
+  const { convs } = lower(graph, software);
+  const use = convs.find(({ kernel, shape }) => kernel === 3 && shape.c1 === 512 && shape.h === 8 && shape.c2 === 0)!;
+  const key = `1x[512+0]->512 8x8 f32`;
+  const variant = { kind: "direct", weights: "f32", subgroups: true, tileM: 16, tileY: 4 } as const;
+  expect(use.norm && use.silu).toBe(true);
+  const tuned = lower(graph, { ...software, tuned: { conv3x3: { [key]: variant }, conv1x1: {} } });
+  const shaderOf = (lowered: typeof tuned, name: string) =>
+    lowered.nodes.find((node) => node.name === name)!.dispatches.at(-1)!.shader;
+  expect(shaderOf(tuned, "mid.block_1.conv1")).toBe("conv3x3_quad");
+  expect(shaderOf(tuned, "up.0.block.0.conv1")).toBe(shaderOf(lower(graph, software), "up.0.block.0.conv1"));
+});
+
+test("every candidate is checked and timed; a second run remembers", async () => {
+  const device = await testDevice();
+  const target = targetOf(device);
+  const store = memoryStore();
+  const uses = [use3x3({ upsample: true }), use3x3({ stride: 2 }, { pad: "asymmetric", norm: false }), use1x1];
+  const first = await tuneQuick(device, uses, target, { store });
+  for (const [i, { variant, trials, remembered }] of first.results.entries()) {
+    expect(remembered).toBe(false);
+    expect(trials.map((trial) => trial.variant)).toEqual(candidates(uses[i]!, target));
+    expect(trials.filter(({ refused }) => refused)).toEqual([]);
+    for (const { ms, worstError } of trials) {
+      expect(ms).toBeGreaterThan(0);
+      expect(worstError).toBeLessThan(2e-4);
+    }
+    expect(candidates(uses[i]!, target)).toContainEqual(variant);
+  }
+  const second = await tuneQuick(device, uses, target, { store });
+  expect(second.tuned).toEqual(first.tuned);
+  expect(second.results.map(({ remembered, trials }) => [remembered, trials.length])).toEqual(
+    uses.map(() => [true, 0]),
+  );
+});
+
+test("a kernel that is wrong is not timed, and never chosen", async () => {
+  const device = await openDevice();
+  const right = shaders.conv_tile;
+  try {
+    const wrong = right.replace("sums[i][j] + bias[o]", "sums[i][j] * 1.001 + bias[o]");
+    expect(wrong).not.toBe(right);
+    Object.assign(shaders, { conv_tile: wrong });
+    // As on a GPU, where the tile would be the heuristic's choice.
+    const target: Target = { ...targetOf(device), adapterClass: "gpu" };
+    const { results } = await tuneQuick(device, [use3x3()], target, { store: memoryStore() });
+    const [{ trials, variant }] = results as [(typeof results)[0]];
+    const tile = trials.find((trial) => trial.variant.kind === "tile")!;
+    expect(tile.refused).toMatch(/^off by [\d.e-]+, allowed 0.00002$/);
+    expect(tile.ms).toBeUndefined();
+    expect(variant.kind).not.toBe("tile");
+  } finally {
+    Object.assign(shaders, { conv_tile: right });
+    device.destroy();
+  }
+});
+
+test("what a file remembers is believed only where it is a candidate", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "injectfusion-tune-"));
+  try {
+    const device = await testDevice();
+    const target = targetOf(device);
+    const store = fileStore(folder);
+    const run = async () => (await tuneQuick(device, [use1x1], target, { store })).results[0]!;
+    expect((await run()).remembered).toBe(false);
+    expect((await run()).remembered).toBe(true);
+    const [file] = readdirSync(folder) as [string];
+    expect(file).toMatch(/^tune-[0-9a-f]{24}\.json$/);
+    const key = (await run()).key;
+    for (const text of [
+      "",
+      "{",
+      "null",
+      '{"conv1x1":7}',
+      JSON.stringify({ conv1x1: { [key]: { kind: "fastest" } } }),
+    ]) {
+      writeFileSync(join(folder, file), text);
+      expect((await run()).remembered, text).toBe(false);
+    }
+    expect(await fileStore(join(folder, "missing")).read(file)).toBeUndefined();
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+});
+
+test("a tuned network computes what an untuned one does", async () => {
+  const config: UNetConfig = {
+    ...modelPresets.celebahq.config,
+    resolution: 16,
+    channels: 32,
+    channelMult: [1, 2],
+    resBlocks: 1,
+    attention: [1],
+  };
+  const device = await testDevice();
+  const checkpoint = randomCheckpoint("small", config);
+  const plain = await Network.load(checkpoint, device, { precision: "exact" });
+  const seen: number[] = [];
+  const tuned = await Network.load(checkpoint, device, { tune: "quick", onTuned: (done) => seen.push(done) });
+  try {
+    expect(tuned.tuning).toHaveLength(seen.length);
+    expect(seen.length).toBeGreaterThan(4);
+    expect(plain.tuning).toEqual([]);
+    const x = seeded(1, [1, 3, 16, 16]);
+    const expected = await plain.forward(x, 500);
+    const found = await tuned.forward(x, 500);
+    expectClose(found.eps, expected.eps, [1, 3, 16, 16], { rtol: 0, atol: 1e-4 });
+  } finally {
+    plain.destroy();
+    tuned.destroy();
+  }
+});
