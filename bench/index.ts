@@ -1,4 +1,4 @@
-// npm run bench -- [--json] [--filter REGEXP] [--runs N] [--exact] [--f16] [--no-subgroups]
+// npm run bench -- [--json] [--filter REGEXP] [--runs N] [--exact] [--f16] [--no-subgroups] [--tune]
 // npm run bench -- --scaling [--json] [--plot FILE.svg] [--filter batch|resolution|steps]
 // Roofs of this adapter, then every kernel at the shapes that real models run, as a share of the roof of the same run,
 // then whole steps; or how cost grows. bench/README.md says how to read it.
@@ -6,6 +6,7 @@ import { parseArgs } from "node:util";
 import { openDevice } from "../src/gpu/open-node";
 import type { NetworkOptions } from "../src/model/network";
 import { targetOf } from "../src/model/network";
+import { fileStore } from "../src/platform/tune-store-node";
 import { measureForwards } from "./forwards";
 import { benchNetworks } from "./forwards/networks";
 import { kernelCases, measureKernel, measureRoof } from "./kernels";
@@ -22,6 +23,7 @@ const { values: flags } = parseArgs({
     exact: { type: "boolean", default: false },
     f16: { type: "boolean", default: false },
     "no-subgroups": { type: "boolean", default: false },
+    tune: { type: "boolean", default: false },
     scaling: { type: "boolean", default: false },
     plot: { type: "string" },
   },
@@ -32,6 +34,7 @@ const filter = new RegExp(flags.filter);
 const options: NetworkOptions = {
   precision: flags.exact ? "exact" : "fast",
   dtype: flags.f16 ? "f16" : "f32",
+  ...(flags.tune && { tune: "quick", tuneStore: fileStore() }),
 };
 const print = (row: object, ...lines: readonly string[]) => {
   for (const line of flags.json ? [JSON.stringify(row)] : lines) console.log(line);

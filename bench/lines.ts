@@ -1,3 +1,4 @@
+import type { TuneResult } from "../src/tune/tune";
 import type { ColdResult, ForwardResult } from "./forwards";
 import type { KernelResult } from "./kernels";
 
@@ -24,7 +25,27 @@ export const coldLines = (r: ColdResult): string[] => [
   `forward ${r.network}: ${r.parameters} parameters, weights ${mib(r.weightBytes)}, loaded in ${r.loadMs.toFixed(0)} ms`,
   `  cold: ${r.pipelines} pipelines for all three step graphs, compiled and planned in ${r.compileMs.toFixed(0)} ms`,
   `  memory of all three: ${mib(r.plannedBytes)}, ${(r.plannedBytes / r.lowerBound).toFixed(3)} of the lower bound`,
+  ...tuneLines(r.tuning),
 ];
+
+/** One line for each convolution that another variant than the heuristic's serves. */
+function tuneLines(results: readonly TuneResult[]): string[] {
+  if (results.length === 0) return [];
+  const timed = results.filter(({ remembered }) => !remembered);
+  const changed = timed.filter(({ variant, trials }) => trials.length > 0 && variant !== trials[0]!.variant);
+  const refused = timed.flatMap(({ key, trials }) =>
+    trials.filter((t) => t.refused).map((t) => `    refused: ${t.variant.kind} for ${key}: ${t.refused}`),
+  );
+  const ms = ({ trials, variant }: TuneResult) => trials.find((t) => t.variant === variant)!.ms!;
+  return [
+    `  tuned: ${results.length} convolutions, ${results.length - timed.length} remembered, ${changed.length} changed`,
+    ...changed.map(
+      (r) =>
+        `    ${r.kernel}x${r.kernel} ${r.key}: ${r.trials[0]!.variant.kind} ${r.trials[0]!.ms?.toFixed(2) ?? "refused"} -> ${JSON.stringify(r.variant)} ${ms(r).toFixed(2)} ms`,
+    ),
+    ...refused,
+  ];
+}
 
 export function forwardLines(r: ForwardResult): string[] {
   const over = r.timeRatio / r.macRatio;

@@ -8,7 +8,7 @@ import { Model } from "../src/inject/model";
 import { plainStep } from "../src/inject/step-graphs";
 import type { UNetConfig } from "../src/model/config";
 import { Network, type NetworkOptions } from "../src/model/network";
-import { ddpm32 } from "./forwards/networks";
+import { ddpm32 } from "./forwards/ddpm32";
 import { feed, macsOf, replayOf } from "./forwards/steps";
 import { Stopwatch } from "./kernels/gpu";
 import { randomCheckpoint } from "./random-checkpoint";
@@ -34,12 +34,15 @@ interface Options {
 const sizes = { batch: [1, 2, 4, 8], resolution: [32, 64, 128, 256], steps: [10, 50, 1000] } as const;
 
 /** How the cost of a plain step grows with the batch and with the side, and that of a whole run with its steps.
- *  The network is ddpm32; attention stays in the middle only where the side grows. */
+ *  The network is ddpm32; attention stays in the middle only where the side grows, and runs are of 16x16 pictures. */
 export async function benchScaling({ print, filter, options, plot }: Options): Promise<void> {
   using device = await openDevice();
   const clock = new Stopwatch(device).clock;
-  print({ adapter: device.description, clock }, `${device.description}; ${clock}`);
-  print({}, "series          of         ms    GFLOP  GFLOP/s  ms / unit of work  planned  of the lower bound");
+  print(
+    { adapter: device.description, clock },
+    `${device.description}; ${clock}`,
+    "series          of         ms    GFLOP  GFLOP/s  growth of time / work   planned  of the lower bound",
+  );
   const results: ScalingResult[] = [];
   const add = (result: ScalingResult) => {
     const from = results.find(({ series }) => series === result.series) ?? result;
@@ -105,7 +108,8 @@ async function step(device: Device, config: UNetConfig, batch: number, options: 
 
 /** Whole sampling runs by the host's clock, everything compiled before. */
 async function stepSeries(device: Device, options: NetworkOptions): Promise<ScalingResult[]> {
-  const network = await Network.load(randomCheckpoint("ddpm32", ddpm32), device, options);
+  const config = { ...ddpm32, resolution: 16 };
+  const network = await Network.load(randomCheckpoint("ddpm32", config), device, options);
   const decode = () => Promise.reject(new Error("there is nothing to decode"));
   using model = new Model(network, "ddpm32", decode);
   const graph = plainStep(network.unet(1));

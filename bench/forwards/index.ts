@@ -5,6 +5,7 @@ import type { Program } from "../../src/inject/plan-run";
 import { encodeStep } from "../../src/inject/run";
 import type { ModelCheckpoint } from "../../src/model/checkpoint/model";
 import { Network, type NetworkOptions } from "../../src/model/network";
+import type { TuneResult } from "../../src/tune/tune";
 import { median, Stopwatch } from "../kernels/gpu";
 import { prepareRoof, roofs } from "../kernels/roof";
 import { feed, macsOf, outputsOf, programNames, relativeError, replayOf, stepGraphs } from "./steps";
@@ -14,7 +15,10 @@ export interface ColdResult {
   readonly network: string;
   readonly parameters: number;
   readonly weightBytes: number;
+  /** with tuning, where it was asked for */
   readonly loadMs: number;
+  /** what tuning found for each convolution; empty where it was not asked for */
+  readonly tuning: readonly TuneResult[];
   /** lowering, planning, pipelines and recording of all three */
   readonly compileMs: number;
   readonly pipelines: number;
@@ -74,6 +78,7 @@ export async function measureForwards(
     parameters: network.parameters,
     weightBytes: network.weights.bytes,
     loadMs: loaded - opened,
+    tuning: network.tuning,
     compileMs: compiled - loaded,
     pipelines: device.pipelines.size - before,
     plannedBytes: programs.slotBytes,
@@ -136,7 +141,7 @@ export async function measureForwards(
 
 /** What every program computes without Winograd's rounding. */
 async function exactOutputs(device: Device, checkpoint: ModelCheckpoint, options: NetworkOptions) {
-  const network = await Network.load(checkpoint, device, { ...options, precision: "exact" });
+  const network = await Network.load(checkpoint, device, { ...options, tune: undefined, precision: "exact" });
   const programs = await network.compile(stepGraphs(network, 1));
   try {
     feed(device, network, programs, 1);

@@ -2,7 +2,7 @@ import type { Graph, Node, Op } from "../../src/graph/graph";
 import { unet } from "../../src/model/unet";
 import { timeEmbedding } from "../../test/support/reference";
 import { seeded } from "../../test/support/seeded";
-import { ddpm32 } from "../forwards/networks";
+import { ddpm32 } from "../forwards/ddpm32";
 import { randomCheckpoint, randomValues } from "../random-checkpoint";
 
 /** One graph that every engine runs with the same weights and inputs. */

@@ -21,6 +21,13 @@ export interface PeerResult {
 /** Outputs may differ by this. */
 const TOLERANCE = 1e-4;
 
+export interface CompareOptions {
+  /** Runs of each engine at most. */
+  readonly runs: number;
+  /** An engine that has run so long gets no further run. */
+  readonly seconds: number;
+}
+
 interface Contestant {
   readonly engine: Engine;
   readonly session: Session;
@@ -35,7 +42,7 @@ interface Contestant {
 export async function compareEngines(
   engines: readonly Engine[],
   testCase: PeerCase,
-  { runs, seconds }: { runs: number; seconds: number },
+  { runs, seconds }: CompareOptions,
 ): Promise<PeerResult[]> {
   const contestants: Contestant[] = [];
   try {

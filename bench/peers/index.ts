@@ -1,11 +1,13 @@
-// npm run bench:peers -- [--json] [--filter REGEXP] [--engines REGEXP] [--runs N] [--seconds N] [--threads N] [--exact]
+// npm run bench:peers -- [--page] [--json] [--filter REGEXP] [--engines REGEXP] [--runs N] [--seconds N] [--threads N] [--exact]
 // The same graphs with the same weights in this engine, TF.js and onnxruntime-web on one WebGPU adapter in one process,
-// taking turns; and onnxruntime on the CPU, for scale. Outputs are compared before anything is timed.
+// taking turns; and onnxruntime on the CPU, for scale. Outputs are compared before anything is timed. With --page all of
+// it, WebGPU engines only, in one page of headless Chromium. bench/README.md says how to read it.
 import { parseArgs } from "node:util";
 import { openDevice } from "../../src/gpu/open-node";
 import { targetOf } from "../../src/model/network";
 import { peerCases } from "./cases";
-import { compareEngines } from "./compare";
+import { benchInChromium } from "./chromium";
+import { compareEngines, type PeerResult } from "./compare";
 import type { Engine } from "./engine";
 import { installNavigator } from "./navigator";
 import { onnxruntimeNode, onnxruntimeWasm, onnxruntimeWebGpu } from "./onnxruntime";
@@ -15,6 +17,7 @@ import { tfjs } from "./tfjs";
 
 const { values: flags } = parseArgs({
   options: {
+    page: { type: "boolean", default: false },
     json: { type: "boolean", default: false },
     filter: { type: "string", default: "" },
     engines: { type: "string", default: "" },
@@ -24,6 +27,8 @@ const { values: flags } = parseArgs({
     exact: { type: "boolean", default: false },
   },
 });
+const precision = flags.exact ? "exact" : "fast";
+const limits = { runs: Number(flags.runs), seconds: Number(flags.seconds) };
 const threads = Number(flags.threads);
 const peers: Readonly<Record<string, () => Promise<Engine>>> = {
   tfjs,
@@ -33,41 +38,59 @@ const peers: Readonly<Record<string, () => Promise<Engine>>> = {
 };
 
 installPeers();
-const device = await openDevice();
-const removeNavigator = await installNavigator();
-const engines: Engine[] = [ours(device, targetOf(device, { precision: flags.exact ? "exact" : "fast" }))];
-for (const [name, open] of Object.entries(peers)) {
-  if (!new RegExp(flags.engines).test(name)) continue;
-  try {
-    engines.push(await open());
-  } catch (error) {
-    console.error(`bench:peers: without ${name}: ${(error as Error).message}`);
+const ok = flags.page ? await inPage() : await inNode();
+process.exit(ok ? 0 : 1); // threads of the peers would keep the process alive
+
+async function inNode(): Promise<boolean> {
+  const device = await openDevice();
+  const removeNavigator = await installNavigator();
+  const engines: Engine[] = [ours(device, targetOf(device, { precision }))];
+  for (const [name, open] of Object.entries(peers)) {
+    if (!new RegExp(flags.engines).test(name)) continue;
+    try {
+      engines.push(await open());
+    } catch (error) {
+      console.error(`bench:peers: without ${name}: ${(error as Error).message}`);
+    }
   }
+  print({ adapter: device.description, engines: engines.map(({ name }) => name) });
+  let ok = true;
+  for (const testCase of peerCases.filter(({ name }) => new RegExp(flags.filter).test(name)))
+    try {
+      for (const result of await compareEngines(engines, testCase, limits)) print(result);
+    } catch (error) {
+      ok = print({ failed: (error as Error).message });
+    }
+  removeNavigator();
+  for (const { close } of engines) await close?.();
+  device.destroy();
+  return ok;
 }
 
-const header = { adapter: device.description, engines: engines.map(({ name }) => name) };
-console.log(flags.json ? JSON.stringify(header) : `${device.description}; host to host, ratios are best against best`);
-let failed = false;
-for (const testCase of peerCases.filter(({ name }) => new RegExp(flags.filter).test(name))) {
-  try {
-    const results = await compareEngines(engines, testCase, {
-      runs: Number(flags.runs),
-      seconds: Number(flags.seconds),
-    });
-    if (!flags.json) console.log(`\n${testCase.name}`);
-    for (const r of results) console.log(flags.json ? JSON.stringify(r) : line(r));
-  } catch (error) {
-    failed = true;
-    console.error(`bench:peers: ${(error as Error).message}`);
-  }
+async function inPage(): Promise<boolean> {
+  let ok = true;
+  const { filter, engines } = flags;
+  await benchInChromium({ ...limits, filter, engines, precision }, (line) => {
+    ok = print(JSON.parse(line)) && ok;
+  });
+  return ok;
 }
-removeNavigator();
-for (const { close } of engines) await close?.();
-device.destroy();
-process.exit(failed ? 1 : 0); // threads of the peers would keep the process alive
 
-function line(r: Awaited<ReturnType<typeof compareEngines>>[number]): string {
-  return [
+type Row = PeerResult | { readonly adapter: string; readonly engines: readonly string[] } | { readonly failed: string };
+
+/** @returns whether it is good news */
+function print(row: Row): boolean {
+  if ("failed" in row) console.error(`bench:peers: ${row.failed}`);
+  else if (flags.json) console.log(JSON.stringify(row));
+  else if ("adapter" in row)
+    console.log(`${row.adapter}${flags.page ? ", in Chromium" : ""}; host to host, ratios are best against best`);
+  else console.log(line(row));
+  return !("failed" in row);
+}
+
+function line(r: PeerResult): string {
+  const head = r.ratio === 1 ? `\n${r.case}\n` : "";
+  return `${head}${[
     `  ${r.engine.padEnd(38)}`,
     `${r.minMs.toFixed(2)} ms`.padStart(13),
     `median ${r.ms.toFixed(2)}`.padStart(16),
@@ -76,5 +99,5 @@ function line(r: Awaited<ReturnType<typeof compareEngines>>[number]): string {
     `open ${r.openMs.toFixed(0)} ms`.padStart(14),
     `first ${r.firstMs.toFixed(0)} ms`.padStart(15),
     `error ${r.relativeError.toExponential(0)}`.padStart(12),
-  ].join(" ");
+  ].join(" ")}`;
 }

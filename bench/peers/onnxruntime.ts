@@ -1,8 +1,7 @@
-import { readFileSync } from "node:fs";
 import type { Engine } from "./engine";
 import { Weights } from "./interpret";
 import { onnxModel } from "./onnx-model";
-import { importPeer, peerFile, requirePeer, versionOf } from "./packages";
+import { importPeer, peerBytes, requirePeer, versionOf } from "./packages";
 
 /** The little of onnxruntime that is used; its three packages share it. */
 interface Ort {
@@ -50,7 +49,7 @@ export async function onnxruntimeWebGpu(): Promise<Engine> {
   const ort = await importPeer<Ort>("onnxruntime-web", "dist/ort.webgpu.bundle.min.mjs");
   ort.env.logLevel = "error";
   ort.env.wasm.numThreads = 1;
-  ort.env.wasm.wasmBinary = readFileSync(peerFile("onnxruntime-web", "dist/ort-wasm-simd-threaded.asyncify.wasm"));
+  ort.env.wasm.wasmBinary = await peerBytes("onnxruntime-web", "dist/ort-wasm-simd-threaded.asyncify.wasm");
   return engine(`onnxruntime-web ${versionOf("onnxruntime-web")} webgpu`, ort, { executionProviders: ["webgpu"] });
 }
 

@@ -44,7 +44,12 @@ export const ours = (device: Device, target: Target): Engine => ({
 function upload(device: Device, lowered: Lowered, weights: ReadonlyMap<string, Float32Array>): Buffers {
   const buffers = new Buffers(device);
   for (const { tensor, sources, pack } of lowered.weights.values()) {
-    const all = Float32Array.from(sources.flatMap(({ key }) => [...weights.get(key)!]));
+    const all = new Float32Array(sources.reduce((sum, s) => sum + s.elements, 0));
+    let at = 0;
+    for (const { key, elements } of sources) {
+      all.set(weights.get(key)!, at);
+      at += elements;
+    }
     device.gpu.queue.writeBuffer(buffers.makeFor(tensor), 0, pack(all) as Uint8Array<ArrayBuffer>);
   }
   return buffers;

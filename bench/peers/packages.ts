@@ -24,8 +24,13 @@ export function installPeers(): void {
 
 export const requirePeer = <T>(name: string): T => require(name) as T;
 
+/** Where the peers' packages lie. */
+export const peersFolder = join(folder, "node_modules");
+
 /** A file of a peer, by its path inside the package. */
-export const peerFile = (name: string, path: string): string => join(folder, "node_modules", name, path);
+export const peerFile = (name: string, path: string): string => join(peersFolder, name, path);
+
+export const peerBytes = async (name: string, path: string): Promise<Uint8Array> => readFileSync(peerFile(name, path));
 
 export const importPeer = async <T>(name: string, path: string): Promise<T> =>
   (await import(pathToFileURL(peerFile(name, path)).href)) as T;

@@ -1,0 +1,28 @@
+// What ../packages.ts is in Node: the peers' packages, bundled into the page or fetched from beside it.
+import * as tfjs from "@tensorflow/tfjs-core";
+import tfjsManifest from "@tensorflow/tfjs-core/package.json";
+import "@tensorflow/tfjs-backend-webgpu";
+import ortManifest from "onnxruntime-web/package.json";
+import protobuf from "protobufjs";
+
+const bundled: Readonly<Record<string, unknown>> = {
+  "@tensorflow/tfjs-core": tfjs,
+  "@tensorflow/tfjs-backend-webgpu": {},
+  protobufjs: protobuf,
+};
+const versions: Readonly<Record<string, string>> = {
+  "@tensorflow/tfjs-core": tfjsManifest.version,
+  "onnxruntime-web": ortManifest.version,
+};
+
+export const requirePeer = <T>(name: string): T => bundled[name] as T;
+
+const address = (name: string, path: string): string => `/peers/${name}/${path}`;
+
+export const peerBytes = async (name: string, path: string): Promise<Uint8Array> =>
+  new Uint8Array(await (await fetch(address(name, path))).arrayBuffer());
+
+export const importPeer = async <T>(name: string, path: string): Promise<T> =>
+  (await import(/* @vite-ignore */ address(name, path))) as T;
+
+export const versionOf = (name: string): string => versions[name]!;
