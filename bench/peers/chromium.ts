@@ -4,7 +4,7 @@ import { build } from "esbuild";
 import type { Page } from "playwright-core";
 import { packageRoot } from "../../src/platform/package-root";
 import { launchChromium } from "../../test/browser/chromium";
-import { peersFolder } from "./packages";
+import { peersFolder, versionOf } from "./packages";
 import type { PageOptions } from "./page/main";
 
 const ORIGIN = "http://localhost:8065";
@@ -31,6 +31,9 @@ export async function benchInChromium(options: PageOptions, onLine: (line: strin
 
 async function bundle(): Promise<string> {
   const root = packageRoot();
+  const versions = Object.fromEntries(
+    ["@tensorflow/tfjs-core", "onnxruntime-web"].map((name) => [name, versionOf(name)]),
+  );
   const { outputFiles } = await build({
     absWorkingDir: root,
     entryPoints: ["bench/peers/page/main.ts"],
@@ -41,6 +44,7 @@ async function bundle(): Promise<string> {
     target: "es2022",
     loader: { ".wgsl": "text" },
     nodePaths: [peersFolder],
+    define: { PEER_VERSIONS: JSON.stringify(versions) },
     logLevel: "error",
     plugins: [
       {

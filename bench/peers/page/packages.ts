@@ -1,8 +1,6 @@
 // What ../packages.ts is in Node: the peers' packages, bundled into the page or fetched from beside it.
 import * as tfjs from "@tensorflow/tfjs-core";
-import tfjsManifest from "@tensorflow/tfjs-core/package.json";
 import "@tensorflow/tfjs-backend-webgpu";
-import ortManifest from "onnxruntime-web/package.json";
 import protobuf from "protobufjs";
 
 const bundled: Readonly<Record<string, unknown>> = {
@@ -10,10 +8,8 @@ const bundled: Readonly<Record<string, unknown>> = {
   "@tensorflow/tfjs-backend-webgpu": {},
   protobufjs: protobuf,
 };
-const versions: Readonly<Record<string, string>> = {
-  "@tensorflow/tfjs-core": tfjsManifest.version,
-  "onnxruntime-web": ortManifest.version,
-};
+/** Set when this is bundled. */
+declare const PEER_VERSIONS: Readonly<Record<string, string>>;
 
 export const requirePeer = <T>(name: string): T => bundled[name] as T;
 
@@ -25,4 +21,4 @@ export const peerBytes = async (name: string, path: string): Promise<Uint8Array>
 export const importPeer = async <T>(name: string, path: string): Promise<T> =>
   (await import(/* @vite-ignore */ address(name, path))) as T;
 
-export const versionOf = (name: string): string => versions[name]!;
+export const versionOf = (name: string): string => PEER_VERSIONS[name]!;

@@ -8,7 +8,3 @@ declare module "protobufjs" {
   const protobuf: object;
   export default protobuf;
 }
-declare module "*/package.json" {
-  const manifest: { readonly version: string };
-  export default manifest;
-}
