@@ -43,7 +43,7 @@ process.exit(ok ? 0 : 1); // threads of the peers would keep the process alive
 
 async function inNode(): Promise<boolean> {
   const device = await openDevice();
-  const removeNavigator = await installNavigator();
+  const removeNavigator = await installNavigator(device);
   const engines: Engine[] = [ours(device, targetOf(device, { precision }))];
   for (const [name, open] of Object.entries(peers)) {
     if (!new RegExp(flags.engines).test(name)) continue;

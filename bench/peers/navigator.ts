@@ -1,12 +1,16 @@
-/** Gives this process a `navigator.gpu` on the adapter that `openDevice` found before, as peers expect of a browser.
+import type { Device } from "../../src/gpu/device";
+
+/** Gives this process a `navigator.gpu` on the adapter that `openDevice` found before, as peers expect of a browser. On our
+ *  own software adapter it checks no bounds, for them as for us.
  *  @returns how to take it away again: Node does not exit while it is there */
-export async function installNavigator(): Promise<() => void> {
+export async function installNavigator({ adapterClass }: Device): Promise<() => void> {
   const { create, globals } = await import("webgpu");
   for (const [name, value] of Object.entries(globals))
     if (!(name in globalThis)) Object.assign(globalThis, { [name]: value });
+  const features = adapterClass === "software" ? ["enable-dawn-features=disable_robustness"] : [];
   const before = Object.getOwnPropertyDescriptor(globalThis, "navigator");
   const { hardwareConcurrency = 2, userAgent = "Node.js" } = globalThis.navigator ?? {};
-  const navigator: object = { gpu: create([]), hardwareConcurrency, userAgent, language: "en", platform: "node" };
+  const navigator: object = { gpu: create(features), hardwareConcurrency, userAgent, language: "en", platform: "node" };
   Object.defineProperty(globalThis, "navigator", { value: navigator, configurable: true, writable: true });
   copySharedWrites();
   return () => {
