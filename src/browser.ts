@@ -44,7 +44,7 @@ export async function loadModel(
     opened,
     own ? String(source) : opened.name,
     options,
-    { decode: pixelsOf, tuneStore: opfsStore },
+    { decode: pixelsOf, tuneStore: opfsStore() },
     preset,
   );
 }

@@ -9,10 +9,12 @@ import { chooseConv1x1 } from "../src/kernels/conv1x1";
 import { chooseConv3x3 } from "../src/kernels/conv3x3";
 import { shaders } from "../src/kernels/shaders";
 import { type ConvShape, convKey, type Target } from "../src/kernels/variants";
+import type { Folder } from "../src/model/checkpoint/opfs";
 import type { UNetConfig } from "../src/model/config";
 import { Network, targetOf } from "../src/model/network";
 import { modelPresets } from "../src/model/presets";
 import { unet } from "../src/model/unet";
+import { opfsStore } from "../src/platform/tune-store-browser";
 import { fileStore } from "../src/platform/tune-store-node";
 import { candidates } from "../src/tune/candidates";
 import { memoryStore, type TuneStore } from "../src/tune/store";
@@ -157,6 +159,36 @@ test("what a file remembers is believed only where it is a candidate", async () 
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+});
+
+test("a browser's private file system remembers, and neither its lack nor a full one is an error", async () => {
+  const files = new Map<string, string>();
+  let full = false;
+  const folder = {
+    async getFileHandle(name: string, options?: { create?: boolean }) {
+      if (!files.has(name) && !options?.create) throw new DOMException("none", "NotFoundError");
+      return {
+        getFile: async () => new Blob([files.get(name)!]),
+        createWritable: async () => ({
+          async write(text: string) {
+            if (full) throw new DOMException("full", "QuotaExceededError");
+            files.set(name, text);
+          },
+          close: async () => {},
+        }),
+      };
+    },
+  };
+  const store = opfsStore(async () => folder as unknown as Folder);
+  expect(await store.read("a")).toBeUndefined();
+  await store.write("a", "text");
+  expect(await store.read("a")).toBe("text");
+  full = true;
+  await store.write("a", "more");
+  expect(await store.read("a")).toBe("text");
+  const none = opfsStore(async () => undefined);
+  await none.write("a", "text");
+  expect(await none.read("a")).toBeUndefined();
 });
 
 test("a network of other variants than the heuristic's computes the same", { timeout: COMPILING }, async () => {

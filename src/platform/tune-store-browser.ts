@@ -1,11 +1,12 @@
-import { privateFolder } from "../model/checkpoint/opfs";
+import { type Folder, privateFolder } from "../model/checkpoint/opfs";
 import type { TuneStore } from "../tune/store";
 
-/** Winners in the private file system of the page (OPFS), beside the checkpoints kept there. */
-export const opfsStore: TuneStore = {
+/** Winners in the private file system of the page (OPFS), beside the checkpoints kept there.
+ *  @param open the folder, or undefined where there is none; injectable for tests */
+export const opfsStore = (open: () => Promise<Folder | undefined> = privateFolder): TuneStore => ({
   async read(name) {
     try {
-      const handle = await (await privateFolder())?.getFileHandle(name);
+      const handle = await (await open())?.getFileHandle(name);
       return await (await handle?.getFile())?.text();
     } catch {
       return undefined; // not there
@@ -13,7 +14,7 @@ export const opfsStore: TuneStore = {
   },
   async write(name, text) {
     try {
-      const handle = await (await privateFolder())?.getFileHandle(name, { create: true });
+      const handle = await (await open())?.getFileHandle(name, { create: true });
       const writable = await handle?.createWritable();
       await writable?.write(text);
       await writable?.close();
@@ -21,4 +22,4 @@ export const opfsStore: TuneStore = {
       // no space, or no private file system: timed again next time
     }
   },
-};
+});
