@@ -1,5 +1,6 @@
 // npm run bench -- [--json] [--filter REGEXP] [--runs N] [--exact] [--f16] [--no-subgroups] [--tune]
 // npm run bench -- --scaling [--json] [--plot FILE.svg] [--filter batch|resolution|steps]
+// npm run bench -- --plot FILE.svg --from FILE.jsonl      what --scaling --json printed, drawn
 // Roofs of this adapter, then every kernel at the shapes that real models run, as a share of the roof of the same run,
 // then whole steps; or how cost grows. bench/README.md says how to read it.
 import { parseArgs } from "node:util";
@@ -13,7 +14,7 @@ import { kernelCases, measureKernel, measureRoof } from "./kernels";
 import { Stopwatch } from "./kernels/gpu";
 import { type Roof, roofs } from "./kernels/roof";
 import { coldLines, forwardLines, kernelHeader, kernelLine } from "./lines";
-import { benchScaling } from "./scaling";
+import { benchScaling, plotScaling } from "./scaling";
 
 const { values: flags } = parseArgs({
   options: {
@@ -26,6 +27,7 @@ const { values: flags } = parseArgs({
     tune: { type: "boolean", default: false },
     scaling: { type: "boolean", default: false },
     plot: { type: "string" },
+    from: { type: "string" },
   },
 });
 
@@ -74,7 +76,8 @@ async function forwards(): Promise<void> {
   }
 }
 
-if (flags.scaling) await benchScaling({ print, filter, options, ...(flags.plot && { plot: flags.plot }) });
+if (flags.from && flags.plot) plotScaling(flags.from, flags.plot);
+else if (flags.scaling) await benchScaling({ print, filter, options, ...(flags.plot && { plot: flags.plot }) });
 else {
   await kernels();
   await forwards();

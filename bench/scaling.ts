@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { drawPlot } from "../src/cli/picture/plot";
 import type { Device } from "../src/gpu/device";
@@ -72,9 +72,23 @@ export async function benchScaling({ print, filter, options, plot }: Options): P
     }
   if (wanted("steps")) for (const row of await stepSeries(device, options)) add(row);
   if (!plot) return;
-  mkdirSync(dirname(plot), { recursive: true });
-  writeFileSync(plot, drawScaling(results, device.description));
+  writePlot(plot, results, device.description);
   print({ plot }, `plot: ${plot}`);
+}
+
+function writePlot(file: string, results: readonly ScalingResult[], adapter: string): void {
+  mkdirSync(dirname(file), { recursive: true });
+  writeFileSync(file, drawScaling(results, adapter));
+}
+
+/** Draws what `--json` printed before, perhaps in several runs: a slow adapter takes long for all of it. */
+export function plotScaling(from: string, plot: string): void {
+  const lines = readFileSync(from, "utf8").split("\n").filter(Boolean);
+  const rows = lines.map((line) => JSON.parse(line) as ScalingResult | { adapter: string });
+  const adapters = new Set(rows.flatMap((row) => ("adapter" in row ? [row.adapter] : [])));
+  if (adapters.size !== 1) throw new Error(`${from}: measured on ${adapters.size} adapters, needed one`);
+  const results = rows.filter((row): row is ScalingResult => "series" in row);
+  writePlot(plot, results, [...adapters][0]!);
 }
 
 /** Best of a few plain steps. */

@@ -23,6 +23,7 @@ export const ours = (device: Device, target: Target): Engine => ({
     }
     const x = programs.bufferOf("case", "x");
     const y = programs.bufferOf("case", graph.outputs[0]!);
+    let expected = 0;
     return {
       async run() {
         queue.writeBuffer(x, 0, inputs.get("x")!);
@@ -30,8 +31,13 @@ export const ours = (device: Device, target: Target): Engine => ({
         const pass = encoder.beginComputePass();
         replay(pass, programs.recordings.case!.nodes, 0);
         pass.end();
+        const began = performance.now();
         queue.submit([encoder.finish()]);
-        return new Float32Array(await readBuffer(device, y));
+        // As a run of the engine does: in Node a pending promise of the GPU polls on a core.
+        if (expected > 4) await new Promise((resolve) => setTimeout(resolve, 0.8 * expected));
+        const values = new Float32Array(await readBuffer(device, y));
+        expected = performance.now() - began;
+        return values;
       },
       close() {
         programs.destroy();
