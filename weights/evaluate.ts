@@ -1,7 +1,9 @@
-/** npm run evaluate:shipped [-- --pairs 64 --gammas 0.3,0.4,0.5,0.6 --model portraits64 --sheet FILE.png]
+/** npm run evaluate:shipped [-- --pairs 64 --gammas 0.3,0.45,0.6 --inject-steps 25 --model portraits64
+ *                              --sheet FILE.png]
  *
  *  Measures the shipped model on held-out portraits, through the engine: reconstruction (50 steps of inversion, 50 of
- *  generation), and for every pair whether the result keeps the original's palette and moves to the content's geometry.
+ *  generation), and for every pair whether the result, generated in `--inject-steps` steps from the same inversions, keeps
+ *  the original's palette and moves to the content's geometry.
  *  Prints one JSON object; what is held to, and whether it holds, is in it. */
 import { parseArgs } from "node:util";
 import { loadModel, openDevice } from "../src/node";
@@ -13,8 +15,9 @@ import { type Pair, summarise } from "./portraits/summary";
 const { values } = parseArgs({
   options: {
     pairs: { type: "string", default: "64" },
-    gammas: { type: "string", default: "0.3,0.4,0.5,0.6" },
+    gammas: { type: "string", default: "0.3,0.45,0.6" },
     steps: { type: "string", default: "50" },
+    "inject-steps": { type: "string", default: "25" },
     batch: { type: "string", default: "8" },
     model: { type: "string", default: "portraits64" },
     sheet: { type: "string" },
@@ -23,6 +26,7 @@ const { values } = parseArgs({
 const count = Number(values.pairs);
 const gammas = values.gammas.split(",").map(Number);
 const steps = Number(values.steps);
+const injectSteps = Number(values["inject-steps"]);
 
 const HELD_OUT_SEED = 900_000_000; // training draws 1,000,000 .. 1,039,999
 const HOLD = { medianPsnr: 30, paletteKept: 0.9 };
@@ -43,14 +47,17 @@ async function evaluatePairs(first: number, n: number): Promise<Pair[]> {
   const range = Array.from({ length: n }, (_, i) => i);
   const original = inversion.select(...range);
   const content = inversion.select(...range.map((i) => i + 1));
-  const variants = [0, ...gammas].map((gamma) => ({ gamma }));
-  const result = await model.inject({ content, original, steps, tBoost: 0, variants });
-  const made = await result.toPixels();
-  for (const owned of [result, original, content, inversion]) owned.dispose();
-  return range.map((i) => {
-    const [reconstruction, ...results] = made.slice(i * variants.length, (i + 1) * variants.length);
-    return { content: pictures[i + 1]!, original: pictures[i]!, reconstruction: reconstruction!, results };
-  });
+  const plain = await model.inject({ content, original, steps, tBoost: 0, gamma: 0 });
+  const variants = gammas.map((gamma) => ({ gamma }));
+  const injected = await model.inject({ content, original, steps: injectSteps, tBoost: 0, variants });
+  const [reconstructions, results] = [await plain.toPixels(), await injected.toPixels()];
+  for (const owned of [plain, injected, original, content, inversion]) owned.dispose();
+  return range.map((i) => ({
+    content: pictures[i + 1]!,
+    original: pictures[i]!,
+    reconstruction: reconstructions[i]!,
+    results: results.slice(i * variants.length, (i + 1) * variants.length),
+  }));
 }
 
 const began = performance.now();
@@ -63,7 +70,9 @@ while (pairs.length < count) {
 const summary = summarise(gammas, pairs);
 const holds =
   summary.psnr.median >= HOLD.medianPsnr && summary.paletteKept >= HOLD.paletteKept && summary.geometryMonotone;
-console.log(JSON.stringify({ model: model.name, hash: model.hash, steps, ...summary, hold: HOLD, holds }, null, 2));
+console.log(
+  JSON.stringify({ model: model.name, hash: model.hash, steps, injectSteps, ...summary, hold: HOLD, holds }, null, 2),
+);
 if (values.sheet) {
   const rows = pairs.slice(0, 8).map((p) => [p.original, p.content, p.reconstruction, ...p.results]);
   await writeSheet(values.sheet, rows.flat(), rows[0]!.length);

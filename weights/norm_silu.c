@@ -1,31 +1,11 @@
-/* Group norm followed by SiLU, forward and backward, in one pass over memory each: bfloat16 in and out (f32 with
- * -DF32), f32 inside. Tensors are channels-last, [n, pixels, c]. train.py compiles this file where a C compiler is
- * found and does the same with PyTorch's own operators where none is.
+/* Group norm followed by SiLU, forward and backward, in one pass over memory each. Tensors are f32, channels-last:
+ * [n, pixels, c]. train.py compiles this file where a C compiler is found and does the same with PyTorch's own operators
+ * where none is.
  *   y = act(a x + b),  a = weight rstd,  b = bias - mean a;  mean and rstd per picture and group of c / groups channels */
 #include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-
-#ifdef F32
-typedef float element;
-static inline float load(float v) { return v; }
-static inline float store(float f) { return f; }
-#else
-typedef uint16_t element;
-static inline float load(uint16_t v) {
-  uint32_t bits = (uint32_t)v << 16;
-  float f;
-  memcpy(&f, &bits, 4);
-  return f;
-}
-
-static inline uint16_t store(float f) { /* round to nearest even */
-  uint32_t bits;
-  memcpy(&bits, &f, 4);
-  return (uint16_t)((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
-}
-#endif
 
 static inline float sigmoid(float z) { /* relative error 2e-6; written so that compilers vectorise it */
   float x = fminf(fmaxf(-z, -60.f), 60.f) * 1.44269504f;
@@ -39,18 +19,18 @@ static inline float sigmoid(float z) { /* relative error 2e-6; written so that c
 
 enum { BLOCK = 64, MAX_C = 1024 };
 
-void norm_silu_forward(const element *x, const float *weight, const float *bias, element *y, float *mean, float *rstd,
+void norm_silu_forward(const float *x, const float *weight, const float *bias, float *y, float *mean, float *rstd,
                        int n, int pixels, int c, int groups, float eps, int act) {
 #pragma omp parallel for
   for (int i = 0; i < n; i++) {
-    const element *xi = x + (size_t)i * pixels * c;
-    element *yi = y + (size_t)i * pixels * c;
+    const float *xi = x + (size_t)i * pixels * c;
+    float *yi = y + (size_t)i * pixels * c;
     double sum[MAX_C] = {0}, square[MAX_C] = {0};
     for (int p0 = 0; p0 < pixels; p0 += BLOCK) {
       float s[MAX_C] = {0}, q[MAX_C] = {0};
       for (int p = p0; p < p0 + BLOCK && p < pixels; p++)
         for (int k = 0; k < c; k++) {
-          float v = load(xi[(size_t)p * c + k]);
+          float v = xi[(size_t)p * c + k];
           s[k] += v;
           q[k] += v * v;
         }
@@ -67,15 +47,15 @@ void norm_silu_forward(const element *x, const float *weight, const float *bias,
     }
     for (int p = 0; p < pixels; p++)
       for (int k = 0; k < c; k++) {
-        float z = a[k] * load(xi[(size_t)p * c + k]) + b[k];
-        yi[(size_t)p * c + k] = store(act ? z * sigmoid(z) : z);
+        float z = a[k] * xi[(size_t)p * c + k] + b[k];
+        yi[(size_t)p * c + k] = act ? z * sigmoid(z) : z;
       }
   }
 }
 
 /* dweight and dbias are [n, c]: the caller sums over n. */
-void norm_silu_backward(const element *x, const element *dy, const float *weight, const float *bias, const float *mean,
-                        const float *rstd, element *dx, float *dweight, float *dbias, int n, int pixels, int c,
+void norm_silu_backward(const float *x, const float *dy, const float *weight, const float *bias, const float *mean,
+                        const float *rstd, float *dx, float *dweight, float *dbias, int n, int pixels, int c,
                         int groups, int act) {
 #pragma omp parallel for
   for (int i = 0; i < n; i++) {
@@ -93,7 +73,7 @@ void norm_silu_backward(const element *x, const element *dy, const float *weight
       for (int p = p0; p < p0 + BLOCK && p < pixels; p++)
         for (int k = 0; k < c; k++) {
           size_t j = at + (size_t)p * c + k;
-          float v = load(x[j]), z = a[k] * v + b[k], d = load(dy[j]);
+          float v = x[j], z = a[k] * v + b[k], d = dy[j];
           if (act) {
             float g = sigmoid(z);
             d *= g * (1 + z * (1 - g));
@@ -120,7 +100,7 @@ void norm_silu_backward(const element *x, const element *dy, const float *weight
     for (int p = 0; p < pixels; p++)
       for (int k = 0; k < c; k++) {
         size_t j = at + (size_t)p * c + k;
-        dx[j] = store(a[k] * dz[(size_t)p * c + k] + t1[k] * load(x[j]) + t0[k]);
+        dx[j] = a[k] * dz[(size_t)p * c + k] + t1[k] * x[j] + t0[k];
       }
     free(dz);
   }
