@@ -119,6 +119,52 @@ test("grid: killed in the middle, a second run keeps what was finished and makes
     expect(readFileSync(at("killed", name)).equals(readFileSync(at("whole", name))), name).toBe(true);
 });
 
+/** Lines of a CSV as records. */
+function records(name: string): Record<string, number | string>[] {
+  const [head, ...lines] = readFileSync(at(name), "utf8").trim().split("\r\n");
+  const columns = head!.split(",");
+  const value = (text: string) => (text === "" || Number.isNaN(Number(text)) ? text : Number(text));
+  return lines.map((line) => Object.fromEntries(line.split(",").map((text, i) => [columns[i]!, value(text)])));
+}
+
+test("compare: rules with figures of h at every step, taps, schedules", { timeout: 2 * SLOW }, async () => {
+  const pair = `compare --content contents/3.png --original originals/6.png ${few} --quiet`;
+  const rules = await cli(`${pair} --gamma 0.4 --out rules.png`);
+  expect([rules.code, rules.stdout]).toEqual([0, "rules.png\nrules.csv\n"]);
+  const steps = records("rules.csv");
+  expect(steps).toHaveLength(3); // h is kept at every t but the last
+  for (const row of steps) {
+    expect(row.slerp_norm).toBeCloseTo(row.h as number, 3); // slerp keeps the norm of h, replace takes the content's
+    expect(row.replace_norm).toBeCloseTo(row.content as number, 3);
+    for (const name of ["r", "cosine", "lerp_r", "slerp_r", "replace_r"])
+      expect(Math.abs(row[name] as number), name).toBeLessThanOrEqual(1);
+  }
+  const taps = await cli(`${pair} --of taps --taps mid.block_1,mid.block_2 --out taps.png`);
+  expect(taps.code).toBe(0);
+  const schedules = await cli(`${pair} --of schedules --out schedules.png`);
+  expect(schedules.code).toBe(0);
+  for (const [name, rows] of Object.entries({
+    "taps.csv": ["mid.block_1", "mid.block_2"],
+    "schedules.csv": ["constant", "fade", "rise", "bell"],
+  }))
+    expect(records(name).map(({ row, gamma }) => [row, gamma])).toEqual(
+      rows.flatMap((row) => [0.2, 0.4, 0.6].map((gamma) => [row, gamma])),
+    );
+});
+
+test("correlate: r at every t as table, CSV, JSON and plot", { timeout: SLOW }, async () => {
+  const run = await cli(
+    `correlate --images contents --out fig5 --model ${model} --resolution 16 --steps-inversion 4 --quiet`,
+  );
+  expect(run.code).toBe(0);
+  expect(readdirSync(at("fig5")).sort()).toEqual(["correlation.csv", "correlation.json", "correlation.svg"]);
+  const rows = records("fig5/correlation.csv");
+  expect(rows).toHaveLength(3);
+  expect(Object.keys(rows[0]!)).toEqual(expect.arrayContaining(["t", "matching", "mismatched", "slerp", "replace"]));
+  for (const row of rows) expect(row.slerp).toBeCloseTo(row.matching as number, 4); // |h~| = |h|
+  expect(readFileSync(at("fig5/correlation.svg"), "utf8")).toMatch(/^<svg.*<\/svg>\s*$/s);
+});
+
 test("a file that is no model: status 1, one line, nothing written", async () => {
   const run = await cli("reconstruct b.webp --model not-a-model.safetensors --quiet --out never.png");
   expect([run.code, run.stdout]).toEqual([1, ""]);
