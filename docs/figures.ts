@@ -11,7 +11,7 @@ import { measured } from "./measured";
 
 const { values, positionals: wanted } = parseArgs({
   allowPositionals: true,
-  options: { steps: { type: "string", default: "12" } },
+  options: { steps: { type: "string", default: "10" } },
 });
 const figures = join("docs", "figures");
 const scratch = join("out", "figures");
@@ -112,7 +112,7 @@ const list: readonly Figure[] = [
   },
 ];
 
-/** Twelve held-out drawings, four of them originals and four contents; masks of the two halves. */
+/** Twelve held-out drawings, three of them originals and three contents; masks of the two halves. */
 async function inputs(): Promise<void> {
   rmSync(scratch, { recursive: true, force: true });
   for (const folder of ["contents", "originals", "drawn", "rules"])
@@ -122,8 +122,8 @@ async function inputs(): Promise<void> {
   execFileSync(process.execPath, draw.split(" "), { stdio: "inherit" });
   const drawn = readdirSync(join(scratch, "drawn")).sort();
   for (const [folder, names] of [
-    ["originals", drawn.slice(0, 4)],
-    ["contents", drawn.slice(4, 8)],
+    ["originals", drawn.slice(0, 3)],
+    ["contents", drawn.slice(3, 6)],
   ] as const)
     for (const name of names) copyFileSync(join(scratch, "drawn", name), join(scratch, folder, name));
   const side = 64;

@@ -132,7 +132,7 @@ test("compare: rules with figures of h at every step, taps, schedules", { timeou
   const rules = await cli(`${pair} --gamma 0.4 --out rules.png`);
   expect([rules.code, rules.stdout]).toEqual([0, "rules.png\nrules.csv\n"]);
   const steps = records("rules.csv");
-  expect(steps).toHaveLength(3); // h is kept at every t but the last
+  expect(steps).toHaveLength(4);
   for (const row of steps) {
     expect(row.slerp_norm).toBeCloseTo(row.h as number, 3); // slerp keeps the norm of h, replace takes the content's
     expect(row.replace_norm).toBeCloseTo(row.content as number, 3);
@@ -159,7 +159,7 @@ test("correlate: r at every t as table, CSV, JSON and plot", { timeout: SLOW }, 
   expect(run.code).toBe(0);
   expect(readdirSync(at("fig5")).sort()).toEqual(["correlation.csv", "correlation.json", "correlation.svg"]);
   const rows = records("fig5/correlation.csv");
-  expect(rows).toHaveLength(3);
+  expect(rows).toHaveLength(4);
   expect(Object.keys(rows[0]!)).toEqual(expect.arrayContaining(["t", "matching", "mismatched", "slerp", "replace"]));
   for (const row of rows) expect(row.slerp).toBeCloseTo(row.matching as number, 4); // |h~| = |h|
   expect(readFileSync(at("fig5/correlation.svg"), "utf8")).toMatch(/^<svg.*<\/svg>\s*$/s);
