@@ -118,6 +118,7 @@ const good = new Map<Uint8Array, Map<string, Float32Array>>();
 export const checkpointTargets: readonly FuzzTarget[] = [
   {
     name: "safetensors",
+    share: 0.75,
     seeds: async () => [
       await safetensors(few, "F32", { format: "pt" }),
       await safetensors(network),
@@ -154,13 +155,14 @@ export const checkpointTargets: readonly FuzzTarget[] = [
   },
   {
     name: "torch-zip-pickle",
-    share: 2,
+    share: 1.5,
     seeds: () => [torchZip(stateFile(few)), torchZip({ ...stateFile(few), object: list(few) })],
     mutate: mutatePickleInZip,
     run: async (bytes) => void (await readAll(bytes)),
   },
   {
     name: "torch-legacy",
+    share: 1.5,
     seeds: () => [
       torchLegacy(stateFile(few)),
       torchLegacy(stateFile(network)),
@@ -171,6 +173,7 @@ export const checkpointTargets: readonly FuzzTarget[] = [
   },
   {
     name: "pickle",
+    share: 0.75,
     seeds: () => [
       pickle(stateFile(few).object),
       pickle(list(few)),

@@ -12,7 +12,7 @@ function picture(): Sharp {
 /** Mutated pictures are decoded to as many pixels as they say, or refused in one line. */
 export const imageTargets: readonly FuzzTarget[] = (["png", "jpeg", "webp"] as const).map((format) => ({
   name: format,
-  share: 0.5,
+  share: 1.1,
   seeds: async () => [await picture().toFormat(format).toBuffer()],
   async run(bytes) {
     const { data, width, height } = await decodeImage(bytes, `picture.${format}`);
