@@ -1,7 +1,7 @@
 import {
+  type ConfigHints,
   type Device,
   DeviceLostError,
-  type ImageInput,
   type InjectOptions,
   type Inversion,
   loadModel,
@@ -12,17 +12,24 @@ import {
   UserError,
 } from "../src/browser";
 import { hShape } from "../src/model/config";
+import type { HostCopies, HostCopy } from "./host-copies";
 import type { Picture } from "./pictures";
 
-/** Where a model comes from: the shipped one's URL; or an address or file the user gave. */
-export type ModelSource = string | URL | File;
-
-/** Side of the pictures of the model that comes with the page. */
-const SHIPPED_SIDE = 64;
+/** Where a model comes from: the shipped one's URL; or an address or file the user gave. And what its weights do not
+ *  tell, where the user said it. */
+export interface ModelSource {
+  readonly from: string | URL | File;
+  readonly hints?: Pick<ConfigHints, "resolution" | "headChannels" | "qkvOrder">;
+}
 
 export interface Loading {
   readonly signal: AbortSignal;
   readonly onProgress: (loaded: number, total: number) => void;
+}
+
+export interface InvertTogether extends RunOptions {
+  /** Told which pictures a run inverts, and how many of its steps are done already. */
+  readonly onBatch?: (batch: readonly Picture[], done: number) => void;
 }
 
 /** GPU bytes of inversions that are kept; the least recently used go first. */
@@ -39,21 +46,28 @@ export class Engine {
   private constructor(
     readonly device: Device,
     readonly model: Model,
-    readonly source: ModelSource,
+    /** where inversions lie when the device is lost */
+    readonly copies: HostCopies,
   ) {}
 
-  /** @param onLost told once when the device goes away by itself, or runs out of memory */
-  static async open(source: ModelSource, loading: Loading, onLost: (error: Error) => void): Promise<Engine> {
+  /** @param copies of inversions made with an engine before this one
+   *  @param onLost told once when the device goes away by itself, or runs out of memory */
+  static async open(
+    { from, hints }: ModelSource,
+    copies: HostCopies,
+    loading: Loading,
+    onLost: (error: Error) => void,
+  ): Promise<Engine> {
     const device = await openDevice();
     try {
-      const model = await loadModel(source, {
+      const model = await loadModel(from, {
         device,
         signal: loading.signal,
         cache: true,
-        ...(source instanceof URL && { resolution: SHIPPED_SIDE }),
+        ...hints,
         onProgress: ({ loaded, total }) => loading.onProgress(loaded, total),
       });
-      const engine = new Engine(device, model, source);
+      const engine = new Engine(device, model, copies);
       const tell = (error: Error) => {
         if (!engine.#closed) onLost(error);
       };
@@ -74,29 +88,51 @@ export class Engine {
     return hShape(this.model.config);
   }
 
+  /** Whether a run with this picture goes without inverting it: its inversion is on the GPU, or whole on the host. */
   has(picture: Picture, steps: number): boolean {
-    return this.#kept.has(`${picture.id}@${steps}`);
+    return this.#kept.has(keyOf(picture, steps)) || this.#copy(picture, steps)?.snapshot.step === steps;
   }
 
-  /** The inversions of these pictures, made now where they are not kept yet: several at once.
-   *  @param options.onBatch told which pictures a run begins to invert */
-  async invert(
-    pictures: readonly Picture[],
-    steps: number,
-    { onBatch, ...options }: RunOptions & { onBatch?: (batch: readonly Picture[]) => void },
-  ): Promise<Inversion[]> {
-    const missing = [...new Map(pictures.map((p) => [p.id, p])).values()].filter((p) => !this.has(p, steps));
-    for (let at = 0; at < missing.length; at += INVERT_TOGETHER) {
-      const batch = missing.slice(at, at + INVERT_TOGETHER);
-      onBatch?.(batch);
-      const images: ImageInput[] = batch.map((p) => p.pixels);
-      const all = await this.model.invert(images, { steps, ...options });
-      batch.forEach((p, i) => {
-        this.#keep(`${p.id}@${steps}`, all.select(i), pictures.length);
-      });
-      all.dispose();
+  /** The inversions of these pictures, made now where they are not kept yet: several at once. What was begun on a device
+   *  that is gone is finished. */
+  async invert(pictures: readonly Picture[], steps: number, options: InvertTogether): Promise<Inversion[]> {
+    for (const p of pictures) if (this.#kept.has(keyOf(p, steps))) this.#use(keyOf(p, steps));
+    const missing = () =>
+      [...new Map(pictures.map((p) => [p.id, p])).values()].filter((p) => !this.#kept.has(keyOf(p, steps)));
+    for (let rest = missing(); rest.length > 0; rest = missing()) {
+      const copy = this.#copy(rest[0]!, steps);
+      const batch = copy?.pictures ?? rest.filter((p) => !this.#copy(p, steps)).slice(0, INVERT_TOGETHER);
+      await this.#invertBatch(batch, steps, copy, options, pictures.length);
     }
-    return pictures.map((p) => this.#use(`${p.id}@${steps}`));
+    return pictures.map((p) => this.#use(keyOf(p, steps)));
+  }
+
+  async #invertBatch(
+    batch: readonly Picture[],
+    steps: number,
+    copy: HostCopy | undefined,
+    { onBatch, ...options }: InvertTogether,
+    atLeast: number,
+  ): Promise<void> {
+    onBatch?.(batch, copy?.snapshot.step ?? 0);
+    const all = await this.model.invert(
+      batch.map((p) => p.pixels),
+      {
+        steps,
+        snapshotEvery: 1,
+        onSnapshot: (snapshot) => this.copies.keep({ model: this.model.hash, pictures: batch, steps, snapshot }),
+        ...(copy && { resume: copy.snapshot }),
+        ...options,
+      },
+    );
+    batch.forEach((p, i) => {
+      this.#keep(keyOf(p, steps), all.select(i), atLeast + batch.length);
+    });
+    all.dispose();
+  }
+
+  #copy(picture: Picture, steps: number): HostCopy | undefined {
+    return this.copies.of(this.model.hash, picture, steps);
   }
 
   /** Content injection; see `Model.inject`. */
@@ -127,6 +163,7 @@ export class Engine {
   }
 
   #keep(key: string, inversion: Inversion, atLeast: number): void {
+    this.#kept.get(key)?.inversion.dispose();
     const [c, height, width] = this.h;
     this.#kept.set(key, { inversion, bytes: 4 * c * height * width * inversion.info.steps });
     let total = [...this.#kept.values()].reduce((sum, { bytes }) => sum + bytes, 0);
@@ -138,6 +175,8 @@ export class Engine {
     }
   }
 }
+
+const keyOf = ({ id }: Picture, steps: number): string => `${id}@${steps}`;
 
 const OUT_OF_MEMORY =
   "The GPU ran out of memory. Use fewer inversion steps (one h is kept for each) or a smaller model, and close other pages that use the GPU.";

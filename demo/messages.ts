@@ -1,4 +1,4 @@
-import { DeviceLostError, NonFiniteError, ShapeError, UserError } from "../src/browser";
+import { DeviceLostError, LimitError, NonFiniteError, ShapeError, UserError } from "../src/browser";
 
 /** What the page says about an error: one sentence on what happened and one on what to do. */
 export interface Message {
@@ -15,6 +15,11 @@ export function messageFor(error: unknown): Message {
       text: "The GPU went away (its driver was reset, or the browser needed it). Your pictures and settings are still here.",
       remedy: "resume",
     };
+  if (error instanceof LimitError)
+    return {
+      text: `This model is too large for the GPU here: ${error.what} takes ${megabytes(error.needed)} MB, and one buffer may have ${megabytes(error.limit)} MB. Choose a smaller model, or open the page on another GPU.`,
+      remedy: "none",
+    };
   if (error instanceof NonFiniteError || error instanceof ShapeError)
     return { text: sentence(error.message), remedy: "none" };
   if (error instanceof UserError)
@@ -22,6 +27,8 @@ export function messageFor(error: unknown): Message {
   const what = error instanceof Error ? error.message : String(error);
   return { text: `Something went wrong inside the engine: ${what.split("\n", 1)[0]?.slice(0, 200)}`, remedy: "retry" };
 }
+
+const megabytes = (bytes: number): string => (bytes / 2 ** 20).toLocaleString("en", { maximumFractionDigits: 1 });
 
 const sentence = (text: string): string => {
   const upper = /^[a-z][a-z]* /.test(text) ? text.charAt(0).toUpperCase() + text.slice(1) : text;

@@ -7,9 +7,9 @@ export class ModelDialog {
 
   /** @param load told what to load */
   constructor(load: (source: ModelSource | undefined) => void) {
-    const choose = (source: ModelSource | undefined) => {
+    const choose = (from: ModelSource["from"] | undefined) => {
       this.#dialog.close();
-      load(source);
+      load(from === undefined ? undefined : { from, hints: hints() });
     };
     byId("button", "model-open").addEventListener("click", () => this.#dialog.showModal());
     byId("button", "model-close").addEventListener("click", () => this.#dialog.close());
@@ -27,4 +27,16 @@ export class ModelDialog {
       if (text) choose(text);
     });
   }
+}
+
+/** What was filled in of what weights do not tell. */
+function hints(): NonNullable<ModelSource["hints"]> {
+  const resolution = Number(byId("input", "model-side").value);
+  const headChannels = Number(byId("input", "model-heads").value);
+  const order = byId("select", "model-order").value;
+  return {
+    ...(resolution > 0 && { resolution }),
+    ...(headChannels > 0 && { headChannels }),
+    ...((order === "legacy" || order === "new") && { qkvOrder: order }),
+  };
 }

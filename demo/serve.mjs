@@ -18,7 +18,7 @@ const types = {
 
 const headers = {
   "Content-Security-Policy":
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self' https:; worker-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self' https:; worker-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'",
   "X-Content-Type-Options": "nosniff",
   "Referrer-Policy": "no-referrer",
   "Cross-Origin-Opener-Policy": "same-origin",
@@ -30,11 +30,11 @@ const headers = {
 async function fileOf(folder, url) {
   let path;
   try {
-    path = decodeURIComponent(new URL(url, "http://localhost").pathname);
+    path = decodeURIComponent(url.split(/[?#]/, 1)[0]);
   } catch {
     return undefined;
   }
-  if (path.includes("\0")) return undefined;
+  if (!/^\/(?!\/)/.test(path) || path.includes("\0")) return undefined;
   const file = await realpath(join(folder, path.endsWith("/") ? `${path}index.html` : path)).catch(() => undefined);
   if (!file?.startsWith(folder + sep)) return undefined;
   const info = await stat(file);

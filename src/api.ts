@@ -41,6 +41,27 @@ export interface StepEvent {
 export interface RunOptions {
   readonly signal?: AbortSignal;
   readonly onStep?: (event: StepEvent) => void | Promise<void>;
+  /** Copies the run's state to the host after every so many steps, for a `DeviceLostError` to carry (its `snapshot`).
+   *  Default: never, and nothing is read back from the first step to the last. */
+  readonly snapshotEvery?: number;
+  /** Told of every snapshot when it has reached the host; the last one holds the whole run. */
+  readonly onSnapshot?: (snapshot: RunSnapshot) => void;
+  /** Goes on from here instead of from the first step. Pictures, inversions and everything else must be as they were. */
+  readonly resume?: RunSnapshot;
+}
+
+/** A run after some of its steps: enough to go on from there on another device. Plain data, so it can be cloned, posted
+ *  to a worker or kept in IndexedDB. */
+export interface RunSnapshot {
+  readonly phase: StepEvent["phase"];
+  /** Steps finished. */
+  readonly step: number;
+  /** Which run this is: a hash of model, step graphs and step table. */
+  readonly run: string;
+  /** x after those steps: f32 [N, 3, side, side]. */
+  readonly x: Float32Array;
+  /** What the steps left behind, by name: of an inversion h at every t so far, f32 [N, C, H, W]. */
+  readonly kept: Readonly<Record<string, Float32Array>>;
 }
 
 export interface InvertOptions extends RunOptions {

@@ -49,9 +49,21 @@ export async function readBuffer(
     const encoder = device.gpu.createCommandEncoder();
     encoder.copyBufferToBuffer(buffer, offset, staging, 0, bytes);
     device.gpu.queue.submit([encoder.finish()]);
-    await Promise.race([staging.mapAsync(1), device.lost]);
+    await mapForReading(device, staging);
     return staging.getMappedRange().slice(0);
   } finally {
     staging.destroy();
+  }
+}
+
+/** Waits until a staging buffer is mapped.
+ *  @throws DeviceLostError when the device went away, of which the mapping may hear a little earlier */
+export async function mapForReading(device: Device, staging: GPUBuffer): Promise<void> {
+  try {
+    await Promise.race([staging.mapAsync(1), device.lost]);
+  } catch (error) {
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    device.check();
+    throw error;
   }
 }

@@ -1,3 +1,4 @@
+import { LimitError } from "../errors";
 import { Buffers } from "../gpu/buffers";
 import type { Device } from "../gpu/device";
 import { byteLength } from "../kernels/dispatch";
@@ -27,12 +28,14 @@ export const externalNames = (lowered: Lowered): Set<string> =>
 export const planOf = (lowered: Lowered, maxSlotBytes?: number): BufferPlan =>
   planBuffers(dispatchesOf(lowered), externalNames(lowered), maxSlotBytes);
 
-/** Plans, allocates and records. @param given buffers that exist already: weights, the step table, masks */
+/** Plans, allocates and records. @param given buffers that exist already: weights, the step table, masks
+ *  @throws LimitError */
 export async function compile(
   device: Device,
   graphs: Readonly<Record<string, Lowered>>,
   given: (name: string) => GPUBuffer | undefined,
 ): Promise<Programs> {
+  for (const lowered of Object.values(graphs)) checkBindings(device, lowered);
   const buffers = new Buffers(device);
   const limit = device.gpu.limits.maxBufferSize;
   const plans = Object.fromEntries(Object.entries(graphs).map(([name, g]) => [name, planOf(g, limit)]));
@@ -76,6 +79,14 @@ export async function compile(
     buffers.destroy();
     throw error;
   }
+}
+
+/** @throws LimitError when a dispatch binds more than the adapter allows */
+function checkBindings(device: Device, lowered: Lowered): void {
+  const limit = device.gpu.limits.maxStorageBufferBindingSize;
+  for (const { bindings } of dispatchesOf(lowered))
+    for (const { tensor } of bindings)
+      if (byteLength(tensor) > limit) throw new LimitError(tensor.name, byteLength(tensor), limit);
 }
 
 /** Rank of each slot by size, largest 0. */

@@ -1,5 +1,5 @@
-import type { ImageInput, ImageTensor, InvertOptions, Pixels, RunOptions } from "../api";
-import { NonFiniteError, UserError } from "../errors";
+import type { ImageInput, ImageTensor, InvertOptions, Pixels, RunOptions, RunSnapshot } from "../api";
+import { DeviceLostError, NonFiniteError, UserError } from "../errors";
 import { readBuffer } from "../gpu/buffers";
 import type { Device } from "../gpu/device";
 import type { Graph } from "../graph/graph";
@@ -16,7 +16,8 @@ import type { ContentInput, InjectOptions, OmegaRegion, SampleOptions } from "./
 import { resolveParameters } from "./parameters";
 import { generationPlan, inversionPlan, type RunStep, type SampleRun } from "./plan-run";
 import { Result } from "./result";
-import { type Copy, encodeCopies, encodeStep, runSteps, type Submission } from "./run";
+import { type Copy, encodeCopies, encodeStep, type RunFrom, runSteps, type Submission } from "./run";
+import { restore, runKey, Snapshots } from "./snapshots";
 import { calibratedStep, injectedStep, plainStep, TENSOR } from "./step-graphs";
 import { rowStride, type Step, stepTable } from "./step-table";
 
@@ -103,9 +104,11 @@ export class Model {
         ];
         if (k === last) after.push({ from: next, to: xT, bytes: x.size });
         const before = k === 0 ? [{ from: kept, to: x, bytes: x.size }] : [];
-        return { program: "plain", row: k, t, before, after };
+        return { program: "plain", row: k, t, before, after, keeps: [{ name: `h.${t}`, buffer: slot }] };
       });
-      await run.go(submissions, "invert", options);
+      await run.go(submissions, "invert", options, (step, values) => {
+        if (step > last) gpu.queue.writeBuffer(xT, 0, values);
+      });
       const shape = tap === net.h ? hShape(this.config) : this.tapShape(tap);
       const sources = pictures.map((p) => ("tensor" in p ? undefined : { width: p.width, height: p.height }));
       const info = { model: this.hash, steps, top, faithful, side: this.resolution, h: shape, sources, tap };
@@ -384,7 +387,7 @@ export class Model {
       close();
       throw error;
     }
-    return new Run(this, programs, batch, close);
+    return new Run(this, programs, batch, bytes, close);
   }
 }
 
@@ -394,11 +397,50 @@ class Run {
     readonly model: Model,
     readonly programs: Programs,
     readonly batch: number,
+    readonly table: Uint8Array<ArrayBuffer>,
     readonly release: () => void,
   ) {}
 
-  /** Runs every step. @throws NonFiniteError naming step and node, if a value is not finite */
-  async go(submissions: readonly Submission[], phase: "invert" | "generate", options: RunOptions): Promise<void> {
+  /** Runs every step, from that of `options.resume` on.
+   *  @param onRestored told the step and the x that the run goes on with
+   *  @throws NonFiniteError naming step and node, if a value is not finite; DeviceLostError, with the newest snapshot */
+  async go(
+    submissions: readonly Submission[],
+    phase: RunSnapshot["phase"],
+    options: RunOptions,
+    onRestored?: (step: number, x: Float32Array<ArrayBuffer>) => void,
+  ): Promise<void> {
+    const { resume, snapshotEvery } = options;
+    const { device } = this.model;
+    const x = this.programs.bufferOf(Object.keys(this.programs.recordings)[0]!, "x");
+    const key = resume || snapshotEvery ? runKey(this.model.hash, phase, submissions, this.table) : "";
+    const snapshots =
+      snapshotEvery === undefined
+        ? undefined
+        : new Snapshots(device, x, submissions, { phase, run: key }, { ...options, snapshotEvery });
+    const start = () => {
+      if (!resume) return;
+      restore(device, resume, key, submissions, x);
+      onRestored?.(resume.step, new Float32Array(resume.x));
+    };
+    try {
+      start();
+      await this.#steps(submissions, phase, options, start, { first: resume?.step ?? 0, snapshots });
+    } catch (error) {
+      if (!(error instanceof DeviceLostError)) throw error;
+      throw new DeviceLostError(error.message, snapshots?.last ?? resume);
+    } finally {
+      snapshots?.close();
+    }
+  }
+
+  async #steps(
+    submissions: readonly Submission[],
+    phase: RunSnapshot["phase"],
+    options: RunOptions,
+    restart: () => void,
+    from: RunFrom & { readonly first: number },
+  ): Promise<void> {
     const { model, programs, batch } = this;
     const { device, resolution } = model;
     const any = Object.keys(programs.recordings).find((name) => name !== "start")!;
@@ -406,15 +448,16 @@ class Run {
     device.gpu.queue.writeBuffer(flag, 0, new Uint32Array([ALL_FINITE]));
     const stride = rowStride(batch);
     const x0 = programs.bufferOf(any, TENSOR.x0);
-    await runSteps(device, programs, submissions, stride, phase, options, () =>
-      toPixels(device, x0, batch, resolution),
-    );
+    const preview = () => toPixels(device, x0, batch, resolution);
+    await runSteps(device, programs, submissions, stride, phase, options, preview, from);
     const draw = new Uint32Array(await readBuffer(device, flag))[0]!;
     if (draw === ALL_FINITE) return;
     // The run is repeated up to the step that went wrong, and that step is taken node by node.
     const at = submissions.findIndex((s) => s.program !== "start") + draw;
     const { program, row, t, before = [] } = submissions[at]!;
-    for (const done of submissions.slice(0, at)) device.gpu.queue.submit([encodeStep(device, programs, done, stride)]);
+    restart();
+    for (const done of submissions.slice(from.first, at))
+      device.gpu.queue.submit([encodeStep(device, programs, done, stride)]);
     device.gpu.queue.submit([encodeCopies(device, before)]);
     const node = await firstNonFinite(
       device,

@@ -3,6 +3,7 @@ import { UserError } from "../errors";
 import type { Device } from "../gpu/device";
 import type { Programs } from "../graph/programs";
 import { type Recording, replay } from "../graph/record";
+import type { Snapshots } from "./snapshots";
 
 /** A copy between buffers that belongs to a step. */
 export interface Copy {
@@ -20,9 +21,18 @@ export interface Submission {
   readonly t: number;
   readonly before?: readonly Copy[];
   readonly after?: readonly Copy[];
+  /** buffers this step fills for good: a snapshot of the run needs them, besides x */
+  readonly keeps?: readonly { readonly name: string; readonly buffer: GPUBuffer }[];
 }
 
-/** Submits every step, one command buffer each, without reading anything back. Steps are paced, so that progress is true
+/** Where a run begins, and who copies its state. */
+export interface RunFrom {
+  /** the first step to submit; those before are done already */
+  readonly first?: number;
+  readonly snapshots?: Snapshots | undefined;
+}
+
+/** Submits every step, one command buffer each, without reading anything back (snapshots aside). Steps are paced, so that progress is true
  *  and cancelling is quick; the next step is always encoded before the last one is waited for.
  *  @throws the signal's reason when cancelled, DeviceLostError when the device goes away */
 export async function runSteps(
@@ -33,21 +43,29 @@ export async function runSteps(
   phase: StepEvent["phase"],
   { signal, onStep }: RunOptions,
   preview: () => Promise<Pixels[]>,
+  { first = 0, snapshots }: RunFrom = {},
 ): Promise<void> {
   const pace = device.adapterClass === "software" ? new SleepingPace(device) : new QueuedPace(device);
+  const encode = (k: number): GPUCommandBuffer | undefined => {
+    const submission = submissions[k];
+    if (!submission) return undefined;
+    const after = [...(submission.after ?? []), ...(snapshots?.copies(k) ?? [])];
+    return encodeStep(device, programs, { ...submission, after }, rowStride);
+  };
   const report = async (k: number) => {
+    await snapshots?.arrived(k);
     const { t } = submissions[k]!;
     await onStep?.({ phase, step: k + 1, steps: submissions.length, t, preview });
   };
-  let reported = 0;
-  let next = submissions[0] && encodeStep(device, programs, submissions[0], rowStride);
-  for (let k = 0; k < submissions.length; k++) {
+  let reported = first;
+  let next = encode(first);
+  for (let k = first; k < submissions.length; k++) {
     signal?.throwIfAborted();
     device.check();
     device.gpu.queue.submit([next!]);
     pace.submitted();
-    const following = submissions[k + 1];
-    next = following && encodeStep(device, programs, following, rowStride);
+    snapshots?.submitted(k);
+    next = encode(k + 1);
     for (; reported <= k - pace.ahead; reported++) {
       await pace.finished();
       await report(reported);

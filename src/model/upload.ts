@@ -1,4 +1,4 @@
-import { UserError } from "../errors";
+import { LimitError, UserError } from "../errors";
 import type { Buffers } from "../gpu/buffers";
 import type { PackedWeight } from "../graph/lower";
 import { byteLength } from "../kernels/dispatch";
@@ -104,10 +104,7 @@ class WeightWriter {
   async #write({ tensor }: PackedWeight, bytes: Uint8Array, offset: number): Promise<void> {
     const { gpu, lost } = this.buffers.device;
     const limit = gpu.limits.maxStorageBufferBindingSize;
-    if (byteLength(tensor) > limit)
-      throw new UserError(
-        `${tensor.name} takes ${byteLength(tensor)} bytes on the GPU, this adapter binds at most ${limit}; use dtype f16, precision exact, or another adapter`,
-      );
+    if (byteLength(tensor) > limit) throw new LimitError(tensor.name, byteLength(tensor), limit);
     gpu.queue.writeBuffer(this.buffers.makeFor(tensor), offset, bytes as Uint8Array<ArrayBuffer>);
     if ((this.#staged += bytes.length) < MOST_STAGED) return;
     this.#staged = 0;

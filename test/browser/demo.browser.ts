@@ -1,15 +1,12 @@
 import { mkdirSync, readFileSync } from "node:fs";
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { Browser, BrowserContext, Page } from "playwright-core";
+import type { Page } from "playwright-core";
 import sharp from "sharp";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { buildDemo, modelFile } from "../../demo/build.mjs";
-import { serve } from "../../demo/serve.mjs";
-import { type InjectParameters, loadModel, openDevice } from "../../src/node";
-import { readPngText } from "../../src/platform/png-text";
-import { launchChromium } from "./chromium";
-import { keepDevices, loseDevice, type Watch, watch } from "./watch";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { modelFile } from "../../demo/build.mjs";
+import { loadModel, openDevice } from "../../src/node";
+import { Demo, type Downloaded } from "./demo-page";
+import { loseDeviceWhen } from "./watch";
 
 /** UPDATE_FIGURES=20 takes so many steps, draws the strip too, and writes the screenshots; FIGURES_FOLDER says where. */
 const FIGURES = Number(process.env.UPDATE_FIGURES ?? 0);
@@ -18,51 +15,24 @@ const examples = join("weights", "examples");
 const figures = process.env.FIGURES_FOLDER ?? join("docs", "figures");
 const model = modelFile();
 
-let server: Awaited<ReturnType<typeof serve>>;
-let browser: Browser;
-let context: BrowserContext;
+let demo: Demo;
 let page: Page;
-let seen: Watch;
 
-/** Waits until the line under the pictures says this. */
-const says = (text: RegExp) =>
-  page.waitForFunction(
-    (source) => new RegExp(source).test(document.getElementById("status")?.textContent ?? ""),
-    text.source,
-    { timeout: 200_000, polling: 50 },
-  );
-
-const setSlider = (id: string, value: number) =>
-  page.locator(`#slider-${id}`).evaluate((element, v) => {
-    (element as HTMLInputElement).value = String(v);
-    element.dispatchEvent(new Event("input"));
-  }, value);
-
-async function shoot(name: string): Promise<void> {
+async function shoot(name: string, fullPage = true): Promise<void> {
   if (!FIGURES) return;
   await page.waitForTimeout(400); // colours fade in
   mkdirSync(figures, { recursive: true });
-  await page.screenshot({ path: join(figures, `demo-${name}.png`), fullPage: true });
-}
-
-interface Downloaded {
-  readonly pixels: Buffer;
-  readonly parameters: InjectParameters & { stepsInversion: number; mask?: number[] };
-}
-
-/** Presses a button of the page and reads the PNG it gives. */
-async function downloaded(button: string): Promise<Downloaded> {
-  const [file] = await Promise.all([page.waitForEvent("download"), page.click(button)]);
-  const bytes = await readFile(await file.path());
-  const pixels = await sharp(bytes).ensureAlpha().raw().toBuffer();
-  return { pixels, parameters: JSON.parse(readPngText(bytes).parameters ?? "{}") };
+  const shot = await page.screenshot({ fullPage });
+  await sharp(shot)
+    .png({ palette: true, effort: 10 })
+    .toFile(join(figures, `demo-${name}.png`));
 }
 
 /** The same run in Node: the largest difference of any channel. */
 async function differenceFromNode({ pixels, parameters }: Downloaded): Promise<number> {
   const { stepsInversion, mask, ...options } = parameters;
   using device = await openDevice();
-  const network = await loadModel(model, { device, resolution: 64 });
+  const network = await loadModel(model, { device });
   const files = ["portrait-02.png", "portrait-01.png"].map((file) => readFileSync(join(examples, file)));
   const both = await network.invert(files, { steps: stepsInversion });
   const side = Math.sqrt(mask?.length ?? 0);
@@ -77,148 +47,137 @@ async function differenceFromNode({ pixels, parameters }: Downloaded): Promise<n
   return Math.max(...expected!.data.map((v, i) => Math.abs(v - pixels[i]!)));
 }
 
-describe.skipIf(!model)("the demo", () => {
-  beforeAll(async () => {
-    server = await serve(await buildDemo());
-    browser = await launchChromium();
-    context = await browser.newContext({ viewport: { width: 1280, height: 900 }, acceptDownloads: true });
-    seen = watch(context, server.url);
-    await keepDevices(context);
-    page = await context.newPage();
-    await page.goto(`${server.url}#gamma=0.7&inversion=${STEPS}&steps=${STEPS}&seed=7&boost=150`);
-    await says(/^Ready/);
-  });
+beforeAll(async () => {
+  demo = await Demo.start(`gamma=0.7&inversion=${STEPS}&steps=${STEPS}&seed=7&boost=150`);
+  ({ page } = demo);
+  await demo.says(/^Ready/);
+});
 
-  afterAll(async () => {
-    await browser?.close();
-    server?.close();
-  });
+afterAll(() => demo?.close());
 
-  test("injects with a painted mask, and gives the picture that Node gives", async () => {
-    await page.click("#mask-toggle");
-    const box = (await page.locator("#mask").boundingBox())!;
-    await page.mouse.move(box.x + box.width * 0.3, box.y + box.height * 0.2);
-    await page.mouse.down();
-    await page.mouse.move(box.x + box.width * 0.7, box.y + box.height * 0.25, { steps: 4 });
-    await page.mouse.move(box.x + box.width * 0.5, box.y + box.height * 0.45, { steps: 4 });
-    await page.mouse.up();
-    await page.click("#run");
-    await says(/^Done/);
-    const result = await downloaded("#download");
-    await shoot("light");
-    expect(result.parameters).toMatchObject({ gamma: 0.7, steps: STEPS, stepsInversion: STEPS, seed: 7, tBoost: 150 });
-    const { mask = [] } = result.parameters;
-    expect(mask).toHaveLength(64);
-    expect(mask.some((v) => v > 0.5) && mask.some((v) => v === 0)).toBe(true);
-    expect(await differenceFromNode(result)).toBeLessThanOrEqual(1);
-  });
+test("injects with a painted mask, and gives the picture that Node gives", async () => {
+  await page.click("#mask-toggle");
+  const box = (await page.locator("#mask").boundingBox())!;
+  await page.mouse.move(box.x + box.width * 0.3, box.y + box.height * 0.2);
+  await page.mouse.down();
+  await page.mouse.move(box.x + box.width * 0.7, box.y + box.height * 0.25, { steps: 4 });
+  await page.mouse.move(box.x + box.width * 0.5, box.y + box.height * 0.45, { steps: 4 });
+  await page.mouse.up();
+  const said = await demo.listen();
+  await page.click("#run");
+  await demo.says(/^Done/);
+  expect((await said()).filter((text) => /^Inverting, step/.test(text)).length).toBeGreaterThan(1);
+  const result = await demo.downloaded("#download");
+  await shoot("light");
+  expect(result.parameters).toMatchObject({ gamma: 0.7, steps: STEPS, stepsInversion: STEPS, seed: 7, tBoost: 150 });
+  const { mask = [] } = result.parameters;
+  expect(Number.isInteger(Math.sqrt(mask.length)) && mask.length > 1).toBe(true);
+  expect(mask.some((v) => v > 0.5) && mask.some((v) => v === 0)).toBe(true);
+  expect(await differenceFromNode(result)).toBeLessThanOrEqual(1);
+});
 
-  test("a new gamma generates again from the inversions that are kept", async () => {
-    await page.evaluate(() => {
-      const said: string[] = [];
-      Object.assign(globalThis, { said });
-      const line = document.getElementById("status")!;
-      new MutationObserver(() => said.push(line.textContent ?? "")).observe(line, { childList: true });
-    });
-    await setSlider("gamma", 0.2);
-    await says(/^Generating/);
-    await says(/^Done/);
-    const said = await page.evaluate(() => (globalThis as unknown as { said: string[] }).said);
-    expect(said.filter((text) => text.startsWith("Inverting"))).toEqual([]);
-    expect(page.url()).toContain("gamma=0.2");
-  });
+test("a new gamma generates again from the inversions that are kept", async () => {
+  const said = await demo.listen();
+  await demo.setSlider("gamma", 0.2);
+  await demo.says(/^Generating/);
+  await demo.says(/^Done/);
+  expect((await said()).filter((text) => text.startsWith("Inverting"))).toEqual([]);
+  expect(page.url()).toContain("gamma=0.2");
+});
 
-  test.runIf(FIGURES)("draws the strip", async () => {
-    await page.click("#run-strip");
-    await says(/^The strip is done/);
-    const strip = await downloaded("#strip-download");
-    expect(strip.pixels.length).toBe(4 * 64 * (6 * 66 - 2));
-  });
+test("goes on from the last finished step when the device is lost, to the same picture", async () => {
+  const whole = await demo.downloaded("#download");
+  const said = await demo.listen();
+  await loseDeviceWhen(page, /^Generating, step 3/);
+  await page.click("#run");
+  expect(await demo.notice()).toMatch(/^The GPU went away/);
+  await page.click("#notice-action");
+  await demo.says(/^Done/);
+  expect(await page.isVisible("#notice")).toBe(false);
+  const all = await said();
+  const resumed = all.findIndex((text) => /^Generating on from step [3-6]/.test(text));
+  expect(resumed).toBeGreaterThan(0);
+  const from = Number(/\d+/.exec(all[resumed]!)![0]);
+  const steps = all.slice(resumed).flatMap((text) => /^Generating, step (\d+)/.exec(text)?.[1] ?? []);
+  expect(steps.map(Number)).toEqual(Array.from({ length: STEPS - from }, (_, i) => from + 1 + i));
+  expect(all.filter((text) => text.startsWith("Inverting"))).toEqual([]);
+  const resumedPicture = await demo.downloaded("#download");
+  expect(resumedPicture.pixels.equals(whole.pixels)).toBe(true);
+});
 
-  test("draws the grid of the pictures chosen", async () => {
-    await page.locator("#grid-originals button").nth(1).click(); // a pair that is inverted already remains
+test("uncovers the original behind the result", async () => {
+  await page.focus("#split");
+  for (let k = 0; k < 3; k++) await page.keyboard.press("ArrowRight");
+  expect(await page.getAttribute("#split", "aria-valuetext")).toBe("3 % original, 97 % result");
+  const split = () => page.$eval("#result-frame", (frame) => (frame as HTMLElement).style.getPropertyValue("--split"));
+  expect(await split()).toBe("0.03");
+  await page.keyboard.press("Home");
+  expect(await split()).toBe("0");
+});
+
+test.runIf(FIGURES)("draws the strip", async () => {
+  await page.click("#run-strip");
+  await demo.says(/^The strip is done/);
+  const strip = await demo.downloaded("#strip-download");
+  expect(strip.pixels.length).toBeGreaterThan(0);
+});
+
+test("draws the grid of the pictures chosen", async () => {
+  // A pair that is inverted already remains, so this takes one generation; figures show all.
+  if (!FIGURES) {
+    await page.locator("#grid-originals button").nth(1).click();
     await page.locator("#grid-contents button").nth(2).click();
-    await page.click("#run-grid");
-    await says(/^The grid is done/);
-    expect((await downloaded("#grid-download")).pixels.length).toBe(4 * 64 * 64);
-    await shoot("sweeps");
-  });
+  }
+  await page.click("#run-grid");
+  await demo.says(/^The grid is done/);
+  const { pixels } = await demo.downloaded("#grid-download");
+  if (!FIGURES) expect(pixels.length).toBe((await demo.downloaded("#download")).pixels.length);
+  expect(new Set(pixels.filter((_, i) => i % 4 === 0)).size).toBeGreaterThan(8); // a picture, not a plain colour
+});
 
-  test("stops when told to, and runs again", async () => {
-    await page.uncheck("#live");
-    await setSlider("steps", 7); // 50 steps
-    await page.click("#run");
-    await says(/step 2 of 50/);
-    await page.click("#cancel");
-    await says(/^Cancelled/);
+test("stops when told to, by button and by key", async () => {
+  if (FIGURES) {
+    await shoot("whole");
     await page.emulateMedia({ colorScheme: "dark" });
     await shoot("dark");
     await page.emulateMedia({ colorScheme: "light" });
-  });
+  }
+  await page.uncheck("#live");
+  await demo.setSlider("steps", 7); // 50 steps
+  await page.click("#run");
+  await demo.says(/step \d+ of 50/);
+  await page.click("#cancel");
+  await demo.says(/^Cancelled/);
+  await page.keyboard.press("Control+Enter");
+  await demo.says(/step \d+ of 50/);
+  await page.keyboard.press("Escape");
+  await demo.says(/^Cancelled/);
+});
 
-  test("offers to resume when the device is lost, and does", async () => {
-    await setSlider("steps", 0); // 6 steps
-    await page.click("#run");
-    await says(/^Generating, step 1/);
-    await loseDevice(page);
-    await page.waitForSelector("#notice:not([hidden])");
-    expect(await page.textContent("#notice-text")).toMatch(/^The GPU went away/);
-    await page.click("#notice-action");
-    await says(/^Done/);
-    expect(await page.isVisible("#notice")).toBe(false);
-  });
+test("after a reload, settings come from the link and weights from the browser's own files", async () => {
+  const size = readFileSync(model!).length;
+  const before = demo.seen.received("portraits64");
+  expect(before).toBeGreaterThanOrEqual(size);
+  const mask = new URL(page.url()).hash;
+  await page.reload();
+  await demo.says(/^Ready/);
+  expect(demo.seen.received("portraits64") - before).toBeLessThan(0.5 * size);
+  expect(await demo.shown("gamma")).toBe("0.20");
+  expect(await demo.shown("tBoost")).toBe("150");
+  expect(new URL(page.url()).hash).toBe(mask);
+});
 
-  test("loads the weights it kept, not the network's", async () => {
-    const size = readFileSync(model!).length;
-    const before = seen.received("portraits64");
-    expect(before).toBeGreaterThanOrEqual(size);
-    await page.reload();
-    await says(/^Ready/);
-    expect(seen.received("portraits64") - before).toBeLessThan(0.5 * size);
-  });
+test("fits a phone", async () => {
+  await page.setViewportSize({ width: 390, height: 844 });
+  const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+  expect(overflow).toBeLessThanOrEqual(0);
+  if (!FIGURES) return;
+  await page.click("#run");
+  await demo.says(/^Done/);
+  await shoot("phone", false);
+});
 
-  test("says what to do when memory runs out", async () => {
-    await page.evaluate(() => {
-      const { testDevices } = globalThis as unknown as { testDevices: GPUDevice[] };
-      const error = new GPUOutOfMemoryError("allocation failed");
-      testDevices.at(-1)?.dispatchEvent(new GPUUncapturedErrorEvent("uncapturederror", { error }));
-    });
-    await page.waitForSelector("#notice:not([hidden])");
-    expect(await page.textContent("#notice-text")).toMatch(/ran out of memory. Use fewer inversion steps/);
-    await page.click("#notice-close");
-  });
-
-  test("fits a phone", async () => {
-    await page.setViewportSize({ width: 390, height: 844 });
-    const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-    expect(overflow).toBeLessThanOrEqual(0);
-    await shoot("phone");
-  });
-
-  test("says what to do where there is no WebGPU", async () => {
-    const other = await browser.newContext();
-    await other.addInitScript(() => Object.defineProperty(Navigator.prototype, "gpu", { get: () => undefined }));
-    const bare = await other.newPage();
-    await bare.goto(server.url);
-    await bare.waitForSelector("#notice:not([hidden])");
-    expect(await bare.textContent("#notice-text")).toMatch(/no WebGPU; use Chrome/);
-    await other.close();
-  });
-
-  test("says what to do where there is no adapter", async () => {
-    const other = await browser.newContext();
-    await other.addInitScript(() => {
-      if (typeof GPU !== "undefined") GPU.prototype.requestAdapter = async () => null;
-    });
-    const bare = await other.newPage();
-    await bare.goto(server.url);
-    await bare.waitForSelector("#notice:not([hidden])");
-    expect(await bare.textContent("#notice-text")).toMatch(/no GPU to run it on; turn on graphics acceleration/);
-    await other.close();
-  });
-
-  test("without a console error or a request to anywhere else", () => {
-    expect(seen.errors).toEqual([]);
-    expect(seen.strangers).toEqual([]);
-  });
+test("without a console error or a request to anywhere else", () => {
+  expect(demo.seen.errors).toEqual([]);
+  expect(demo.seen.strangers).toEqual([]);
 });

@@ -50,6 +50,15 @@ export async function keepDevices(context: BrowserContext): Promise<void> {
   });
 }
 
-/** Destroys the newest device of a page, as a driver's reset would. */
-export const loseDevice = (page: Page): Promise<void> =>
-  page.evaluate(() => (globalThis as unknown as { testDevices: GPUDevice[] }).testDevices.at(-1)?.destroy());
+/** Destroys the newest device of a page, as a driver's reset would, once the line under the pictures says this. */
+export const loseDeviceWhen = (page: Page, text: RegExp): Promise<void> =>
+  page.evaluate((source) => {
+    const { testDevices } = globalThis as unknown as { testDevices: GPUDevice[] };
+    const line = document.getElementById("status")!;
+    const observer = new MutationObserver(() => {
+      if (!new RegExp(source).test(line.textContent ?? "")) return;
+      observer.disconnect();
+      testDevices.at(-1)?.destroy();
+    });
+    observer.observe(line, { childList: true });
+  }, text.source);

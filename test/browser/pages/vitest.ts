@@ -6,11 +6,21 @@ for (const plugin of [JestExtend, JestChaiExpect, JestAsymmetricMatchers]) use(p
 export const expect = chaiExpect;
 
 type Body = (...values: readonly unknown[]) => unknown;
+/** A body, or options (time limits, which the page leaves to its driver) and a body. */
+type Given = readonly [body: Body] | readonly [options: object, body: Body];
+const bodyOf = (given: Given): Body => (given.length === 1 ? given[0] : given[1]);
+
 const collected: { readonly name: string; readonly body: () => unknown }[] = [];
-const after: (() => unknown)[] = [];
+const hooks = {
+  beforeAll: [] as (() => unknown)[],
+  afterEach: [] as (() => unknown)[],
+  afterAll: [] as (() => unknown)[],
+};
 const path: string[] = [];
 
-export const afterAll = (body: () => unknown): number => after.push(body);
+export const beforeAll = (body: () => unknown): number => hooks.beforeAll.push(body);
+export const afterEach = (body: () => unknown): number => hooks.afterEach.push(body);
+export const afterAll = (body: () => unknown): number => hooks.afterAll.push(body);
 
 export function describe(name: string, body: () => void): void {
   path.push(name);
@@ -19,29 +29,49 @@ export function describe(name: string, body: () => void): void {
 }
 
 export const test = Object.assign(
-  (name: string, body: Body): void => {
-    collected.push({ name: [...path, name].join(" > "), body });
+  (name: string, ...given: Given): void => {
+    collected.push({ name: [...path, name].join(" > "), body: bodyOf(given) });
   },
   {
     each:
       (rows: readonly unknown[]) =>
-      (name: string, body: Body): void => {
+      (name: string, ...given: Given): void => {
         for (const row of rows)
-          test(`${name}: ${JSON.stringify(row)}`, () => body(...(Array.isArray(row) ? row : [row])));
+          test(`${name}: ${JSON.stringify(row)}`, () => bodyOf(given)(...(Array.isArray(row) ? row : [row])));
       },
   },
 );
 
-/** Runs what was collected. */
-export async function runCollected(): Promise<{ ran: number; failures: string[] }> {
+/** What has run so far, for whoever waits. */
+export interface Ran {
+  readonly ran: number;
+  readonly of: number;
+  readonly failures: readonly string[];
+  readonly done: boolean;
+}
+
+/** Runs what was collected. @param tell told after every test */
+export async function runCollected(tell: (ran: Ran) => void): Promise<void> {
   const failures: string[] = [];
-  for (const { name, body } of collected) {
+  const attempt = async (name: string, body: () => unknown) => {
     try {
       await body();
     } catch (error) {
       failures.push(`${name}: ${error instanceof Error ? error.message : String(error)}`);
     }
+  };
+  const all = async (kind: keyof typeof hooks) => {
+    for (const body of hooks[kind]) await attempt(kind, body);
+  };
+  let ran = 0;
+  const report = (done: boolean) => tell({ ran, of: collected.length, failures: [...failures], done });
+  await all("beforeAll");
+  for (const { name, body } of collected) {
+    await attempt(name, body);
+    await all("afterEach");
+    ran++;
+    report(false);
   }
-  for (const body of after) await body();
-  return { ran: collected.length, failures };
+  await all("afterAll");
+  report(true);
 }

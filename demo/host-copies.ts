@@ -1,0 +1,40 @@
+import type { RunSnapshot } from "../src/browser";
+import type { Picture } from "./pictures";
+
+/** An inversion, whole or begun, as it lies on the host. */
+export interface HostCopy {
+  /** hash of the model */
+  readonly model: string;
+  readonly pictures: readonly Picture[];
+  readonly steps: number;
+  readonly snapshot: RunSnapshot;
+}
+
+/** Bytes kept on the host; the oldest go first. */
+const MOST_BYTES = 128 * 2 ** 20;
+
+/** Copies of inversions that outlive a lost device. They come with the steps that make them, so keeping them costs no
+ *  waiting. */
+export class HostCopies {
+  #copies: HostCopy[] = [];
+
+  /** Keeps a copy in the place of an older one of the same pictures. */
+  keep(copy: HostCopy): void {
+    this.#copies = [...this.#copies.filter((old) => nameOf(old) !== nameOf(copy)), copy];
+    let bytes = this.#copies.reduce((sum, { snapshot }) => sum + bytesOf(snapshot), 0);
+    while (bytes > MOST_BYTES && this.#copies.length > 1) bytes -= bytesOf(this.#copies.shift()!.snapshot);
+  }
+
+  /** The newest copy that holds this picture. */
+  of(model: string, { id }: Picture, steps: number): HostCopy | undefined {
+    return this.#copies.findLast(
+      (copy) => copy.model === model && copy.steps === steps && copy.pictures.some((p) => p.id === id),
+    );
+  }
+}
+
+const nameOf = ({ model, steps, pictures }: HostCopy): string =>
+  [model, steps, ...pictures.map(({ id }) => id)].join(" ");
+
+const bytesOf = ({ x, kept }: RunSnapshot): number =>
+  Object.values(kept).reduce((sum, values) => sum + values.byteLength, x.byteLength);
