@@ -9,8 +9,8 @@ export default mergeConfig(
       include: ["test/browser/*.browser.ts"],
       fileParallelism: false,
       pool: "forks",
-      testTimeout: 240_000,
-      hookTimeout: 120_000,
+      testTimeout: 600_000,
+      hookTimeout: 600_000,
     },
   }),
 );
