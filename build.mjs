@@ -6,7 +6,7 @@ import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, statSync, wri
 import { basename, dirname, join, relative } from "node:path";
 import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
-import { forBrowser, forNode, root } from "./esbuild.mjs";
+import { firstLoad, forBrowser, forNode, root } from "./esbuild.mjs";
 
 const kilobytes = (bytes) => `${Math.round(bytes / 1024)} KB`;
 const quiet = process.argv.includes("--quiet");
@@ -24,10 +24,13 @@ const targets = [
 
 rmSync(join(root, "dist", "parts"), { recursive: true, force: true });
 for (const { entry, outfile, options } of targets) {
-  await build({ ...options, entryPoints: [{ in: entry, out: basename(outfile, ".js") }], outdir: dirname(outfile) });
+  const entryPoints = [{ in: entry, out: basename(outfile, ".js") }];
+  const { metafile } = await build({ ...options, entryPoints, outdir: dirname(outfile), metafile: true });
   const file = join(root, outfile);
   if (outfile.endsWith("cli.js")) chmodSync(file, 0o755);
-  const gzip = options === forBrowser ? `, ${kilobytes(gzipSync(readFileSync(file)).length)} gzip` : "";
+  const gzipped = (part) => gzipSync(readFileSync(join(root, part))).length;
+  const bytes = firstLoad(metafile, outfile).reduce((sum, part) => sum + gzipped(part), 0);
+  const gzip = options === forBrowser ? `, ${kilobytes(bytes)} gzip with the parts it imports` : "";
   if (!quiet) console.log(`${relative(root, file)}  ${kilobytes(statSync(file).size)}${gzip}`);
 }
 

@@ -46,6 +46,16 @@ export const forBrowser = {
   plugins: [bareShaders],
 };
 
+/** What a page downloads to import one output: it and every part it imports outright, not those that load when needed.
+ *  @param {import("esbuild").Metafile} metafile @param {string} output its path in the metafile @returns {string[]} */
+export function firstLoad(metafile, output) {
+  const files = new Set([output]);
+  for (const file of files)
+    for (const { path, kind, external } of metafile.outputs[file].imports)
+      if (kind === "import-statement" && !external) files.add(path);
+  return [...files];
+}
+
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const [entry, ...args] = process.argv.slice(2);
   if (!entry) {
