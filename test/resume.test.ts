@@ -1,42 +1,50 @@
-import { afterEach, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import type { RunOptions, RunSnapshot } from "../src/api";
 import { DeviceLostError } from "../src/errors";
 import type { Device } from "../src/gpu/device";
 import { openDevice } from "../src/gpu/open-node";
-import { Inversion } from "../src/inject/inversion";
+import type { Inversion } from "../src/inject/inversion";
 import type { Model } from "../src/inject/model";
 import { type NetworkManifest, openNetwork, readManifest } from "./golden-runner/files";
 import { seeded } from "./support/seeded";
 
 const folder = new URL("./golden", import.meta.url).pathname;
 const STEPS = 6;
-const LOST_AFTER = 3;
+const CUT = 3;
 const side = 32;
 const pictures = [1, 2].map((seed) => ({ tensor: seeded(seed, [3, side, side]).map((v) => Math.tanh(v)) }));
 
 const devices: Device[] = [];
-afterEach(() => {
-  for (const device of devices.splice(0)) device.destroy();
-});
+let model: Model;
 
-/** The small trained network on a device of its own: no device survives another's loss. */
+/** The small trained network on a device of its own. */
 async function onNewDevice(): Promise<Model> {
   const device = await openDevice();
   devices.push(device);
   return openNetwork(folder, readManifest<NetworkManifest>(folder, "ddpm_tiny_trained"), device);
 }
 
-/** Runs until a step is finished, then loses the device. @returns what the error carries */
-async function cutShort(model: Model, run: (options: RunOptions) => Promise<unknown>, every = 1, after = LOST_AFTER) {
-  const onStep = ({ step }: { step: number }) => {
-    if (step === after) model.device.gpu.destroy();
-  };
-  const error = await run({ snapshotEvery: every, onStep }).then(
-    () => undefined,
-    (reason: unknown) => reason,
-  );
-  expect(error).toBeInstanceOf(DeviceLostError);
-  return structuredClone((error as DeviceLostError).snapshot);
+beforeAll(async () => {
+  model = await onNewDevice();
+}, 100_000);
+
+afterAll(() => {
+  for (const device of devices) device.destroy();
+});
+
+/** Stops a run after some steps. @returns the newest snapshot, as it would come back from a file or a worker */
+async function cutShort(run: (options: RunOptions) => Promise<unknown>, every = 1, after = CUT): Promise<RunSnapshot> {
+  const controller = new AbortController();
+  const reason = new Error("enough");
+  let last: RunSnapshot | undefined;
+  const stopped = run({
+    signal: controller.signal,
+    snapshotEvery: every,
+    onSnapshot: (snapshot) => (last = snapshot),
+    onStep: ({ step }) => void (step === after && controller.abort(reason)),
+  });
+  await expect(stopped).rejects.toBe(reason);
+  return structuredClone(last!);
 }
 
 /** Numbers of the steps a run reports. */
@@ -51,92 +59,79 @@ const valuesOf = async (inversion: Inversion) => ({
   h: await Promise.all(inversion.times.map((t) => inversion.readH(t))),
 });
 
-test("an inversion goes on from the last finished step on a new device, to the bit", async () => {
-  const first = await onNewDevice();
-  using whole = await first.invert(pictures, { steps: STEPS });
-  const expected = await valuesOf(whole);
-  const snapshot = await cutShort(first, (options) => first.invert(pictures, { steps: STEPS, ...options }));
-  expect(snapshot).toMatchObject({ phase: "invert", step: LOST_AFTER });
-  expect(Object.keys(snapshot!.kept)).toHaveLength(LOST_AFTER);
-
-  const second = await onNewDevice();
-  const { steps, onStep } = counting();
-  using resumed = await second.invert(pictures, { steps: STEPS, resume: snapshot!, onStep });
-  expect(steps).toEqual([4, 5, 6]);
-  expect(await valuesOf(resumed)).toEqual(expected);
-});
-
-test("a snapshot of the last step is the whole run", async () => {
-  const first = await onNewDevice();
-  using whole = await first.invert(pictures, { steps: STEPS });
-  const expected = await valuesOf(whole);
-  const snapshot = await cutShort(first, (options) => first.invert(pictures, { steps: STEPS, ...options }), 1, STEPS);
-  const second = await onNewDevice();
-  const { steps, onStep } = counting();
-  using resumed = await second.invert(pictures, { steps: STEPS, resume: snapshot!, onStep });
-  expect(steps).toEqual([]);
-  expect(await valuesOf(resumed)).toEqual(expected);
-});
-
-test("an injection goes on from the last finished step, with mask, calibration and seeded noise", async () => {
-  const first = await onNewDevice();
-  using pair = await first.invert(pictures, { steps: STEPS });
-  const saved = await pair.save();
+test("an injection goes on after its last finished step, with mask, calibration and seeded noise", async () => {
+  using pair = await model.invert(pictures, { steps: STEPS });
   const mask = { values: Array.from({ length: 64 }, (_, i) => (i % 8) / 7), width: 8, height: 8 };
-  const run = async (model: Model, options: RunOptions) => {
-    using inverted = await Inversion.load(model.device, saved, model.hash);
-    const [content, original] = [inverted.select(0), inverted.select(1)];
-    const asked = { gamma: 0.6, omega: 0.3, tEdit: 300, tBoost: 250, seed: 5, steps: STEPS, mask };
-    using result = await model.inject({ content, original, ...asked, ...options });
+  const asked = { gamma: 0.6, omega: 0.3, tEdit: 300, tBoost: 250, seed: 5, steps: STEPS, mask };
+  const run = async (options: RunOptions) => {
+    using result = await model.inject({ content: pair.select(0), original: pair.select(1), ...asked, ...options });
     return result.read();
   };
-  const expected = await run(first, {});
-  const snapshot = await cutShort(first, (options) => run(first, options));
-  expect(snapshot).toMatchObject({ phase: "generate", step: LOST_AFTER, kept: {} });
-
-  const second = await onNewDevice();
+  const expected = await run({});
+  const snapshot = await cutShort(run);
+  expect(snapshot).toMatchObject({ phase: "generate", step: CUT, kept: {} });
   const { steps, onStep } = counting();
-  expect(await run(second, { resume: snapshot!, onStep })).toEqual(expected);
+  expect(await run({ resume: snapshot, onStep })).toEqual(expected);
   expect(steps).toEqual([4, 5, 6]);
 
-  await expect(run(second, { resume: { ...snapshot!, run: "0" } })).rejects.toThrow("belongs to another run");
-  const otherSize = { ...snapshot!, x: new Float32Array(3) };
-  await expect(run(second, { resume: otherSize })).rejects.toThrow("belongs to another run");
-  await expect(run(second, { snapshotEvery: 0 })).rejects.toThrow("snapshotEvery 0: needed a whole number from 1");
-});
+  await expect(run({ resume: { ...snapshot, run: "0" } })).rejects.toThrow("belongs to another run");
+  await expect(run({ resume: { ...snapshot, x: new Float32Array(3) } })).rejects.toThrow("belongs to another run");
+  await expect(run({ snapshotEvery: 0 })).rejects.toThrow("snapshotEvery 0: needed a whole number from 1");
+}, 200_000);
 
 test("samples go on too; snapshots come as often as asked, and none unless asked", async () => {
-  const first = await onNewDevice();
-  const asked = { count: 1, seed: 3, steps: STEPS, eta: 1 };
-  using whole = await first.sample(asked);
-  const expected = await whole.read();
+  const run = async (options: RunOptions) => {
+    using result = await model.sample({ count: 1, seed: 3, steps: STEPS, eta: 1, ...options });
+    return result.read();
+  };
   const mapped: number[] = [];
   const { mapAsync } = GPUBuffer.prototype;
   GPUBuffer.prototype.mapAsync = function (this: GPUBuffer, ...args) {
     mapped.push(this.size);
     return mapAsync.apply(this, args);
   };
+  const x = 3 * side * side * 4;
+  let expected: Float32Array;
   try {
-    (await first.sample(asked)).dispose();
-    expect(mapped).toEqual([4]); // the check for values that are not finite
+    expected = await run({});
+    expect(mapped).toEqual([4, x]); // the check for values that are not finite, and the result
     mapped.length = 0;
-    (await first.sample({ ...asked, snapshotEvery: 3 })).dispose();
-    const x = 3 * side * side * 4;
-    expect(mapped).toEqual([x, x, x, 4]); // x_T is drawn by a step of its own: 7 steps, after the 3rd, 6th and last
+    expect(await run({ snapshotEvery: 3 })).toEqual(expected);
+    expect(mapped).toEqual([x, x, x, 4, x]); // x_T is drawn by a step of its own: 7 steps, after the 3rd, 6th and last
   } finally {
     GPUBuffer.prototype.mapAsync = mapAsync;
   }
-  const snapshot = await cutShort(first, (options) => first.sample({ ...asked, ...options }), 2, 5);
-  expect(snapshot).toMatchObject({ step: 4 });
-  const second = await onNewDevice();
-  using resumed = await second.sample({ ...asked, resume: snapshot as RunSnapshot });
-  expect(await resumed.read()).toEqual(expected);
-});
+  const snapshot = await cutShort(run, 2, 5);
+  expect(snapshot.step).toBe(4);
+  expect(await run({ resume: snapshot })).toEqual(expected);
+}, 200_000);
 
-test("a device lost without snapshots says so with none", async () => {
-  const model = await onNewDevice();
-  const onStep = ({ step }: { step: number }) => void (step === 1 && model.device.gpu.destroy());
-  const lost = model.sample({ steps: STEPS, onStep });
-  await expect(lost).rejects.toThrow(DeviceLostError);
-  await expect(lost).rejects.toMatchObject({ snapshot: undefined });
-});
+test("a lost device rejects with the last finished step, from which a new device goes on", async () => {
+  using whole = await model.invert(pictures, { steps: STEPS });
+  const expected = await valuesOf(whole);
+  let finished: RunSnapshot | undefined;
+  const onSnapshot = (snapshot: RunSnapshot) => (finished = snapshot);
+  using again = await model.invert(pictures, { steps: STEPS, snapshotEvery: STEPS, onSnapshot });
+  expect(await valuesOf(again)).toEqual(expected);
+  expect(finished?.step).toBe(STEPS);
+
+  const lost = model.invert(pictures, {
+    steps: STEPS,
+    snapshotEvery: 1,
+    onStep: ({ step }) => void (step === CUT && model.device.gpu.destroy()),
+  });
+  const error = (await lost.catch((reason: unknown) => reason)) as DeviceLostError;
+  expect(error).toBeInstanceOf(DeviceLostError);
+  expect(error.snapshot).toMatchObject({ phase: "invert", step: CUT });
+  expect(Object.keys(error.snapshot!.kept)).toHaveLength(CUT);
+  await expect(model.invert(pictures, { steps: STEPS })).rejects.toThrow(DeviceLostError);
+
+  const second = await onNewDevice();
+  const { steps, onStep } = counting();
+  using resumed = await second.invert(pictures, { steps: STEPS, resume: error.snapshot!, onStep });
+  expect(steps).toEqual([4, 5, 6]);
+  expect(await valuesOf(resumed)).toEqual(expected);
+  using complete = await second.invert(pictures, { steps: STEPS, resume: finished!, onStep });
+  expect(steps).toEqual([4, 5, 6]); // nothing was left to do
+  expect(await valuesOf(complete)).toEqual(expected);
+}, 200_000);
