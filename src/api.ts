@@ -60,7 +60,8 @@ export interface RunSnapshot {
   readonly run: string;
   /** x after those steps: f32 [N, 3, side, side]. */
   readonly x: Float32Array;
-  /** What the steps left behind, by name: of an inversion h at every t so far, f32 [N, C, H, W]. */
+  /** What the steps left behind, by name: of an inversion h at every t so far, f32 [N, C, H, W],
+   *  and x_T when it is reached. */
   readonly kept: Readonly<Record<string, Float32Array>>;
 }
 

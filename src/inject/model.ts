@@ -102,13 +102,15 @@ export class Model {
           { from: h, to: slot, bytes: h.size },
           { from: next, to: x, bytes: x.size },
         ];
-        if (k === last) after.push({ from: next, to: xT, bytes: x.size });
+        const keeps = [{ name: `h.${t}`, buffer: slot }];
+        if (k === last) {
+          after.push({ from: next, to: xT, bytes: x.size });
+          keeps.push({ name: "x_T", buffer: xT });
+        }
         const before = k === 0 ? [{ from: kept, to: x, bytes: x.size }] : [];
-        return { program: "plain", row: k, t, before, after, keeps: [{ name: `h.${t}`, buffer: slot }] };
+        return { program: "plain", row: k, t, before, after, keeps };
       });
-      await run.go(submissions, "invert", options, (step, values) => {
-        if (step > last) gpu.queue.writeBuffer(xT, 0, values);
-      });
+      await run.go(submissions, "invert", options);
       const shape = tap === net.h ? hShape(this.config) : this.tapShape(tap);
       const sources = pictures.map((p) => ("tensor" in p ? undefined : { width: p.width, height: p.height }));
       const info = { model: this.hash, steps, top, faithful, side: this.resolution, h: shape, sources, tap };
@@ -402,14 +404,8 @@ class Run {
   ) {}
 
   /** Runs every step, from that of `options.resume` on.
-   *  @param onRestored told the step and the x that the run goes on with
    *  @throws NonFiniteError naming step and node, if a value is not finite; DeviceLostError, with the newest snapshot */
-  async go(
-    submissions: readonly Submission[],
-    phase: RunSnapshot["phase"],
-    options: RunOptions,
-    onRestored?: (step: number, x: Float32Array<ArrayBuffer>) => void,
-  ): Promise<void> {
+  async go(submissions: readonly Submission[], phase: RunSnapshot["phase"], options: RunOptions): Promise<void> {
     const { resume, snapshotEvery } = options;
     const { device } = this.model;
     const x = this.programs.bufferOf(Object.keys(this.programs.recordings)[0]!, "x");
@@ -419,9 +415,7 @@ class Run {
         ? undefined
         : new Snapshots(device, x, submissions, { phase, run: key }, { ...options, snapshotEvery });
     const start = () => {
-      if (!resume) return;
-      restore(device, resume, key, submissions, x);
-      onRestored?.(resume.step, new Float32Array(resume.x));
+      if (resume) restore(device, resume, key, submissions, x);
     };
     try {
       start();

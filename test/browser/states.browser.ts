@@ -30,6 +30,7 @@ async function bareNotice(prepare: (context: BrowserContext) => Promise<unknown>
     await bare.waitForSelector("#notice:not([hidden])", { timeout: PATIENCE });
     return { text: await bare.textContent("#notice-text"), again: await bare.isVisible("#notice-action") };
   } finally {
+    await context.unrouteAll({ behavior: "wait" });
     await context.close();
   }
 }
