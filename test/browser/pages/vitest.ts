@@ -6,9 +6,9 @@ for (const plugin of [JestExtend, JestChaiExpect, JestAsymmetricMatchers]) use(p
 export const expect = chaiExpect;
 
 type Body = (...values: readonly unknown[]) => unknown;
-/** A body, or options (time limits, which the page leaves to its driver) and a body. */
-type Given = readonly [body: Body] | readonly [options: object, body: Body];
-const bodyOf = (given: Given): Body => (given.length === 1 ? given[0] : given[1]);
+/** A body, with a time limit behind it or options before it: the page leaves limits to its driver. */
+type Given = readonly (Body | object | number)[];
+const bodyOf = (given: Given): Body => given.find((value): value is Body => typeof value === "function")!;
 
 const collected: { readonly name: string; readonly body: () => unknown }[] = [];
 const hooks = {
