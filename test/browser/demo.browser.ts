@@ -115,11 +115,18 @@ test("uncovers the original behind the result", async () => {
   expect(await split()).toBe("0");
 });
 
-test.runIf(FIGURES)("draws the strip", async () => {
+test("draws the strip: its gammas differ, and one of them can be taken", async () => {
   await page.click("#run-strip");
   await demo.says(/^The strip is done/);
-  const strip = await demo.downloaded("#strip-download");
-  expect(strip.pixels.length).toBeGreaterThan(0);
+  const { pixels } = await demo.downloaded("#strip-download");
+  const one = (await demo.downloaded("#download")).pixels.length;
+  expect(pixels.length).toBeGreaterThan(6 * one);
+  const shown = await page.$$eval("#strip canvas", (all) =>
+    all.map((canvas) => (canvas as HTMLCanvasElement).toDataURL()),
+  );
+  expect(new Set(shown).size).toBe(6);
+  await page.locator("#strip button").nth(1).click();
+  expect(await demo.shown("gamma")).toBe("0.20");
 });
 
 test("draws the grid of the pictures chosen", async () => {
