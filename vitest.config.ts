@@ -10,8 +10,8 @@ export default defineConfig({
   ],
   test: {
     include: ["test/**/*.test.ts"],
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    testTimeout: 240_000,
+    hookTimeout: 240_000,
     pool: "forks", // Dawn is a native addon: one process per file
     maxWorkers: 2,
   },
