@@ -1,7 +1,7 @@
 /** Draws portraits to files.
  *    node esbuild.mjs weights/portraits/draw.ts --count 30000 --seed 1 --out train.u8     raw bytes [count, 64, 64, 3]
  *    node esbuild.mjs weights/portraits/draw.ts --count 64 --seed 9 --sheet sheet.png     a sheet to look at
- *    node esbuild.mjs weights/portraits/draw.ts --seed 7 --pick 0,49,14 --examples weights/examples
+ *    node esbuild.mjs weights/portraits/draw.ts --seed 900 --pick 3,4,5,6,2,7,1,0 --examples weights/examples
  *  `--seed S` draws the portraits S * 1,000,000 + 0 .. count - 1; `--first I` starts at portrait I, `--pick` names them. */
 import { closeSync, openSync, writeSync } from "node:fs";
 import { parseArgs } from "node:util";
