@@ -106,7 +106,7 @@ for (const { what, files, least } of [
     least: 70,
   },
   { what: "golden forwards, steps, trajectories and containers", files: ["golden"], least: 5 },
-  { what: "runs: injection, resuming", files: ["model", "resume"], least: 20 },
+  { what: "runs and resuming them", files: ["resume"], least: 3 },
 ])
   test(`${what}: the bodies that pass in Node pass in the page`, { timeout: 1_200_000 }, async () => {
     const { ran, of, failures } = await runInPage(files);
