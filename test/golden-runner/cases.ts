@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { Device } from "../../src/gpu/device";
 import type { ModelCheckpoint } from "../../src/model/checkpoint/model";
 import { Network } from "../../src/model/network";
-import { runContainers } from "./containers";
+import { runContainers, TOLERANCE } from "./containers";
 import { type NetworkManifest, openNetwork, readManifest, readTensors } from "./files";
 import { type CaseResult, type Manifest, runKernelCase } from "./kernels";
 import { runForward, runStepCase } from "./network";
@@ -48,8 +48,8 @@ async function* runContainerCase(folder: string, device: Device): AsyncGenerator
       network.destroy();
     }
   };
-  for await (const { case: id, ok, detail } of runContainers(folder, forward))
-    yield { id, ok, worstAbs: ok ? 0 : Infinity, worstRel: ok ? 0 : Infinity, tolerance: 1e-4, reason: detail };
+  for await (const { case: id, detail: reason, ...result } of runContainers(folder, forward))
+    yield { id, ...result, tolerance: TOLERANCE, reason };
 }
 
 /** Names of the cases of a directory: manifests that have tensors beside them. */

@@ -13,7 +13,14 @@ export interface ContainerResult {
   readonly ok: boolean;
   /** The error measured, or the message a bad file got, or what went wrong. */
   readonly detail: string;
+  /** Largest difference from the expected eps, in itself and relative to its largest magnitude; 0 for a file refused as
+   *  it must be, infinite where nothing could be compared. */
+  readonly worstAbs: number;
+  readonly worstRel: number;
 }
+
+const NO_ERROR = { worstAbs: 0, worstRel: 0 };
+const NOT_COMPARED = { worstAbs: Number.POSITIVE_INFINITY, worstRel: Number.POSITIVE_INFINITY };
 
 /** Predicted noise of the network in a checkpoint for x [1, 3, side, side] at time step t. */
 export type Forward = (checkpoint: ModelCheckpoint, x: Float32Array, t: number) => Promise<Float32Array>;
@@ -24,7 +31,7 @@ interface Manifest {
 }
 
 /** f32 forwards agree with the official code to this, relative to the largest value expected. */
-const TOLERANCE = 1e-4;
+export const TOLERANCE = 1e-4;
 
 /** Opens every file of a folder's containers.json: good ones must give the expected eps, bad ones a UserError of one
  *  line. The folder's expected.safetensors holds `x`, `t`, `eps` and, for rounded weights, what `expected` names. */
@@ -55,10 +62,10 @@ async function refused(path: string, hints: ConfigHints): Promise<Outcome> {
     const model = await openModel(await openSource(path), hints);
     for (const name of model.tensors.keys()) await model.read(name);
     model.close();
-    return { ok: false, detail: "opened, but must be refused" };
+    return { ok: false, detail: "opened, but must be refused", ...NOT_COMPARED };
   } catch (error) {
     const clear = error instanceof UserError && !error.message.includes("\n");
-    return { ok: clear, detail: String(error) };
+    return { ok: clear, detail: String(error), ...(clear ? NO_ERROR : NOT_COMPARED) };
   }
 }
 
@@ -73,26 +80,27 @@ async function computed(
   try {
     const model = await openModel(await openSource(path), hints);
     try {
-      const error = relativeError(await forward(model, x, t), expected);
-      return { ok: error <= TOLERANCE, detail: `relative error ${error.toExponential(2)} (at most ${TOLERANCE})` };
+      const errors = errorsOf(await forward(model, x, t), expected);
+      const detail = `relative error ${errors.worstRel.toExponential(2)} (at most ${TOLERANCE})`;
+      return { ok: errors.worstRel <= TOLERANCE, detail, ...errors };
     } finally {
       model.close();
     }
   } catch (error) {
-    return { ok: false, detail: String(error) };
+    return { ok: false, detail: String(error), ...NOT_COMPARED };
   }
 }
 
-/** Largest difference, relative to the largest magnitude expected; infinite for NaN or another length. */
-function relativeError(found: Float32Array, expected: Float32Array): number {
-  if (found.length !== expected.length) return Number.POSITIVE_INFINITY;
+/** Largest difference, in itself and relative to the largest magnitude expected; infinite for NaN or another length. */
+function errorsOf(found: Float32Array, expected: Float32Array): Pick<ContainerResult, "worstAbs" | "worstRel"> {
+  if (found.length !== expected.length) return NOT_COMPARED;
   let worst = 0;
   let scale = 0;
   for (let i = 0; i < expected.length; i++) {
     const difference = Math.abs(found[i]! - expected[i]!);
-    if (!(difference <= Number.MAX_VALUE)) return Number.POSITIVE_INFINITY;
+    if (!(difference <= Number.MAX_VALUE)) return NOT_COMPARED;
     worst = Math.max(worst, difference);
     scale = Math.max(scale, Math.abs(expected[i]!));
   }
-  return worst / scale;
+  return { worstAbs: worst, worstRel: worst / scale };
 }
