@@ -33,10 +33,8 @@ import stack from "../../shaders/stack.wgsl";
 import timeEmbedding from "../../shaders/time_embedding.wgsl";
 import toRgba8 from "../../shaders/to_rgba8.wgsl";
 import upsample2x from "../../shaders/upsample2x.wgsl";
-import winograd2Input from "../../shaders/winograd2_input.wgsl";
-import winograd2Output from "../../shaders/winograd2_output.wgsl";
-import winograd4Input from "../../shaders/winograd4_input.wgsl";
-import winograd4Output from "../../shaders/winograd4_output.wgsl";
+import winogradInput from "../../shaders/winograd_input.wgsl";
+import winogradOutput from "../../shaders/winograd_output.wgsl";
 
 /** The shader with operands in f16, where its text says f32. */
 const half = (source: string): string => source.replace("alias Element = f32;", "enable f16;\nalias Element = f16;");
@@ -79,10 +77,8 @@ export const shaders = {
   time_embedding: timeEmbedding,
   to_rgba8: toRgba8,
   upsample2x,
-  winograd2_input: winograd2Input,
-  winograd2_output: winograd2Output,
-  winograd4_input: winograd4Input,
-  winograd4_output: winograd4Output,
+  winograd_input: winogradInput,
+  winograd_output: winogradOutput,
 } satisfies Record<string, string>;
 
 export type ShaderName = keyof typeof shaders;

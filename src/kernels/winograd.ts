@@ -107,11 +107,11 @@ export function winograd(
     const cols = Math.min(chunk, columns - start);
     const tiles = f32(`${name}/tiles${suffix}`, positions, k, cols);
     const sums = f32(`${name}/sums${suffix}`, positions, rows, cols);
-    const where = { N: s.n, TILES_X: tilesX, TILES_Y: tilesY, COL_START: start, COLS: cols, WG: 64 };
+    const where = { N: s.n, TILES_X: tilesX, TILES_Y: tilesY, COL_START: start, COLS: cols, WG: 64, M: m };
     const channels = s.c1 + s.c2;
     const part = (suffix: string, x: Tensor, start: number, end: number): Dispatch => ({
       label: `${name}/${suffix}`,
-      shader: `winograd${m}_input`,
+      shader: "winograd_input",
       constants: {
         ...where,
         X_N: x.shape[0]!,
@@ -151,7 +151,7 @@ export function winograd(
           }),
       {
         label: `${name}/output`,
-        shader: `winograd${m}_output`,
+        shader: "winograd_output",
         constants: { ...where, OC: s.oc, ROWS: rows, OH: s.oh, OW: s.ow, ...outputConstants(io) },
         bindings: [read(sums), ...outputBindings(io)],
         workgroups: grid1d(ceilDiv(cols * s.oc, 64)),

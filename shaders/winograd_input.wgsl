@@ -1,7 +1,8 @@
-// V[t, C_START + c, k] = (B^T d B)[t] of the 6x6 input tile d of channel c at tile column k.   F(4x4, 3x3), Lavin & Gray 2016
+// V[t, C_START + c, k] = (B^T d B)[t] of the SIDE x SIDE input tile d of channel c at tile column k, SIDE = M + 2.
+// F(M x M, 3 x 3), Lavin & Gray 2016
 // d = act((x - mean) * scale + shift), optionally of x enlarged x2 (nearest); 0 outside. [x, skip] takes two dispatches.
 // x: f32 [X_N, C, H, W], read modulo its samples; norm: f32 [NORM_N, NORM_C, 4], channels from C_START on;
-// v: f32 [36, K / DEPTH, COLS / COLUMNS_N, DEPTH, COLUMNS_N], the tiles that gemm_quad loads; COLUMNS_N a multiple of TILES.
+// v: f32 [SIDE^2, K / DEPTH, COLS / COLUMNS_N, DEPTH, COLUMNS_N], the tiles that gemm_quad loads; COLUMNS_N a multiple of TILES.
 // Tile columns run over (sample, tile row, tile column); this dispatch does those from COL_START on, COLS at most,
 // and CHANNELS channels of v: those past C are written as 0.
 //
@@ -25,12 +26,14 @@ override COL_START: u32 = 0u;
 override COLS: u32;
 override WG: u32 = 64u;
 
+const M: u32 = 4u;            // output pixels along a tile's side: 4 or 2
+const SIDE: u32 = M + 2u;
 const TILES: u32 = 1u;
 const DEPTH: u32 = 1u;
 const COLUMNS_N: u32 = TILES;
 const UPSAMPLE: u32 = 1u;                                    // 2: x is enlarged first
-const ROWS: u32 = (6u + 2u * UPSAMPLE - 2u) / UPSAMPLE;      // source rows of a tile: 6 or 4
-const COLUMNS: u32 = (4u * TILES + 2u * UPSAMPLE) / UPSAMPLE;
+const ROWS: u32 = (M + 2u * UPSAMPLE) / UPSAMPLE;            // source rows of a tile
+const COLUMNS: u32 = (M * TILES + 2u * UPSAMPLE) / UPSAMPLE;
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> norm: array<f32>;
@@ -39,13 +42,14 @@ const COLUMNS: u32 = (4u * TILES + 2u * UPSAMPLE) / UPSAMPLE;
 // Source row or column of row or column i of the tiles.
 fn source(i: u32) -> u32 { return (i + UPSAMPLE - 1u) / UPSAMPLE; }
 
-// B^T d for one line of six.
-fn transform(d0: f32, d1: f32, d2: f32, d3: f32, d4: f32, d5: f32) -> array<f32, 6> {
-  let even = d4 - 4.0 * d2;
-  let odd = d3 - 4.0 * d1;
-  let even2 = d4 - d2;
-  let odd2 = 2.0 * (d3 - d1);
-  return array(4.0 * d0 - 5.0 * d2 + d4, even + odd, even - odd, even2 + odd2, even2 - odd2, 4.0 * d1 - 5.0 * d3 + d5);
+// B^T d for one line of SIDE; what is behind them does not count.
+fn transform(d: array<f32, 6>) -> array<f32, 6> {
+  if (M == 2u) { return array(d[0] - d[2], d[1] + d[2], d[2] - d[1], d[1] - d[3], 0.0, 0.0); }
+  let even = d[4] - 4.0 * d[2];
+  let odd = d[3] - 4.0 * d[1];
+  let even2 = d[4] - d[2];
+  let odd2 = 2.0 * (d[3] - d[1]);
+  return array(4.0 * d[0] - 5.0 * d[2] + d[4], even + odd, even - odd, even2 + odd2, even2 - odd2, 4.0 * d[1] - 5.0 * d[3] + d[5]);
 }
 
 @compute @workgroup_size(WG)
@@ -56,8 +60,8 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, 
   let c = id / width;
   let column = COL_START + id % width * TILES;
   let n = min(column / (TILES_X * TILES_Y), N - 1u);        // past the last tile, columns are padding
-  let y0 = column / TILES_X % TILES_Y * (4u / UPSAMPLE) - 1u;
-  let x0 = column % TILES_X * (4u / UPSAMPLE) - 1u;          // both wrap above and left of the picture
+  let y0 = column / TILES_X % TILES_Y * (M / UPSAMPLE) - 1u;
+  let x0 = column % TILES_X * (M / UPSAMPLE) - 1u;           // both wrap above and left of the picture
 
   const GROUPS: u32 = COLUMNS_N / TILES;                     // of TILES columns in a block of v
   let row = C_START + c;
@@ -96,26 +100,31 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, 
       d[i][j] = select(0.0, value, row_inside && x0 + j < W);
     }
   }
-  var lines: array<array<f32, COLUMNS>, 6>;
+  var lines: array<array<f32, COLUMNS>, SIDE>;
   for (var j = 0u; j < COLUMNS; j++) { // unroll
-    let line = transform(d[source(0u)][j], d[source(1u)][j], d[source(2u)][j], d[source(3u)][j], d[source(4u)][j], d[source(5u)][j]);
-    for (var i = 0u; i < 6u; i++) { // unroll
+    var line: array<f32, 6>;
+    for (var i = 0u; i < SIDE; i++) { // unroll
+      line[i] = d[source(i)][j];
+    }
+    line = transform(line);
+    for (var i = 0u; i < SIDE; i++) { // unroll
       lines[i][j] = line[i];
     }
   }
-  for (var i = 0u; i < 6u; i++) { // unroll
-    var out: array<array<f32, TILES>, 6>;
+  for (var i = 0u; i < SIDE; i++) { // unroll
+    var out: array<array<f32, TILES>, SIDE>;
     for (var t = 0u; t < TILES; t++) { // unroll
-      let line = transform(
-        lines[i][source(4u * t)], lines[i][source(4u * t + 1u)], lines[i][source(4u * t + 2u)],
-        lines[i][source(4u * t + 3u)], lines[i][source(4u * t + 4u)], lines[i][source(4u * t + 5u)],
-      );
-      for (var j = 0u; j < 6u; j++) { // unroll
+      var line: array<f32, 6>;
+      for (var j = 0u; j < SIDE; j++) { // unroll
+        line[j] = lines[i][source(M * t + j)];
+      }
+      line = transform(line);
+      for (var j = 0u; j < SIDE; j++) { // unroll
         out[j][t] = line[j];
       }
     }
-    for (var j = 0u; j < 6u; j++) { // unroll
-      v[(i * 6u + j) * width * K + v_at] = out[j];
+    for (var j = 0u; j < SIDE; j++) { // unroll
+      v[(i * SIDE + j) * width * K + v_at] = out[j];
     }
   }
 }
