@@ -1,9 +1,9 @@
 import { attention } from "../../src/kernels/attention";
-import { type Conv1x1Variant, chooseConv1x1 } from "../../src/kernels/conv1x1";
-import { type ConvVariant, chooseConv3x3 } from "../../src/kernels/conv3x3";
+import { chooseConv1x1 } from "../../src/kernels/conv1x1";
+import { chooseConv3x3 } from "../../src/kernels/conv3x3";
 import { type Dispatch, elements, f32, type Tensor } from "../../src/kernels/dispatch";
 import { groupNorm } from "../../src/kernels/group-norm";
-import type { Target } from "../../src/kernels/variants";
+import type { Conv1x1Variant, ConvVariant, Target } from "../../src/kernels/variants";
 import { convData, convRun } from "../../test/support/conv-run";
 import { groupNorm as groupNormReference } from "../../test/support/reference";
 import { attentionReference } from "../../test/support/reference-attention";

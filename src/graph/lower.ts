@@ -5,7 +5,7 @@ import { avgPool2 } from "../kernels/avg-pool2";
 import { calibrate } from "../kernels/calibrate";
 import { concat } from "../kernels/concat";
 import { chooseConv1x1, conv1x1, conv1x1Weight, packConv1x1 } from "../kernels/conv1x1";
-import { chooseConv3x3, conv3x3, conv3x3Weight, packConv3x3, type Target } from "../kernels/conv3x3";
+import { chooseConv3x3, conv3x3, conv3x3Weight, packConv3x3 } from "../kernels/conv3x3";
 import { ddimStep } from "../kernels/ddim";
 import { type Dispatch, elements, f32, type Tensor, u32 } from "../kernels/dispatch";
 import { groupNorm } from "../kernels/group-norm";
@@ -14,12 +14,13 @@ import { mix } from "../kernels/mix";
 import { moments } from "../kernels/moments";
 import { gaussian } from "../kernels/noise";
 import { nonFinite } from "../kernels/non-finite";
+import { packed } from "../kernels/packing";
 import { predictX0 } from "../kernels/predict-x0";
 import { stack } from "../kernels/stack";
 import { STEP_FLOATS } from "../kernels/step-row";
 import { timeEmbedding } from "../kernels/time-embedding";
 import { upsample2x } from "../kernels/upsample2x";
-import { type ConvShape, convKey, type Dtype, packed } from "../kernels/variants";
+import { type ConvShape, convKey, type Dtype, type Target } from "../kernels/variants";
 import type { Graph, Node } from "./graph";
 
 /** A weight as the kernels want it: which checkpoint tensors it is made of, and how. */

@@ -16,10 +16,11 @@ import type { ContentInput, InjectOptions, OmegaRegion, SampleOptions } from "./
 import { resolveParameters } from "./parameters";
 import { generationPlan, inversionPlan, type RunStep, type SampleRun } from "./plan-run";
 import { Result } from "./result";
-import { type Copy, encodeCopies, encodeStep, type RunFrom, runSteps, type Submission } from "./run";
+import { encodeCopies, encodeStep, type RunFrom, runSteps } from "./run";
 import { restore, runKey, Snapshots } from "./snapshots";
 import { calibratedStep, injectedStep, plainStep, TENSOR } from "./step-graphs";
 import { rowStride, type Step, stepTable } from "./step-table";
+import type { Copy, Submission } from "./submission";
 
 /** Turns any form of a picture into pixels: what differs between Node and browsers. */
 export type Decode = (input: ImageInput) => Promise<Pixels | ImageTensor>;

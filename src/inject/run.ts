@@ -4,26 +4,7 @@ import type { Device } from "../gpu/device";
 import type { Programs } from "../graph/programs";
 import { type Recording, replay } from "../graph/record";
 import type { Snapshots } from "./snapshots";
-
-/** A copy between buffers that belongs to a step. */
-export interface Copy {
-  readonly from: GPUBuffer;
-  readonly fromOffset?: number;
-  readonly to: GPUBuffer;
-  readonly toOffset?: number;
-  readonly bytes: number;
-}
-
-/** One step ready to submit: copies, a recorded graph at a row of the step table, copies. */
-export interface Submission {
-  readonly program: string;
-  readonly row: number;
-  readonly t: number;
-  readonly before?: readonly Copy[];
-  readonly after?: readonly Copy[];
-  /** buffers this step fills for good: a snapshot of the run needs them, besides x */
-  readonly keeps?: readonly { readonly name: string; readonly buffer: GPUBuffer }[];
-}
+import type { Copy, Submission } from "./submission";
 
 /** Where a run begins, and who copies its state. */
 export interface RunFrom {

@@ -3,7 +3,7 @@ import { UserError } from "../errors";
 import { mapForReading } from "../gpu/buffers";
 import type { Device } from "../gpu/device";
 import { sha256 } from "../model/checkpoint/sha256";
-import type { Copy, Submission } from "./run";
+import type { Copy, Submission } from "./submission";
 
 /** Which run this is: the same model, phase, step graphs and step table give the same. */
 export function runKey(

@@ -1,13 +1,4 @@
-import type { TileVariant } from "./conv-tile";
-import type { MatrixConfig, Target } from "./variants";
-
-/** How the workgroups of shaders/conv_matrix.wgsl share their tile: matrices of M x N and K deep, `rows` x `columns` of
- *  them to each of `subgroups` subgroups. */
-export interface MatrixTile extends MatrixConfig {
-  readonly subgroups: number;
-  readonly rows: number;
-  readonly columns: number;
-}
+import type { MatrixConfig, MatrixTile, Target, TileVariant } from "./variants";
 
 /** Lanes of a workgroup, and pixels of its tile: shaders/conv_matrix.wgsl is written for these. */
 const LANES = 256;

@@ -6,19 +6,10 @@ import {
   outputBindings,
   outputConstants,
 } from "./conv-io";
-import { type MatrixTile, matrixShader } from "./conv-matrix";
+import { matrixShader } from "./conv-matrix";
 import { ceilDiv, type Dispatch, grid1d, read, type Tensor } from "./dispatch";
-import { type Dtype, packed } from "./variants";
-
-/** Implicit matrix product in workgroup memory, for GPUs. shaders/conv_tile.wgsl */
-export interface TileVariant {
-  readonly kind: "tile";
-  readonly weights: Dtype;
-  /** Output channels of a workgroup: 64 or 128. */
-  readonly tileM: number;
-  /** Its products are taken by subgroup matrices. shaders/conv_matrix.wgsl */
-  readonly matrix?: MatrixTile;
-}
+import { packed } from "./packing";
+import type { Dtype, TileVariant } from "./variants";
 
 /** The tile for a GPU: 128 channels where there are as many, else 64, or 16 and 32 for the few of a first or last layer. */
 export const chooseTile = (oc: number, weights: Dtype): TileVariant => ({

@@ -1,19 +1,10 @@
 import { ShapeError } from "../errors";
 import { type ConvTensors, convSizes, inputBindings, inputConstants, outputBindings, outputConstants } from "./conv-io";
-import { chooseTile, convTile, packTile, type TileVariant, tileWeight } from "./conv-tile";
+import { chooseTile, convTile, packTile, tileWeight } from "./conv-tile";
 import { ceilDiv, type Dispatch, dims4, expectShape, f32, grid1d, read, type Tensor } from "./dispatch";
 import { normalise } from "./group-norm";
-import { type ConvShape, type Dtype, packed, quadTiles, REGISTER_TILE, type Target, tileHeight } from "./variants";
-
-/** How a 1x1 convolution is computed, and so how its weights are packed. Plain data.
- *  quad: shaders/conv1x1_quad.wgsl, for pixels in fours and a device with subgroups; any: shaders/conv1x1_any.wgsl. */
-export type Conv1x1Variant = RowsVariant | TileVariant;
-
-export interface RowsVariant {
-  readonly kind: "quad" | "any";
-  readonly weights: Dtype;
-  readonly tileM: number;
-}
+import { packed, quadTiles, REGISTER_TILE, tileHeight } from "./packing";
+import type { Conv1x1Variant, ConvShape, RowsVariant, Target } from "./variants";
 
 /** The variant for a shape on a target; `shape.stride` and `shape.upsample` do not matter. */
 export function chooseConv1x1({ c1, c2, oc, h, w }: ConvShape, target: Target): Conv1x1Variant {

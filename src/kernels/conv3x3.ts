@@ -1,34 +1,10 @@
 import { ShapeError } from "../errors";
 import { type ConvTensors, convSizes, inputBindings, inputConstants, outputBindings, outputConstants } from "./conv-io";
-import { chooseTile, convTile, packTile, type TileVariant, tileWeight } from "./conv-tile";
+import { chooseTile, convTile, packTile, tileWeight } from "./conv-tile";
 import { ceilDiv, type Dispatch, expectShape, grid1d, read, type Tensor } from "./dispatch";
-import {
-  type ConvShape,
-  type Dtype,
-  packed,
-  quadTiles,
-  REGISTER_TILE,
-  scratchLimit,
-  type Target,
-  tileHeight,
-} from "./variants";
-import { type WinogradVariant, winograd, winogradShape, winogradWeights } from "./winograd";
-
-export type { ConvShape, Dtype, Target } from "./variants";
-
-/** Direct convolution, one dispatch: any size, stride and padding. */
-export interface DirectVariant {
-  readonly kind: "direct";
-  readonly weights: Dtype;
-  readonly subgroups: boolean;
-  /** Output channels and rows of a register tile. Channels: a multiple of 4 with subgroups; twice that, or even without,
-   *  where weights are f16. */
-  readonly tileM: number;
-  readonly tileY: number;
-}
-
-/** How a 3x3 convolution is computed, and so how its weights are packed. Plain data. */
-export type ConvVariant = DirectVariant | TileVariant | WinogradVariant;
+import { packed, quadTiles, REGISTER_TILE, scratchLimit, tileHeight } from "./packing";
+import type { ConvShape, ConvVariant, Target } from "./variants";
+import { winograd, winogradShape, winogradWeights } from "./winograd";
 
 /** The variant for a shape on a target.   Measured by `npm run bench` on the software adapter.
  *  f16 weights are stored as they are, never transformed: Winograd would need four times the values, in f32. */

@@ -1,5 +1,5 @@
 import { type Binding, ceilDiv, type Dispatch, grid1d } from "./dispatch";
-import { REGISTER_TILE, tileHeight } from "./variants";
+import { REGISTER_TILE, tileHeight } from "./packing";
 
 /** Where the operand of batch (outer, inner) starts, in elements. */
 export interface Strides {

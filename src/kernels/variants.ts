@@ -1,6 +1,4 @@
-import type { Conv1x1Variant } from "./conv1x1";
-import type { ConvVariant } from "./conv3x3";
-import { ceilDiv } from "./dispatch";
+// Plain data: what the choice of a kernel variant may depend on, and the variants.
 
 /** Type of stored weights; arithmetic is f32 always. */
 export type Dtype = "f32" | "f16";
@@ -49,61 +47,63 @@ export interface ConvShape {
 export const convKey = ({ n, c1, c2, oc, h, w, stride, upsample }: ConvShape, weights: Dtype): string =>
   `${n}x[${c1}+${c2}]->${oc} ${h}x${w}${stride === 2 ? " stride 2" : ""}${upsample ? " upsample" : ""} ${weights}`;
 
-/** Scratch tensors stay below this, so that big pictures are done in chunks. */
-const SCRATCH_BYTES = 32 * 2 ** 20;
-
-export const scratchLimit = (target: Target): number => Math.min(SCRATCH_BYTES, target.maxBindingBytes);
-
-/** Sums that a lane of a quad keeps. On the software adapter a loop runs at twice the speed while its machine code, about
- *  350 bytes for a load and 30 for a multiply-add, fits the instruction cache: 16 x 4 by K = 4 does, 32 x 4 does not. */
-export const REGISTER_TILE = 64;
-
-/** Tile height for `rows` rows: the multiple of `unit`, about `most` at most, that pads least. */
-export function tileHeight(rows: number, most: number, unit = 4): number {
-  const tiles = ceilDiv(rows, most);
-  return ceilDiv(ceilDiv(rows, tiles), unit) * unit;
+/** Direct convolution, one dispatch: any size, stride and padding. */
+export interface DirectVariant {
+  readonly kind: "direct";
+  readonly weights: Dtype;
+  readonly subgroups: boolean;
+  /** Output channels and rows of a register tile. Channels: a multiple of 4 with subgroups; twice that, or even without,
+   *  where weights are f16. */
+  readonly tileM: number;
+  readonly tileY: number;
 }
 
-/** Rows of K elements as the tiles that a lane of a quad loads whole: [ceil(M / tileM), K / unit, 4 (lane), tileM / 4, unit],
- *  row 4i + lane of a tile at i; rows past M are 0. */
-export function quadTiles(
-  rows: Float32Array,
-  m: number,
-  k: number,
-  tileM: number,
-  unit: number,
-): Float32Array<ArrayBuffer> {
-  const tiles = ceilDiv(m, tileM);
-  const out = new Float32Array(tiles * tileM * k);
-  for (let row = 0; row < m; row++) {
-    const within = row % tileM;
-    for (let e = 0; e < k; e++) {
-      const block = Math.floor(row / tileM) * (k / unit) + Math.floor(e / unit);
-      out[((block * 4 + (within % 4)) * (tileM / 4) + (within >> 2)) * unit + (e % unit)] = rows[row * k + e]!;
-    }
-  }
-  return out;
+/** How a 3x3 convolution is computed, and so how its weights are packed. Plain data. */
+export type ConvVariant = DirectVariant | TileVariant | WinogradVariant;
+
+/** How a 1x1 convolution is computed, and so how its weights are packed. Plain data.
+ *  quad: shaders/conv1x1_quad.wgsl, for pixels in fours and a device with subgroups; any: shaders/conv1x1_any.wgsl. */
+export type Conv1x1Variant = RowsVariant | TileVariant;
+
+export interface RowsVariant {
+  readonly kind: "quad" | "any";
+  readonly weights: Dtype;
+  readonly tileM: number;
 }
 
-/** f32 to f16 bits, rounded to nearest even. */
-export function f16Bits(value: number): number {
-  f32View[0] = value;
-  const bits = u32View[0]!;
-  const sign = (bits >>> 16) & 0x8000;
-  const magnitude = bits & 0x7fffffff;
-  if (magnitude >= 0x47800000) return sign | (magnitude > 0x7f800000 ? 0x7e00 : 0x7c00); // overflow, infinity, NaN
-  if (magnitude < 0x38800000) {
-    // Below the normal range: let the f32 adder round to a multiple of 2^-24.
-    f32View[0] = Math.abs(value) + 0.5;
-    return sign | (u32View[0]! - 0x3f000000);
-  }
-  const rounded = magnitude + 0xfff + ((magnitude >>> 13) & 1);
-  return sign | ((rounded - 0x38000000) >>> 13);
+/** Implicit matrix product in workgroup memory, for GPUs. shaders/conv_tile.wgsl */
+export interface TileVariant {
+  readonly kind: "tile";
+  readonly weights: Dtype;
+  /** Output channels of a workgroup: 64 or 128. */
+  readonly tileM: number;
+  /** Its products are taken by subgroup matrices. shaders/conv_matrix.wgsl */
+  readonly matrix?: MatrixTile;
 }
-const f32View = new Float32Array(1);
-const u32View = new Uint32Array(f32View.buffer);
 
-/** Packed weights as bytes: f32 as they are, or rounded to f16. */
-export function packed(values: Float32Array<ArrayBuffer>, dtype: Dtype): Uint8Array<ArrayBuffer> {
-  return new Uint8Array((dtype === "f32" ? values : Uint16Array.from(values, f16Bits)).buffer);
+/** How the workgroups of shaders/conv_matrix.wgsl share their tile: matrices of M x N and K deep, `rows` x `columns` of
+ *  them to each of `subgroups` subgroups. */
+export interface MatrixTile extends MatrixConfig {
+  readonly subgroups: number;
+  readonly rows: number;
+  readonly columns: number;
+}
+
+/** Winograd convolution F(m x m, 3 x 3) in three dispatches: transform the input tiles, multiply in the transform domain,
+ *  transform the sums back.   Lavin & Gray 2016, arXiv:1509.09308 */
+export interface WinogradVariant {
+  readonly kind: "winograd";
+  /** Output pixels along a tile's side: 4 (36 products for 16 pixels) or 2 (16 for 4, ten times as exact). */
+  readonly m: 2 | 4;
+  /** f32 only: F(4,3) divides a filter by up to 24 and multiplies its sums by up to 8, and f16 would be 1e-2 off. */
+  readonly weights: "f32";
+  readonly subgroups: boolean;
+  /** Most tiles of the input that a lane transforms side by side: 1, 2 or 4. */
+  readonly tiles: number;
+  /** Rows of a register tile of the multiplication, and most columns: 1, 2 or 4. The weights depend on the rows only;
+   *  a batch of two may fill more columns than one sample. */
+  readonly tileM: number;
+  readonly tileN: number;
+  /** Scratch tensors stay below this. */
+  readonly scratchBytes: number;
 }

@@ -1,26 +1,8 @@
 import { type ConvSizes, type ConvTensors, outputBindings, outputConstants } from "./conv-io";
 import { ceilDiv, type Dispatch, f32, grid1d, read, type Tensor, write } from "./dispatch";
 import { gemmAny, gemmTiled } from "./gemm";
-import { quadTiles } from "./variants";
-
-/** Winograd convolution F(m x m, 3 x 3) in three dispatches: transform the input tiles, multiply in the transform domain,
- *  transform the sums back.   Lavin & Gray 2016, arXiv:1509.09308 */
-export interface WinogradVariant {
-  readonly kind: "winograd";
-  /** Output pixels along a tile's side: 4 (36 products for 16 pixels) or 2 (16 for 4, ten times as exact). */
-  readonly m: 2 | 4;
-  /** f32 only: F(4,3) divides a filter by up to 24 and multiplies its sums by up to 8, and f16 would be 1e-2 off. */
-  readonly weights: "f32";
-  readonly subgroups: boolean;
-  /** Most tiles of the input that a lane transforms side by side: 1, 2 or 4. */
-  readonly tiles: number;
-  /** Rows of a register tile of the multiplication, and most columns: 1, 2 or 4. The weights depend on the rows only;
-   *  a batch of two may fill more columns than one sample. */
-  readonly tileM: number;
-  readonly tileN: number;
-  /** Scratch tensors stay below this. */
-  readonly scratchBytes: number;
-}
+import { quadTiles } from "./packing";
+import type { WinogradVariant } from "./variants";
 
 /** Rows of G: a 3-tap filter in the transform domain. */
 const G = {
@@ -81,6 +63,8 @@ export const winogradShape = (oc: number, ic: number, v: WinogradVariant): numbe
   winogradDepth(ic),
 ];
 
+/** The dispatches of a Winograd convolution: for each chunk of tiles, input transforms (x, then the skip), product, output
+ *  transform. Shapes are those of ConvTensors.   Lavin & Gray 2016, arXiv:1509.09308 */
 export function winograd(
   io: ConvTensors,
   s: ConvSizes,

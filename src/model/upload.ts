@@ -4,7 +4,6 @@ import type { PackedWeight } from "../graph/lower";
 import { byteLength } from "../kernels/dispatch";
 import { type HalfReport, halfReport } from "./checkpoint/f16";
 import type { ModelCheckpoint } from "./checkpoint/model";
-import type { WeightStorage } from "./network";
 
 /** A driver may keep what it is given to write until the next submit: no more than this many bytes, and one weight. */
 const MOST_STAGED = 16 * 2 ** 20;
@@ -22,7 +21,7 @@ export async function upload(
   full: ReadonlyMap<string, PackedWeight>,
   buffers: Buffers,
   signal?: AbortSignal,
-): Promise<{ hash: string; notes: WeightStorage["notes"] }> {
+): Promise<{ hash: string; notes: Readonly<Record<string, HalfReport>> }> {
   const uses = usesOf(stored);
   const writer = new WeightWriter(buffers, stored, full);
   const largest = Math.max(0, ...[...uses.values()].map(([use]) => use!.elements));

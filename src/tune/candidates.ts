@@ -1,10 +1,10 @@
 import type { ConvUse } from "../graph/lower";
 import { matrixVariants } from "../kernels/conv-matrix";
 import { chooseTile } from "../kernels/conv-tile";
-import { type Conv1x1Variant, chooseConv1x1 } from "../kernels/conv1x1";
-import { type ConvVariant, chooseConv3x3, type DirectVariant } from "../kernels/conv3x3";
-import type { ConvShape, Target } from "../kernels/variants";
-import { tileHeight } from "../kernels/variants";
+import { chooseConv1x1 } from "../kernels/conv1x1";
+import { chooseConv3x3 } from "../kernels/conv3x3";
+import { tileHeight } from "../kernels/packing";
+import type { Conv1x1Variant, ConvShape, ConvVariant, DirectVariant, Target } from "../kernels/variants";
 
 export type AnyVariant = ConvVariant | Conv1x1Variant;
 

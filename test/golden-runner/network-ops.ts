@@ -1,9 +1,10 @@
 import type { Device } from "../../src/gpu/device";
 import { attention, type QkvOrder } from "../../src/kernels/attention";
 import { chooseConv1x1, conv1x1, conv1x1Weight, packConv1x1 } from "../../src/kernels/conv1x1";
-import { chooseConv3x3, conv3x3, conv3x3Weight, packConv3x3, type Target } from "../../src/kernels/conv3x3";
+import { chooseConv3x3, conv3x3, conv3x3Weight, packConv3x3 } from "../../src/kernels/conv3x3";
 import { ceilDiv, type Dispatch, f32, grid1d, type Tensor, update } from "../../src/kernels/dispatch";
 import { groupNorm } from "../../src/kernels/group-norm";
+import type { Target } from "../../src/kernels/variants";
 import type { Check, Roles } from "./roles";
 
 const precisions = ["fast", "exact"] as const;
