@@ -503,7 +503,7 @@ def work(rank, args, shared, barrier):
             shared.errors[rank, 1].index_add_(0, quarter, torch.ones(len(t)))
             shared.gradients[rank].copy_(flat.gradient())
             barrier.wait()
-            lr = args.lr * min(1, (shared.step.item() + 1) / 100) * max(0.015, 0.5 + 0.5 * math.cos(math.pi * done))
+            lr = args.lr * min(1, (shared.step.item() + 1) / 100) * max(0.001, 0.5 + 0.5 * math.cos(math.pi * done))
             shared.adam(rank, lr)
             barrier.wait()
         if rank == 0:
