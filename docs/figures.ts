@@ -11,7 +11,7 @@ import { measured } from "./measured";
 
 const { values, positionals: wanted } = parseArgs({
   allowPositionals: true,
-  options: { steps: { type: "string", default: "10" } },
+  options: { steps: { type: "string", default: "20" } },
 });
 const figures = join("docs", "figures");
 const scratch = join("out", "figures");
@@ -19,7 +19,7 @@ const example = (n: number) => `weights/examples/portrait-0${n}.png`;
 const [original, content, other] = [example(1), example(2), example(3)];
 const pair = `--content ${content} --original ${original}`;
 const both = `--content ${content} --content ${other} --original ${original}`;
-/** Few, so that all figures take a quarter of an hour on a software adapter. */
+/** Few, so that all figures take about twenty minutes on a software adapter. */
 const few = `--steps-inversion ${values.steps} --steps ${values.steps}`;
 const folders = `--contents ${scratch}/contents --originals ${scratch}/originals`;
 const halves = { left: `${scratch}/left.png`, right: `${scratch}/right.png` };
