@@ -108,7 +108,7 @@ const list: readonly Figure[] = [
   {
     file: "samples.png",
     title: "Pictures from noise",
-    command: `sample --count 8 --steps ${2 * Number(values.steps)} --out ${figures}/samples.png`,
+    command: `sample --count 8 --steps ${2 * Number(values.steps)} --eta 1 --out ${figures}/samples.png`,
   },
 ];
 
