@@ -114,6 +114,20 @@ class FusedNormSilu(torch.autograd.Function):
         return dx, dweight.sum(0), dbias.sum(0), None, None, None
 
 
+class Conv3x3(nn.Conv2d):
+    """A 3x3 convolution of f32, whose operands are rounded to bfloat16 where `train --bfloat16` asks for it."""
+
+    bfloat16 = False
+
+    def __init__(self, c_in, c_out, **options):
+        super().__init__(c_in, c_out, 3, **options)
+
+    def forward(self, x):
+        if not self.bfloat16:
+            return super().forward(x)
+        return self._conv_forward(x.bfloat16(), self.weight.bfloat16(), None).float() + self.bias[:, None, None]
+
+
 class Pointwise(nn.Conv2d):
     """A 1x1 convolution, computed as one matrix product of the channels-last picture."""
 
@@ -128,10 +142,10 @@ class ResBlock(nn.Module):
     def __init__(self, c_in, c_out, temb):
         super().__init__()
         self.norm1 = norm(c_in)
-        self.conv1 = nn.Conv2d(c_in, c_out, 3, padding=1)
+        self.conv1 = Conv3x3(c_in, c_out, padding=1)
         self.temb_proj = nn.Linear(temb, c_out)
         self.norm2 = norm(c_out)
-        self.conv2 = nn.Conv2d(c_out, c_out, 3, padding=1)
+        self.conv2 = Conv3x3(c_out, c_out, padding=1)
         if c_in != c_out:
             self.nin_shortcut = Pointwise(c_in, c_out)
         nn.init.zeros_(self.conv2.weight)  # a new block changes nothing
@@ -167,7 +181,7 @@ class Attention(nn.Module):
 class Downsample(nn.Module):
     def __init__(self, c):
         super().__init__()
-        self.conv = nn.Conv2d(c, c, 3, stride=2)
+        self.conv = Conv3x3(c, c, stride=2)
 
     def forward(self, x):
         return self.conv(F.pad(x, (0, 1, 0, 1)))
@@ -176,7 +190,7 @@ class Downsample(nn.Module):
 class Upsample(nn.Module):
     def __init__(self, c):
         super().__init__()
-        self.conv = nn.Conv2d(c, c, 3, padding=1)
+        self.conv = Conv3x3(c, c, padding=1)
 
     def forward(self, x):
         return self.conv(F.interpolate(x, scale_factor=2.0, mode="nearest"))
@@ -267,8 +281,8 @@ class UNet(nn.Module):
 
     def kept(self, t, sizes):
         """For each skip 1, or in training 0 for the samples that lose it: every other sample loses a random share of its
-        skips, up to `skip_dropout` of those of a size; fewer below t = 600, none below t = 300. The last, the output of conv_in with x itself on the linear
-        path, is always there."""
+        skips, up to `skip_dropout` of those of a size; fewer below t = 600, none below t = 300. The last, the output of
+        conv_in with x itself on the linear path, is always there."""
         if not self.training or not self.skip_dropout or t is None:
             return [1] * len(sizes)
         share = torch.clamp(2 * torch.rand(len(t), device=t.device) - 1, min=0) * torch.clamp((t - 300) / 300, 0, 1)
@@ -347,6 +361,11 @@ def eps_loss(error, snr, done):
     return total
 
 
+def unit_range(pictures, device):
+    """Bytes [n, 64, 64, 3] as f32 [n, 3, 64, 64] in [-1, 1]."""
+    return torch.from_numpy(pictures).to(device).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
 class Reference:
     """The posterior mean of x0 over a block of the data, for targets without needless variance (Xu et al. 2023, "Stable
     Target Field for Reduced Variance Score Estimation in Diffusion Models", eq. 4)."""
@@ -355,8 +374,7 @@ class Reference:
 
     def __init__(self, data, rng, device):
         start = rng.integers(max(1, len(data) - self.SIZE))
-        self.pictures = torch.from_numpy(np.array(data[start : start + self.SIZE])).to(device)
-        self.pictures = (self.pictures.permute(0, 3, 1, 2).float() / 127.5 - 1).flatten(1)
+        self.pictures = unit_range(np.array(data[start : start + self.SIZE]), device).flatten(1)
         self.squares = self.pictures.square().sum(1)
 
     def mean(self, x, x0, a):
@@ -433,8 +451,12 @@ def train(args):
     net = UNet()
     open_linear_path(net)
     if args.init:
-        net.load_state_dict(read_safetensors(args.init))
+        tensors, metadata = read_safetensors(args.init)
+        net.load_state_dict(tensors)
     shared = Shared(Flat(net.to(args.device)).vector, args.workers)
+    if args.init:
+        shared.step += int(metadata["steps"])
+        shared.spent += float(metadata["minutes"]) * 60
     last = os.path.join(args.work, "last.pt")
     if args.resume and os.path.exists(last):
         shared.load(last)
@@ -460,6 +482,7 @@ def work(rank, args, shared, barrier):
     worker with two threads, which wait for each other in every layer. The workers keep step: gradients that were a step old
     let the error at t > 500 grow fourfold within 100 steps."""
     torch.set_num_threads(1)
+    Conv3x3.bfloat16 = args.bfloat16
     if args.device == "cpu":
         compile_fused(args.work, rank)
     start = shared.step.item()
@@ -479,7 +502,7 @@ def work(rank, args, shared, barrier):
         if shared.step.item() % 100 == 0 or reference is None:
             reference = Reference(data[0], rng, device)
         pictures = [data[k][rng.integers(len(data[k]))] for k in rng.integers(len(data), size=args.batch)]
-        x0 = torch.from_numpy(np.stack(pictures)).to(device).permute(0, 3, 1, 2).float() / 127.5 - 1
+        x0 = unit_range(np.stack(pictures), device)
         flip = torch.from_numpy(rng.random(args.batch) < 0.5).to(device)
         x0[flip] = x0[flip].flip(3)
         # one t from each of `batch` equal slices, densest where the shape of a face is decided
@@ -547,15 +570,16 @@ def write_safetensors(path, tensors, metadata):
 
 
 def read_safetensors(path):
-    """Tensors of a file that `export` wrote, in f32."""
+    """Tensors, in f32, and metadata of a file that `export` wrote."""
     with open(path, "rb") as file:
         (length,) = struct.unpack("<Q", file.read(8))
         header, data = json.loads(file.read(length)), file.read()
-    header.pop("__metadata__", None)
-    return {
+    metadata = header.pop("__metadata__")
+    tensors = {
         name: torch.from_numpy(np.frombuffer(data[slice(*e["data_offsets"])], "<f2").reshape(e["shape"]).astype("<f4"))
         for name, e in header.items()
     }
+    return tensors, metadata
 
 
 def export(args):
@@ -571,7 +595,7 @@ def export(args):
         "layout": "ddpm",
         "config": json.dumps(CONFIG),
         "parameters": str(sum(v.size for v in tensors.values())),
-        "data": "weights/portraits, --seed 1 --count 40000",
+        "data": "weights/portraits, --seed 1 --count 40000, then --seed 2 and --seed 3 --count 24000",
         "steps": str(shared.step.item()),
         "minutes": f"{shared.spent.item() / 60:.0f}",
         "weights": "EMA",
@@ -608,12 +632,13 @@ def main():
     p = commands.add_parser("train")
     p.add_argument("--data", nargs="+", required=True)
     p.add_argument("--work", required=True)
-    p.add_argument("--minutes", type=float, default=105, help="wall time; the learning rate is scheduled by it")
+    p.add_argument("--minutes", type=float, default=105, help="wall time of all stretches; schedules the learning rate")
     p.add_argument("--batch", type=int, default=8)
     p.add_argument("--lr", type=float, default=1.5e-3)
     p.add_argument("--skip-dropout", type=float, default=0.95)
-    p.add_argument("--init", help="an exported file to start from, with fresh moments, instead of from scratch")
+    p.add_argument("--init", help="an exported file to go on from, at its step and minute, with fresh moments")
     p.add_argument("--device", default="cpu", help="cuda: with --workers 1, and a batch of 64 or more")
+    p.add_argument("--bfloat16", action="store_true", help="bfloat16 3x3 convolutions, where the processor has them")
     p.add_argument("--workers", type=int, default=2, help="processes of one thread each, one per core; each adds a batch")
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--resume", action="store_true")
