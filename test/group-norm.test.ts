@@ -1,9 +1,13 @@
 import { expect, test } from "vitest";
 import { f32 } from "../src/kernels/dispatch";
 import { groupNorm } from "../src/kernels/group-norm";
+import type { GroupNormVariant } from "../src/kernels/variants";
 import { expectClose, seeded } from "./support/close";
 import { runDispatches } from "./support/device";
 import * as reference from "./support/reference";
+
+const variants = (plane: number): readonly GroupNormVariant[] =>
+  plane % 16 === 0 ? ["partials", "quad"] : ["partials"];
 
 const scaled = (data: Float32Array<ArrayBuffer>, mean: number, std: number) =>
   data.map((v) => mean + std * Math.sqrt(3) * v); // uniform in [-1, 1) has std 1 / sqrt 3
@@ -27,9 +31,12 @@ for (const { shape, groups, silu = false, mean = 0, std = 1 } of [
       [beta, seeded(3, [c])],
     ]);
     const options = { groups, eps: 1e-6, silu };
-    const [got] = await runDispatches(groupNorm({ x, gamma, beta, norm, y }, options), data, [y]);
     const expected = reference.groupNorm(data.get(x)!, data.get(gamma)!, data.get(beta)!, shape, options);
-    expectClose(got!, expected, shape, { rtol: 1e-5, atol: 5e-6 });
+    for (const variant of variants(shape[2] * shape[3])) {
+      const dispatches = groupNorm({ x, gamma, beta, norm, y }, { ...options, variant });
+      const [got] = await runDispatches(dispatches, data, [y]);
+      expectClose(got!, expected, shape, { rtol: 1e-5, atol: 5e-6 });
+    }
   });
 }
 
@@ -37,6 +44,7 @@ for (const { x: xShape, skip: skipShape, groups, film } of [
   { x: [2, 8, 4, 4], skip: [1, 4, 4, 4], groups: 3, film: false }, // four a group: the seam falls between two
   { x: [4, 10, 3, 5], skip: [2, 5, 3, 5], groups: 3, film: true }, // it falls inside one; skip is shared
   { x: [2, 24, 8, 8], skip: [2, 24, 8, 8], groups: 32 - 16, film: true },
+  { x: [2, 20, 8, 8], skip: [1, 28, 8, 8], groups: 16, film: true }, // inside one, planes of whole blocks
 ] as const) {
   test(`groupNorm of [${xShape}] and [${skipShape}], ${groups} groups, film ${film}`, async () => {
     const [n, c1, h, w] = xShape;
@@ -54,19 +62,21 @@ for (const { x: xShape, skip: skipShape, groups, film } of [
     ]);
     const options = { groups, eps: 1e-5, silu: true };
     const io = { x, skip, gamma, beta, ...(film && { film: { tensor: temb, offset: 3 } }), norm, y };
-    const [got, factors] = await runDispatches(groupNorm(io, options), data, [y, norm]);
     const both = reference.concat(data.get(x)!, data.get(skip)!, n, skipShape[0]);
     const expected = reference.groupNorm(both, data.get(gamma)!, data.get(beta)!, shape, {
       ...options,
       ...(film && { film: { data: data.get(temb)!, samples: n / 2, offset: 3 } }),
     });
-    expectClose(got!, expected, shape, { rtol: 1e-5, atol: 5e-6 });
-    // norm alone says the same: consumers apply it themselves
-    const applied = both.map((v, i) => {
-      const at = 4 * Math.floor(i / (h * w));
-      return reference.silu((v - factors![at]!) * factors![at + 1]! + factors![at + 2]!);
-    });
-    expectClose(applied, expected, shape, { rtol: 1e-5, atol: 5e-6 });
+    for (const variant of variants(h * w)) {
+      const [got, factors] = await runDispatches(groupNorm(io, { ...options, variant }), data, [y, norm]);
+      expectClose(got!, expected, shape, { rtol: 1e-5, atol: 5e-6 });
+      // norm alone says the same: consumers apply it themselves
+      const applied = both.map((v, i) => {
+        const at = 4 * Math.floor(i / (h * w));
+        return reference.silu((v - factors![at]!) * factors![at + 1]! + factors![at + 2]!);
+      });
+      expectClose(applied, expected, shape, { rtol: 1e-5, atol: 5e-6 });
+    }
   });
 }
 
@@ -79,5 +89,8 @@ test("groupNorm refuses what does not fit", () => {
   };
   expect(() => groupNorm(io, { groups: 4, eps: 1e-6 })).toThrow("block.norm1: 6 channels do not divide into 4 groups");
   const skip = f32("skip", 1, 2, 2, 3);
+  expect(() => groupNorm(io, { groups: 3, eps: 1e-6, variant: "quad" })).toThrow(
+    "block.norm1: planes of 4 elements, needed a multiple of 16",
+  );
   expect(() => groupNorm({ ...io, skip }, { groups: 1, eps: 1e-6 })).toThrow("skip: planes of 2x3, x has 2x2");
 });

@@ -2,7 +2,7 @@ import { attention } from "../../src/kernels/attention";
 import { chooseConv1x1 } from "../../src/kernels/conv1x1";
 import { chooseConv3x3 } from "../../src/kernels/conv3x3";
 import { type Dispatch, elements, f32, type Tensor } from "../../src/kernels/dispatch";
-import { groupNorm } from "../../src/kernels/group-norm";
+import { chooseGroupNorm, groupNorm } from "../../src/kernels/group-norm";
 import type { Conv1x1Variant, ConvVariant, Target } from "../../src/kernels/variants";
 import { convData, convRun } from "../../test/support/conv-run";
 import { groupNorm as groupNormReference } from "../../test/support/reference";
@@ -111,16 +111,17 @@ function groupNormCase(name: string, shape: readonly [number, number, number, nu
     name,
     flops: 0,
     bytes: applied ? 12 * size : 4 * size,
-    build() {
+    build(target) {
       const x = f32("x", ...shape);
       const gamma = f32("gamma", c);
       const beta = f32("beta", c);
       const norm = f32("norm", n, c, 4);
       const y = f32("y", ...shape);
       const data = [seeded(1, shape), seeded(2, [c]), seeded(3, [c])] as const;
-      const options = { groups: 32, eps: 1e-6, silu: applied };
+      const variant = chooseGroupNorm(shape[2] * shape[3], target);
+      const options = { groups: 32, eps: 1e-6, silu: applied, variant };
       return {
-        variant: applied ? "applied" : "statistics",
+        variant,
         dispatches: groupNorm({ x, gamma, beta, norm, ...(applied && { y }) }, options),
         inputs: new Map([
           [x, data[0]],

@@ -8,7 +8,7 @@ import { chooseConv1x1, conv1x1, conv1x1Weight, packConv1x1 } from "../kernels/c
 import { chooseConv3x3, conv3x3, conv3x3Weight, packConv3x3 } from "../kernels/conv3x3";
 import { ddimStep } from "../kernels/ddim";
 import { type Dispatch, elements, f32, type Tensor, u32 } from "../kernels/dispatch";
-import { groupNorm } from "../kernels/group-norm";
+import { chooseGroupNorm, groupNorm } from "../kernels/group-norm";
 import { linear, linearWeight } from "../kernels/linear";
 import { mix } from "../kernels/mix";
 import { moments } from "../kernels/moments";
@@ -158,7 +158,12 @@ class Lowering {
             norm,
             ...(y && { y }),
           },
-          { groups: op.groups, eps: op.eps, silu: op.silu ?? false },
+          {
+            groups: op.groups,
+            eps: op.eps,
+            silu: op.silu ?? false,
+            variant: chooseGroupNorm(x.shape[2]! * x.shape[3]!, this.target),
+          },
         );
         return { dispatches, output: y ?? norm };
       }

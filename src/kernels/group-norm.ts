@@ -12,6 +12,7 @@ import {
   write,
 } from "./dispatch";
 import { expectCycle, perSample } from "./per-sample";
+import type { GroupNormVariant, Target } from "./variants";
 
 export interface GroupNormIo {
   /** f32 [N, C1, H, W] */
@@ -31,10 +32,18 @@ export interface GroupNormIo {
   readonly y?: Tensor;
 }
 
-/** Group normalisation: partials and finalize, then apply if `y` is given.   Wu & He 2018; shaders/group_norm_*.wgsl
- *  The biased variance is combined from shifted partial sums: right at mean 1000 and standard deviation 0.1.
- *  @throws ShapeError if C is not a multiple of `groups`, or the shapes do not fit each other. */
-export function groupNorm(io: GroupNormIo, o: { groups: number; eps: number; silu?: boolean }): Dispatch[] {
+/** The variant for planes of H W = `plane` elements on a target: a GPU wants many lanes, a CPU few dispatches. */
+export function chooseGroupNorm(plane: number, { adapterClass, subgroups }: Target): GroupNormVariant {
+  return adapterClass !== "gpu" && subgroups && plane % 16 === 0 ? "quad" : "partials";
+}
+
+/** Group normalisation: statistics, then apply if `y` is given.   Wu & He 2018; shaders/group_norm_*.wgsl
+ *  The biased variance is combined from shifted sums: right at mean 1000 and standard deviation 0.1.
+ *  @throws ShapeError if C is not a multiple of `groups`, or the shapes do not fit each other or the variant. */
+export function groupNorm(
+  io: GroupNormIo,
+  o: { groups: number; eps: number; silu?: boolean; variant?: GroupNormVariant },
+): Dispatch[] {
   const { x, skip = x, gamma, beta, film, norm, y } = io;
   const [n, c1, h, w] = dims4(x);
   const channels = c1 + skipChannels(io);
@@ -52,34 +61,44 @@ export function groupNorm(io: GroupNormIo, o: { groups: number; eps: number; sil
         `${film.tensor.name}: shape [${film.tensor.shape}], needed ${2 * channels} columns from ${film.offset} on`,
       );
   }
-  const lanes = lanesPerChannel(plane);
-  const partials = f32(`${norm.name}/partials`, n, channels, lanes, 4);
-  const statistics: Dispatch[] = [
-    {
-      label: `${norm.name}/partials`,
-      shader: plane % 16 === 0 ? "group_norm_partials" : "group_norm_partials_any",
-      constants: { SAMPLES: n, C1: c1, C2: channels - c1, PLANE: plane, LANES: lanes, SKIP_SAMPLES: skip.shape[0]! },
-      bindings: [read(x), read(skip), write(partials)],
-      workgroups: grid1d(ceilDiv(n * channels * lanes, 64)),
-    },
-    {
-      label: `${norm.name}/finalize`,
-      shader: "group_norm_finalize",
-      constants: {
-        SAMPLES: n,
-        CHANNELS: channels,
-        GROUPS: o.groups,
-        LANES: lanes,
-        EPS: o.eps,
-        FILM: Number(film !== undefined),
-        FILM_SAMPLES: film?.tensor.shape[0] ?? 1,
-        FILM_COLUMNS: film?.tensor.shape[1] ?? 0,
-        FILM_OFFSET: film?.offset ?? 0,
-      },
-      bindings: [read(partials), read(gamma), read(beta), read(film?.tensor ?? gamma), write(norm)],
+  const filmColumns = {
+    FILM: Number(film !== undefined),
+    FILM_SAMPLES: film?.tensor.shape[0] ?? 1,
+    FILM_COLUMNS: film?.tensor.shape[1] ?? 0,
+    FILM_OFFSET: film?.offset ?? 0,
+  };
+  const input = { SAMPLES: n, C1: c1, C2: channels - c1, PLANE: plane, SKIP_SAMPLES: skip.shape[0]! };
+  const affine = [read(gamma), read(beta), read(film?.tensor ?? gamma), write(norm)];
+  const statistics: Dispatch[] = [];
+  if (o.variant === "quad") {
+    if (plane % 16 !== 0) throw new ShapeError(`${norm.name}: planes of ${plane} elements, needed a multiple of 16`);
+    statistics.push({
+      label: norm.name,
+      shader: "group_norm_quad",
+      constants: { ...input, GROUPS: o.groups, EPS: o.eps, ...filmColumns, PARTS: io.skip ? 2 : 1 },
+      bindings: [read(x), read(skip), ...affine],
       workgroups: [ceilDiv(n * o.groups, 4), 1, 1],
-    },
-  ];
+    });
+  } else {
+    const lanes = lanesPerChannel(plane);
+    const partials = f32(`${norm.name}/partials`, n, channels, lanes, 4);
+    statistics.push(
+      {
+        label: `${norm.name}/partials`,
+        shader: plane % 16 === 0 ? "group_norm_partials" : "group_norm_partials_any",
+        constants: { ...input, LANES: lanes },
+        bindings: [read(x), read(skip), write(partials)],
+        workgroups: grid1d(ceilDiv(n * channels * lanes, 64)),
+      },
+      {
+        label: `${norm.name}/finalize`,
+        shader: "group_norm_finalize",
+        constants: { SAMPLES: n, CHANNELS: channels, GROUPS: o.groups, LANES: lanes, EPS: o.eps, ...filmColumns },
+        bindings: [read(partials), ...affine],
+        workgroups: [ceilDiv(n * o.groups, 4), 1, 1],
+      },
+    );
+  }
   return y ? [...statistics, ...normalise({ x, ...(io.skip && { skip: io.skip }), norm, y }, o)] : statistics;
 }
 

@@ -16,6 +16,7 @@ import gemmQuad from "../../shaders/gemm_quad.wgsl";
 import groupNormFinalize from "../../shaders/group_norm_finalize.wgsl";
 import groupNormPartials from "../../shaders/group_norm_partials.wgsl";
 import groupNormPartialsAny from "../../shaders/group_norm_partials_any.wgsl";
+import groupNormQuad from "../../shaders/group_norm_quad.wgsl";
 import linear from "../../shaders/linear.wgsl";
 import mixApply from "../../shaders/mix_apply.wgsl";
 import mixPartials from "../../shaders/mix_partials.wgsl";
@@ -60,6 +61,7 @@ export const shaders = {
   group_norm_finalize: groupNormFinalize,
   group_norm_partials: groupNormPartials,
   group_norm_partials_any: groupNormPartialsAny,
+  group_norm_quad: groupNormQuad,
   linear,
   mix_apply: mixApply,
   mix_partials: mixPartials,

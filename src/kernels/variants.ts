@@ -107,3 +107,7 @@ export interface WinogradVariant {
   /** Scratch tensors stay below this. */
   readonly scratchBytes: number;
 }
+
+/** "partials": lanes sum parts of a channel, a second dispatch merges them; "quad": four lanes sum a whole group, in one
+ *  dispatch, for planes of a multiple of 16 elements. */
+export type GroupNormVariant = "partials" | "quad";
