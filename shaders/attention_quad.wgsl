@@ -84,7 +84,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, 
           for (var j = 0u; j < TILE_N; j++) { // unroll
             var sum = sums[i * TILE_N + j][s];
             for (var q = 0u; q < 4u; q++) { // unroll
-              sum += rows[q][s] * columns[q][j];
+              sum += columns[q][j] * rows[q][s];
             }
             sums[i * TILE_N + j][s] = sum;
           }

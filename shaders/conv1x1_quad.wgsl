@@ -92,7 +92,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, 
           for (var j = 0u; j < 4u; j++) { // unroll
             var sum = sums[i][s * 4u + j];
             for (var q = 0u; q < 4u; q++) { // unroll
-              sum += row[q] * columns[q][j];
+              sum += columns[q][j] * row[q];
             }
             sums[i][s * 4u + j] = sum;
           }
