@@ -82,11 +82,9 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, 
         }
         for (var s = 0u; s < 4u; s++) { // unroll
           for (var j = 0u; j < TILE_N; j++) { // unroll
-            var sum = sums[i * TILE_N + j][s];
-            for (var q = 0u; q < 4u; q++) { // unroll
-              sum += columns[q][j] * rows[q][s];
-            }
-            sums[i * TILE_N + j][s] = sum;
+            sums[i * TILE_N + j][s] += dot(
+              vec4f(columns[0][j], columns[1][j], columns[2][j], columns[3][j]),
+              vec4f(rows[0][s], rows[1][s], rows[2][s], rows[3][s]));
           }
         }
       }
@@ -94,10 +92,11 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, 
     if (A_COLUMNS) { a_offset += M; } else { a_offset++; }
   }
 
+  if (n >= width) { return; }
   for (var i = 0u; i < QUADS; i++) { // unroll
     for (var s = 0u; s < 4u; s++) { // unroll
       let m = m0 + row(lane ^ s, i);
-      if (m < M && n < width) {
+      if (m < M) {
         var out: array<f32, TILE_N>;
         for (var j = 0u; j < TILE_N; j++) { // unroll
           out[j] = sums[i * TILE_N + j][s];

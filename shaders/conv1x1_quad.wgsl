@@ -90,11 +90,9 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, 
             if (s == 0u) { row[q] = v; } else if (s == 1u) { row[q] = quadSwapX(v); } else if (s == 2u) { row[q] = quadSwapY(v); } else { row[q] = quadSwapDiagonal(v); }
           }
           for (var j = 0u; j < 4u; j++) { // unroll
-            var sum = sums[i][s * 4u + j];
-            for (var q = 0u; q < 4u; q++) { // unroll
-              sum += columns[q][j] * row[q];
-            }
-            sums[i][s * 4u + j] = sum;
+            sums[i][s * 4u + j] += dot(
+              vec4f(columns[0][j], columns[1][j], columns[2][j], columns[3][j]),
+              vec4f(row[0], row[1], row[2], row[3]));
           }
         }
       }
