@@ -130,8 +130,9 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, 
         }
         for (var j = 0u; j < TILE_Y; j++) { // unroll
           var sum = sums[i * TILE_Y + j][s];
-          for (var t = 0u; t < 9u; t++) { // unroll
-            sum += shared_taps[t] * pixels[j * STRIDE + t / 3u][t % 3u];
+          for (var dy = 0u; dy < 3u; dy++) { // unroll
+            let row = pixels[j * STRIDE + dy];
+            sum += dot(vec3f(row[0], row[1], row[2]), vec3f(shared_taps[3u * dy], shared_taps[3u * dy + 1u], shared_taps[3u * dy + 2u]));
           }
           sums[i * TILE_Y + j][s] = sum;
         }
