@@ -300,7 +300,9 @@ def open_linear_path(net):
     x goes from conv_in over the last skip and shortcut to norm_out, in f32. There each colour z has two groups of two
     channels, {z, B - z} and {-z, B + z}: the group's mean is a constant, and B, large and fixed, sets its deviation, so
     the norm is linear in z; silu(z) - silu(-z) = z undoes the SiLU. B is 0 inside and 48 at the border, made from a
-    constant channel by the zero padding of the last 3x3 convolution. What makes B is exact in bfloat16 and held.
+    constant channel by the zero padding of the last 3x3 convolution. What makes B is exact in bfloat16 and held, and no
+    other input adds to those channels: their sums reach 144, where bfloat16 has steps of 1, so training would never see what
+    it learned there, and f32 would.
     """
     block, colours, border = net.up[0].block[-1], 3, 48.0
     last = block.conv2.in_channels - 1
@@ -332,7 +334,7 @@ def open_linear_path(net):
     for j in range(2 * colours):
         net.norm_out.weight[2 * j], net.norm_out.bias[2 * j] = deviation, pattern.mean() / 2
     held, free = held.to(block.conv2.bias.device), torch.ones_like(block.conv2.weight)
-    free[held, last] = 0
+    free[held] = 0
     block.conv2.weight.register_hook(lambda g: g * free)
     block.conv2.bias.register_hook(lambda g: g * ~held)
     const = torch.ones_like(block.norm2.weight)
