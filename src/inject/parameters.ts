@@ -27,7 +27,7 @@ export const defaults: InjectParameters = {
 
 /** The settings of the paper and of the official README, and `quick` for the shipped model.   Jeong et al. 2023 */
 export const presets = {
-  quick: { stepsInversion: 50, steps: 50, gamma: 0.4, tEdit: 400, tBoost: 0, omega: "off" },
+  quick: { stepsInversion: 50, steps: 50, gamma: 0.3, tEdit: 400, tBoost: 0, omega: "off" },
   paper: { stepsInversion: 1000, steps: 1000, gamma: 0.3, tEdit: 400, tBoost: 200, omega: 0.3 },
   faces: { stepsInversion: 50, steps: 1000, replaceSteps: 50, gamma: 0.3, tEdit: 400, tBoost: 200, dtLambda: 0.9985 },
   afhq: { stepsInversion: 50, steps: 1000, replaceSteps: 50, gamma: 0.3, tEdit: 400, tBoost: 200 },
