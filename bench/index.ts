@@ -1,4 +1,5 @@
 // npm run bench -- [--json] [--filter REGEXP] [--runs N] [--exact] [--f16] [--no-subgroups] [--tune]
+//                  [--variants]                        every variant that the tuner would try, one by one
 // npm run bench -- --scaling [--json] [--plot FILE.svg] [--filter batch|resolution|steps]
 // npm run bench -- --plot FILE.svg --from FILE.jsonl      what --scaling --json printed, drawn
 // Roofs of this adapter, then every kernel at the shapes that real models run, as a share of the roof of the same run,
@@ -12,7 +13,7 @@ import { measureForwards } from "./forwards";
 import { benchNetworks } from "./forwards/networks";
 import { kernelCases, measureKernel, measureRoof } from "./kernels";
 import { Stopwatch } from "./kernels/gpu";
-import { type Roof, roofs } from "./kernels/roof";
+import { roofNames } from "./kernels/roof";
 import { coldLines, forwardLines, kernelHeader, kernelLine } from "./lines";
 import { benchScaling, plotScaling } from "./scaling";
 
@@ -25,6 +26,7 @@ const { values: flags } = parseArgs({
     f16: { type: "boolean", default: false },
     "no-subgroups": { type: "boolean", default: false },
     tune: { type: "boolean", default: false },
+    variants: { type: "boolean", default: false },
     scaling: { type: "boolean", default: false },
     plot: { type: "string" },
     from: { type: "string" },
@@ -48,23 +50,32 @@ async function kernels(): Promise<void> {
   const own = { ...target, subgroups: target.subgroups && !flags["no-subgroups"] };
   const { clock } = new Stopwatch(device);
   print({ adapter: device.description, clock, target: own }, `${device.description}; ${clock}; best of ${runs} runs`);
-  const cases = kernelCases.filter(({ name }) => filter.test(name));
+  const named = kernelCases.filter(({ name }) => filter.test(name));
+  const cases = flags.variants ? named.flatMap((kernel) => kernel.variants?.(own) ?? [kernel]) : named;
   if (cases.length === 0) return;
-  for (const roof of Object.keys(roofs) as Roof[]) {
+  for (const roof of roofNames) {
     const result = await measureRoof(device, roof, runs);
     const { best, median, unit } = result;
     print(result, `roof ${roof.padEnd(6)} ${best.toFixed(1)} ${unit} (median ${median.toFixed(1)})`);
   }
   if (!flags.json) console.log(`\n${kernelHeader}`);
   for (const kernel of cases) {
-    const result = await measureKernel(device, own, kernel, runs);
-    print(result, kernelLine(result));
+    try {
+      const result = await measureKernel(device, own, kernel, runs);
+      print(result, kernelLine(result));
+    } catch (error) {
+      device.check();
+      const refused = (error as Error).message;
+      print({ case: kernel.name, refused }, `${kernel.name.padEnd(31)} ${refused}`);
+      process.exitCode = 1;
+    }
   }
 }
 
 async function forwards(): Promise<void> {
-  for (const { name, open } of benchNetworks.filter(({ name }) => filter.test(`forward ${name}`))) {
+  for (const { name, onGpu, open } of benchNetworks.filter(({ name }) => filter.test(`forward ${name}`))) {
     using device = await openDevice(); // a fresh one: compiling is measured too
+    if (onGpu && device.adapterClass !== "gpu") continue;
     const checkpoint = await open();
     try {
       const { cold, forwards } = await measureForwards(device, name, checkpoint, { ...options, runs });

@@ -24,12 +24,16 @@ const cases: Record<string, AttentionCase & { /** inputs are uniform in [-scale,
 };
 
 for (const [name, s] of Object.entries(cases))
-  for (const subgroups of [true, false])
-    test(`attention ${name}${subgroups ? "" : ", without subgroups"}`, async () => {
+  for (const { kind, ...on } of [
+    { kind: "", subgroups: true },
+    { kind: ", without subgroups", subgroups: false },
+    { kind: ", for GPUs", subgroups: true, adapterClass: "gpu" as const },
+  ])
+    test(`attention ${name}${kind}`, async () => {
       const qkv = f32("qkv", s.n, 3 * s.c, s.h, s.w);
       const y = f32("y", s.n, s.c, s.h, s.w);
       const data = seeded(1, qkv.shape).map((v) => v * s.scale);
-      const target = { ...software, subgroups };
+      const target = { ...software, ...on };
       const dispatches = attention({ qkv, y }, { heads: s.heads, order: s.order, target });
       const [actual] = await runDispatches(dispatches, new Map([[qkv, data]]), [y]);
       // A score of 2000 carries an f32 error of 1e-4, and so do the weights.

@@ -94,6 +94,7 @@ const targets: Record<string, Target> = {
   fast: { ...software, subgroups: true, precision: "fast", weights: "f32" },
   "exact, f16": { ...software, subgroups: true, precision: "exact", weights: "f16" },
   "exact, no subgroups": { ...software, subgroups: false, precision: "exact", weights: "f32" },
+  "GPU, transformed": { ...software, adapterClass: "gpu", subgroups: false, precision: "fast", weights: "f32" },
   "GPU tiles": { ...software, adapterClass: "gpu", subgroups: false, precision: "fast", weights: "f16" },
 };
 

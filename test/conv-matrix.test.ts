@@ -27,32 +27,32 @@ const targetWith = (
   matrices: { configs, maxLanes, f16 },
 });
 
-test("variants: what the adapter lists and the tile divides into, the largest first", () => {
+test("variants: what the adapter lists and a tile divides into, the largest first", () => {
   const found = matrixVariants(128, targetWith([f32x8, { ...f32x8, m: 16, n: 16 }, { ...f32x8, n: 12 }]));
-  expect(found.map(({ matrix }) => [matrix!.m, matrix!.n, matrix!.subgroups, matrix!.rows, matrix!.columns])).toEqual([
-    [16, 16, 8, 1, 1],
-    [8, 8, 8, 1, 4],
+  const shapes = found.map(({ tile, matrix }) => [tile!.tileM, matrix!.m, matrix!.n, matrix!.rows, matrix!.columns]);
+  expect(shapes).toEqual([
+    [64, 16, 16, 1, 2],
+    [32, 16, 16, 1, 1],
+    [64, 8, 8, 2, 4],
+    [32, 8, 8, 1, 2],
   ]);
 });
 
 test("variants: every matrix of the tile is somebody's, whatever the subgroups", () => {
   for (const maxLanes of [8, 16, 32, 64, 128])
     for (const oc of [3, 32, 64, 200])
-      for (const { tileM, matrix } of matrixVariants(
-        oc,
-        targetWith([f32x8, { ...f32x8, m: 16, k: 4 }], { maxLanes }),
-      )) {
-        const { m, n, subgroups, rows, columns } = matrix!;
-        expect(subgroups * rows * columns, `${maxLanes} lanes, ${oc} channels`).toBe((tileM / m) * (32 / n));
+      for (const { tile, matrix } of matrixVariants(oc, targetWith([f32x8, { ...f32x8, m: 16, k: 4 }], { maxLanes }))) {
+        const { m, n, subgroups, across, rows, columns } = matrix!;
+        expect((subgroups / across) * rows * m, `${maxLanes} lanes, ${oc} channels`).toBe(tile!.tileM);
+        expect(across * columns * n).toBe(tile!.tileN);
         expect(subgroups * maxLanes).toBeLessThanOrEqual(256);
-        expect(32 / n / columns).toBe(Math.floor(32 / n / columns));
       }
 });
 
 test("variants: f16 operands for f16 weights only, and only where shaders have f16", () => {
   expect(matrixVariants(64, targetWith([f16x16]))).toEqual([]);
   expect(matrixVariants(64, targetWith([f16x16], { weights: "f16", f16: false }))).toEqual([]);
-  expect(matrixVariants(64, targetWith([f16x16], { weights: "f16" }))).toHaveLength(1);
+  expect(matrixVariants(64, targetWith([f16x16], { weights: "f16" }))).toHaveLength(2);
   const { matrices: _, ...none } = targetWith([]);
   expect(matrixVariants(64, none)).toEqual([]);
 });
@@ -61,6 +61,7 @@ interface Case extends ConvCase {
   readonly config: MatrixConfig;
   readonly maxLanes: number;
   readonly weights: "f32" | "f16";
+  readonly splits?: number;
 }
 
 const f32x16: MatrixConfig = { component: "f32", m: 8, n: 16, k: 16 };
@@ -88,6 +89,7 @@ const cases: Record<string, Case> = {
     oc: 70,
     h: 3,
     w: 5,
+    splits: 3,
     silu: true,
     skipN: 1,
     normN: 2,
@@ -120,14 +122,14 @@ const cases: Record<string, Case> = {
   },
 };
 
-for (const [name, { config, maxLanes, weights, ...s }] of Object.entries(cases))
+for (const [name, { config, maxLanes, weights, splits = 1, ...s }] of Object.entries(cases))
   test(`${name}: matrices ${config.m}x${config.n}x${config.k}, ${maxLanes} lanes, ${weights} weights`, async () => {
     Object.assign(shaders, { conv_matrix_emulated: emulated(shaders.conv_matrix) });
-    const [variant] = matrixVariants(s.oc, targetWith([config], { maxLanes, weights }));
+    const variant = { ...matrixVariants(s.oc, targetWith([config], { maxLanes, weights })).at(-1)!, splits };
     const data = convData(s);
     const { dispatches, inputs, y } = convRun(s, data, variant);
-    expect(dispatches.map(({ shader }) => shader)).toEqual(["conv_matrix"]);
-    const emulation = dispatches.map((d) => ({ ...d, shader: "conv_matrix_emulated" }));
+    expect(dispatches[0]!.shader).toBe("conv_matrix");
+    const emulation = dispatches.map((d) => (d === dispatches[0] ? { ...d, shader: "conv_matrix_emulated" } : d));
     const [actual] = await runDispatches(emulation, inputs, [y]);
     const expected = convReference(s, weights === "f16" ? roundedWeights(data) : data);
     expectClose(actual!, expected, y.shape, { rtol: 0, atol: 3e-6 });
@@ -140,8 +142,8 @@ function emulated(source: string): string {
     ["enable chromium_experimental_subgroup_matrix;", ""],
     [/alias Left = .*/, "alias Left = u32;"],
     [/alias Right = .*/, "alias Right = u32;"],
-    [/alias Sum = .*/, "const LANES: u32 = 256u / SUBGROUPS;\nalias Sum = array<f32, MATRIX_M * MATRIX_N / LANES>;"],
-    [/,\s*@builtin\(subgroup_id\) subgroup: u32\) \{/, ") {\n  let subgroup = local / LANES; lane = local % LANES;"],
+    [/alias Sum = .*/, "const EACH: u32 = 256u / SUBGROUPS;\nalias Sum = array<f32, MATRIX_M * MATRIX_N / EACH>;"],
+    [/,\s*@builtin\(subgroup_id\) subgroup: u32\) \{/, ") {\n  let subgroup = local / EACH; lane = local % EACH;"],
     ["subgroupMatrixLoad<Right, row_major>(&inputs, ", "load_right("],
     ["subgroupMatrixLoad<Left, col_major>(&weights, ", "load_left("],
     ["subgroupMatrixMultiplyAccumulate(", "multiply_accumulate("],
@@ -155,20 +157,20 @@ function emulated(source: string): string {
   return `${code}
 var<private> lane: u32;
 fn load_left(at: u32, stride: u32) -> Left { return select(0xffffffu, at, stride == TILE_M); }
-fn load_right(at: u32, stride: u32) -> Right { return select(0xffffffu, at, stride == 32u); }
+fn load_right(at: u32, stride: u32) -> Right { return select(0xffffffu, at, stride == TILE_N); }
 fn multiply_accumulate(a: Left, b: Right, c: Sum) -> Sum {
   var sum = c;
-  for (var e = 0u; e < MATRIX_M * MATRIX_N / LANES; e++) {
-    let at = lane + e * LANES;
+  for (var e = 0u; e < MATRIX_M * MATRIX_N / EACH; e++) {
+    let at = lane + e * EACH;
     for (var k = 0u; k < MATRIX_K; k++) {
-      sum[e] += weights[a + k * TILE_M + at / MATRIX_N] * inputs[b + k * 32u + at % MATRIX_N];
+      sum[e] += weights[a + k * TILE_M + at / MATRIX_N] * inputs[b + k * TILE_N + at % MATRIX_N];
     }
   }
   return sum;
 }
 fn store(first: u32, c: Sum, stride: u32) {
-  for (var e = 0u; e < MATRIX_M * MATRIX_N / LANES; e++) {
-    let at = lane + e * LANES;
+  for (var e = 0u; e < MATRIX_M * MATRIX_N / EACH; e++) {
+    let at = lane + e * EACH;
     results[first + at / MATRIX_N * stride + at % MATRIX_N] = c[e];
   }
 }
@@ -185,14 +187,14 @@ test("Dawn compiles the shader with the built-ins, for operands in f32 and f16",
   const s = cases["3x3, more channels than a tile, join, everything after"]!;
   try {
     for (const weights of ["f32", "f16"] as const)
-      for (const variant of matrixVariants(s.oc, targetWith([f32x8, f16x16], { maxLanes: 128, weights }))) {
+      for (const variant of matrixVariants(s.oc, targetWith([f32x8, f16x16], { weights }))) {
         const { dispatches } = convRun(s, convData(s), variant);
         device.pushErrorScope("validation");
         const { pipeline } = await pipelines.get(dispatches[0]!);
         expect(await device.popErrorScope()).toBeNull();
         expect(pipeline).toBeInstanceOf(GPUComputePipeline);
       }
-    expect(pipelines.size).toBe(3);
+    expect(pipelines.size).toBe(7);
   } finally {
     device.destroy();
   }

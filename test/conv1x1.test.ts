@@ -41,7 +41,8 @@ for (const [name, s] of Object.entries(cases)) {
   const shape = { ...s, c2: s.c2 ?? 0, stride: 1, upsample: false } as const;
   const variants: Record<string, Conv1x1Variant> = {
     chosen: chooseConv1x1(shape, software),
-    f16: { ...chooseConv1x1(shape, { ...software, weights: "f16" }), tileM: 16 },
+    f16: chooseConv1x1(shape, { ...software, weights: "f16" }),
+    "tile, split": { kind: "tile", weights: "f32", tile: { tileM: 64, tileN: 64 }, splits: 2 },
     gpu: chooseConv1x1(shape, { ...software, adapterClass: "gpu" }),
     "gpu, f16": chooseConv1x1(shape, { ...software, adapterClass: "gpu", weights: "f16" }),
     "without subgroups": chooseConv1x1(shape, { ...software, subgroups: false }),

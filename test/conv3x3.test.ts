@@ -86,12 +86,13 @@ function variantsFor(s: ConvCase): Map<string, ConvVariant> {
   found.set("direct f16", { kind: "direct", weights: "f16", subgroups: true, tileM: 16, tileY: 2 });
   found.set("chosen f16", chooseConv3x3(shapeOf(s), { ...software, weights: "f16" }));
   found.set("f16 without subgroups", chooseConv3x3(shapeOf(s), { ...software, weights: "f16", subgroups: false }));
-  found.set("tile", { kind: "tile", weights: "f32", tileM: 64 });
-  found.set("tile f16", { kind: "tile", weights: "f16", tileM: 16 });
+  found.set("tile", { kind: "tile", weights: "f32", tile: { tileM: 32, tileN: 32 }, splits: 1 });
+  found.set("tile f16, split", { kind: "tile", weights: "f16", tile: { tileM: 16, tileN: 64 }, splits: 2 });
+  found.set("tile of the size that suits", { kind: "tile", weights: "f32" });
   found.set("without subgroups", chooseConv3x3(shapeOf(s), { ...software, subgroups: false }));
   found.set("direct without subgroups", { kind: "direct", weights: "f32", subgroups: false, tileM: 5, tileY: 2 });
   if (!s.stride || s.stride === 1) {
-    const base = { kind: "winograd", subgroups: true, tiles: 4, scratchBytes: 2 ** 25 } as const;
+    const base = { kind: "winograd", product: "quad", tiles: 4, scratchBytes: 2 ** 25 } as const;
     found.set("F(4,3)", { ...base, m: 4, weights: "f32", tileM: 32, tileN: 4 });
     found.set("F(4,3) in chunks", {
       ...base,
@@ -102,7 +103,15 @@ function variantsFor(s: ConvCase): Map<string, ConvVariant> {
       scratchBytes: 36 * 40 * 4 * 3,
     });
     found.set("F(2,3)", { ...base, m: 2, weights: "f32", tileM: 32, tileN: 4 });
-    found.set("F(2,3) without subgroups", { ...base, m: 2, weights: "f32", tileM: 32, tileN: 4, subgroups: false });
+    found.set("F(2,3) without subgroups", { ...base, m: 2, weights: "f32", tileM: 32, tileN: 4, product: "any" });
+    const tile = { kind: "winograd", product: "tile", tiles: 1, weights: "f32", scratchBytes: 2 ** 25 } as const;
+    found.set("F(4,3) for GPUs", { ...tile, m: 4 });
+    found.set("F(2,3) for GPUs, in chunks", {
+      ...tile,
+      m: 2,
+      tile: { tileM: 64, tileN: 64 },
+      scratchBytes: 16 * 40 * 4 * 8,
+    });
   }
   return found;
 }

@@ -6,8 +6,11 @@ import { expectClose, seeded } from "./support/close";
 import { runDispatches } from "./support/device";
 import * as reference from "./support/reference";
 
-const variants = (plane: number): readonly GroupNormVariant[] =>
-  plane % 16 === 0 ? ["partials", "quad"] : ["partials"];
+const variants = (plane: number): readonly GroupNormVariant[] => [
+  "partials",
+  ...(plane % 16 === 0 ? (["quad"] as const) : []),
+  ...(plane % 4 === 0 ? (["group"] as const) : []),
+];
 
 const scaled = (data: Float32Array<ArrayBuffer>, mean: number, std: number) =>
   data.map((v) => mean + std * Math.sqrt(3) * v); // uniform in [-1, 1) has std 1 / sqrt 3

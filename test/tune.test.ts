@@ -116,7 +116,7 @@ test("a kernel that is wrong is not timed, and never chosen", async () => {
   const device = await openDevice();
   const right = shaders.conv_tile;
   try {
-    const wrong = right.replace("sums[i][j] + bias[o]", "sums[i][j] * 1.001 + bias[o]");
+    const wrong = right.replace("plane + p % plane] = v;", "plane + p % plane] = 1.001 * v;");
     expect(wrong).not.toBe(right);
     Object.assign(shaders, { conv_tile: wrong });
     // As on a GPU, where the tile would be the heuristic's choice.

@@ -6,8 +6,9 @@ import { encodeStep } from "../../src/inject/run";
 import type { ModelCheckpoint } from "../../src/model/checkpoint/model";
 import { Network, type NetworkOptions } from "../../src/model/network";
 import type { TuneResult } from "../../src/tune/tune";
+import { burn } from "../kernels";
 import { median, Stopwatch } from "../kernels/gpu";
-import { prepareRoof, roofs } from "../kernels/roof";
+import { prepareRoof } from "../kernels/roof";
 import { feed, macsOf, outputsOf, programNames, relativeError, replayOf, stepGraphs } from "./steps";
 
 /** From a closed file to three compiled step graphs, on a device that has compiled nothing yet. */
@@ -100,9 +101,9 @@ export async function measureForwards(
     if (wrong >= 0)
       throw new Error(`${name} ${programNames[wrong]}: off by ${errors[wrong]} from the exact variant, allowed 1e-4`);
 
-    const seconds = await takeTurns(device, programs, runs);
+    const { seconds, roofWork } = await takeTurns(device, programs, runs);
     const best = (program: string) => Math.min(...seconds.get(program)!);
-    const roofRate = (roofs.fma.lanes * roofs.fma.perLane) / best("roof");
+    const roofRate = roofWork / best("roof");
     const plainMacs = macsOf(network, graphs.plain);
     const forwards: ForwardResult[] = [];
     for (const [i, program] of programNames.entries()) {
@@ -159,11 +160,12 @@ async function takeTurns(device: Device, programs: Programs, runs: number) {
   const roof = await prepareRoof(device, "fma");
   const watch = new Stopwatch(device);
   const work = [...programNames.map((p) => [p, replayOf(programs, p)] as const), ["roof", roof] as const];
+  await burn(device, watch);
   const seconds = new Map<string, number[]>(work.map(([name]) => [name, []]));
   for (let run = 0; run < runs; run++)
     for (const [name, replay] of work) seconds.get(name)!.push(await watch.seconds(replay, 1));
   roof.destroy();
-  return seconds;
+  return { seconds, roofWork: roof.work };
 }
 
 /** Host milliseconds to encode one step, median of ten. */

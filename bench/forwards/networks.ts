@@ -1,12 +1,15 @@
 import type { ModelCheckpoint } from "../../src/model/checkpoint/model";
 import { openModel } from "../../src/model/checkpoint/model";
 import { openSource } from "../../src/model/checkpoint/source-node";
+import { modelPresets } from "../../src/model/presets";
 import { shippedModel } from "../../src/platform/node";
 import { randomCheckpoint } from "../random-checkpoint";
 import { ddpm32 } from "./ddpm32";
 
 export interface BenchNetwork {
   readonly name: string;
+  /** Too large for a software adapter. */
+  readonly onGpu?: true;
   open(): Promise<ModelCheckpoint>;
 }
 
@@ -20,4 +23,5 @@ export const benchNetworks: readonly BenchNetwork[] = [
     },
   },
   { name: "ddpm32", open: async () => randomCheckpoint("ddpm32", ddpm32) },
+  { name: "celebahq", onGpu: true, open: async () => randomCheckpoint("celebahq", modelPresets.celebahq.config) },
 ];

@@ -1,9 +1,11 @@
 import { attention } from "../../src/kernels/attention";
 import { chooseConv1x1 } from "../../src/kernels/conv1x1";
 import { chooseConv3x3 } from "../../src/kernels/conv3x3";
-import { type Dispatch, elements, f32, type Tensor } from "../../src/kernels/dispatch";
+import { type Dispatch, f32, type Tensor } from "../../src/kernels/dispatch";
 import { chooseGroupNorm, groupNorm } from "../../src/kernels/group-norm";
+import type { Tile } from "../../src/kernels/tiles";
 import type { Conv1x1Variant, ConvVariant, Target } from "../../src/kernels/variants";
+import { candidates } from "../../src/tune/candidates";
 import { convData, convRun } from "../../test/support/conv-run";
 import { groupNorm as groupNormReference } from "../../test/support/reference";
 import { attentionReference } from "../../test/support/reference-attention";
@@ -18,6 +20,8 @@ export interface KernelCase {
   /** Bytes that must be read and written, where memory is the limit. */
   readonly bytes?: number;
   build(target: Target): BuiltCase;
+  /** The same under each variant that the tuner would try. */
+  variants?(target: Target): KernelCase[];
 }
 
 export interface BuiltCase {
@@ -25,24 +29,30 @@ export interface BuiltCase {
   readonly dispatches: readonly Dispatch[];
   readonly inputs: ReadonlyMap<Tensor, ArrayBufferView<ArrayBuffer>>;
   readonly y: Tensor;
-  /** Expected values at flat indices of y, and how far off they may be. */
+  /** What of y is compared, where its values mean little one by one. */
+  view?(y: Float32Array): ArrayLike<number>;
+  /** Expected values at flat indices of y, or of its view, and how far off they may be. */
   expected(points: readonly number[]): ArrayLike<number>;
   readonly tolerance: number;
 }
 
+const sizeOf = (tile: Tile | undefined) => (tile ? `${tile.tileM}x${tile.tileN}` : "tile");
+
 function describe(v: ConvVariant | Conv1x1Variant): string {
   switch (v.kind) {
     case "winograd":
-      return `F(${v.m},3) ${v.tileM}x${v.tileN} t${v.tiles}`;
+      return `F(${v.m},3) ${v.product === "tile" ? sizeOf(v.tile) : `${v.tileM}x${v.tileN} t${v.tiles}`}`;
     case "direct":
       return `direct ${v.tileM}x${v.tileY}`;
+    case "tile":
+      return `${v.matrix ? `matrix ${v.matrix.component}` : "tile"} ${sizeOf(v.tile)}${v.splits ? ` /${v.splits}` : ""}`;
     default:
       return `${v.kind} ${v.tileM}`;
   }
 }
 
-/** A convolution; `variant` overrides the choice, to compare. */
-export function convCase(name: string, s: ConvCase, variant?: ConvVariant | Conv1x1Variant): KernelCase {
+/** A convolution; `variant` overrides the choice. */
+function convCase(name: string, s: ConvCase, variant?: ConvVariant | Conv1x1Variant): KernelCase {
   const { n, c1, c2 = 0, oc, h, w, kernel, stride = 1, upsample = false } = s;
   const flops = 2 * n * oc * (c1 + c2) * kernel * kernel * outputSize(h, s) * outputSize(w, s);
   return {
@@ -59,10 +69,15 @@ export function convCase(name: string, s: ConvCase, variant?: ConvVariant | Conv
         tolerance: chosen.weights === "f16" ? 2e-2 : chosen.kind === "winograd" ? 1e-4 : 1e-5,
       };
     },
+    variants: (target) => {
+      const shape = { n, c1, c2, oc, h, w, stride, upsample };
+      const use = { kernel, shape, weights: target.weights, norm: s.normN !== undefined, silu: s.silu ?? false };
+      return candidates({ ...use, pad: stride === 2 ? "asymmetric" : "same" }, target).map((v) => convCase(name, s, v));
+    },
   };
 }
 
-/** (mean, scale, shift, 0) of every channel, in f64. */
+/** (scale, what becomes of 0) of every channel, in f64. */
 function normRows(
   x: ArrayLike<number>,
   gamma: ArrayLike<number>,
@@ -78,8 +93,16 @@ function normRows(
     const mean = sum / inGroup;
     let squares = 0;
     for (let i = from; i < from + inGroup; i++) squares += (x[i]! - mean) ** 2;
-    return [mean, gamma[row % c]! / Math.sqrt(squares / inGroup + eps), beta[row % c]!, 0];
+    const scale = gamma[row % c]! / Math.sqrt(squares / inGroup + eps);
+    return [scale, beta[row % c]! - mean * scale];
   }).flat();
+}
+
+/** (scale, what becomes of 0) of rows (centre, scale, shift, 0): two kernels may choose other centres and mean the same. */
+function affine(rows: Float32Array): number[] {
+  const pairs: number[] = [];
+  for (let i = 0; i < rows.length; i += 4) pairs.push(rows[i + 1]!, rows[i + 2]! - rows[i]! * rows[i + 1]!);
+  return pairs;
 }
 
 function attentionCase(name: string, s: { n: number; c: number; h: number; w: number; heads: number }): KernelCase {
@@ -129,6 +152,7 @@ function groupNormCase(name: string, shape: readonly [number, number, number, nu
           [beta, data[2]],
         ]),
         y: applied ? y : norm,
+        ...(!applied && { view: affine }),
         expected: (points) => {
           const all = applied
             ? groupNormReference(data[0], data[1], data[2], shape, options)
@@ -187,5 +211,3 @@ export const kernelCases: readonly KernelCase[] = [
   attentionCase("attention 512@16", { n: 1, c: 512, h: 16, w: 16, heads: 1 }),
   attentionCase("attention 512@16 8 heads", { n: 1, c: 512, h: 16, w: 16, heads: 8 }),
 ];
-
-export const outputElements = ({ y }: BuiltCase): number => elements(y);

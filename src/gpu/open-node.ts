@@ -24,14 +24,19 @@ export async function openDevice(options: DeviceOptions = {}): Promise<Device> {
 /** The only driver this process can reach is the software adapter. */
 let ownDriver = false;
 
-/** @param features Dawn's, beyond those of every device. Without robustness no index is checked or clamped: loads on the
+/** f16 is off in Dawn on NVIDIA's Vulkan drivers unless asked for; the engine uses it in variants that are checked before
+ *  they are used. Timestamps are for profiles, which a page could misuse and a process of one's own could not.
+ *  @param features Dawn's, beyond those of every device. Without robustness no index is checked or clamped: loads on the
  *  software adapter take two thirds of the time. Only our own shaders run there, and test/bounds.test.ts shows that they
  *  stay inside their tensors. */
 async function request({ powerPreference }: DeviceOptions, features = ""): Promise<Device | undefined> {
   const { create, globals } = await import("webgpu");
   for (const [name, value] of Object.entries(globals))
     if (!(name in globalThis)) Object.assign(globalThis, { [name]: value });
-  let gpu: GPU | undefined = create([`enable-dawn-features=allow_unsafe_apis${features}`]);
+  let gpu: GPU | undefined = create([
+    `enable-dawn-features=allow_unsafe_apis,vulkan_enable_f16_on_nvidia${features}`,
+    "disable-dawn-features=timestamp_quantization",
+  ]);
   const adapter = await gpu.requestAdapter({ powerPreference: powerPreference ?? "high-performance" });
   if (!adapter || isNullAdapter(adapter.info)) return undefined;
   // The GPU object must outlive the device, and be dropped for Node to exit.

@@ -9,7 +9,7 @@ import { chooseConv3x3, conv3x3, conv3x3Weight, packConv3x3 } from "../kernels/c
 import { ddimStep } from "../kernels/ddim";
 import { type Dispatch, elements, f32, type Tensor, u32 } from "../kernels/dispatch";
 import { chooseGroupNorm, groupNorm } from "../kernels/group-norm";
-import { linear, linearWeight } from "../kernels/linear";
+import { chooseLinear, linear, linearWeight } from "../kernels/linear";
 import { mix } from "../kernels/mix";
 import { moments } from "../kernels/moments";
 import { gaussian } from "../kernels/noise";
@@ -269,7 +269,8 @@ class Lowering {
       asBytes,
     );
     const y = f32(name, n, o);
-    const dispatches = linear({ x, weight, bias, y }, { siluIn: op.siluIn ?? false, siluOut: op.siluOut ?? false });
+    const { siluIn = false, siluOut = false } = op;
+    const dispatches = linear({ x, weight, bias, y }, { siluIn, siluOut, variant: chooseLinear(i, this.target) });
     return { dispatches, output: y, macs: n * i * o };
   }
 

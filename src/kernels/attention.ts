@@ -25,9 +25,8 @@ export function attention(
     o.order === "legacy"
       ? { start: index * d * t, outer: 3 * c * t, inner: 3 * d * t }
       : { start: index * c * t, outer: 3 * c * t, inner: d * t };
-  const { subgroups } = o.target;
   const batches = { batches: n * heads, inner: heads };
-  const columns = n * heads * t;
+  const shape = { BATCHES: n * heads, HEIGHT: t, WIDTH: t, D: d };
   return [
     // scores[j, i] = k[:, j] . q[:, i]
     gemmStrided(
@@ -42,14 +41,18 @@ export function attention(
         b: part(0),
         aColumns: true,
       },
-      subgroups,
+      o.target,
     ),
     {
       label: `${y.name}/softmax`,
-      shader: "softmax_columns",
-      constants: { BATCHES: n * heads, HEIGHT: t, WIDTH: t, D: d, WG: 16 },
+      ...(o.target.adapterClass === "gpu"
+        ? { shader: "softmax_tile", constants: shape, workgroups: grid1d(n * heads * ceilDiv(t, 32)) }
+        : {
+            shader: "softmax_columns",
+            constants: { ...shape, WG: 16 },
+            workgroups: grid1d(ceilDiv(n * heads * t, 16)),
+          }),
       bindings: [update(scores)],
-      workgroups: grid1d(ceilDiv(columns, 16)),
     },
     // y[e, i] = v[e, :] . scores[:, i]
     gemmStrided(
@@ -64,7 +67,7 @@ export function attention(
         b: { start: 0, outer: heads * t * t, inner: t * t },
         aColumns: false,
       },
-      subgroups,
+      o.target,
     ),
   ];
 }

@@ -1,48 +1,56 @@
-import {
-  type ConvSizes,
-  type ConvTensors,
-  inputBindings,
-  inputConstants,
-  outputBindings,
-  outputConstants,
-} from "./conv-io";
+import { type ConvSizes, type ConvTensors, inputConstants, outputBindings, outputConstants } from "./conv-io";
 import { matrixShader } from "./conv-matrix";
-import { ceilDiv, type Dispatch, grid1d, read, type Tensor } from "./dispatch";
+import { ceilDiv, type Dispatch, f32, grid1d, read, type Tensor, write } from "./dispatch";
 import { packed } from "./packing";
+import { chooseTileSize, ENOUGH_WORKGROUPS, type Tile, tileConstants, workgroupsOf } from "./tiles";
 import type { Dtype, TileVariant } from "./variants";
 
-/** The tile for a GPU: 128 channels where there are as many, else 64, or 16 and 32 for the few of a first or last layer. */
-export const chooseTile = (oc: number, weights: Dtype): TileVariant => ({
-  kind: "tile",
-  weights,
-  tileM: [16, 32, 64].find((rows) => oc <= rows) ?? (oc % 128 === 0 ? 128 : 64),
-});
+/** Channels of one step, and rows of the weights that belong together. */
+const DEPTH = 16;
 
-/** Weights [IC * taps, OC padded to the tile].   w: [OC, IC, taps] */
-export function packTile(w: Float32Array, oc: number, depth: number, v: TileVariant): Uint8Array<ArrayBuffer> {
-  const width = ceilDiv(oc, v.tileM) * v.tileM;
-  const out = new Float32Array(depth * width);
-  for (let o = 0; o < oc; o++) for (let k = 0; k < depth; k++) out[k * width + o] = w[o * depth + k]!;
-  return packed(out, v.weights);
+/** A step of fewer channels is not worth a workgroup of its own. */
+const LEAST_STEPS = 4;
+
+/** As many parts of the channels as it takes to keep a GPU busy where the tiles alone do not. */
+function chooseSplits(oc: number, pixels: number, steps: number, tile: Tile): number {
+  const wanted = ceilDiv(ENOUGH_WORKGROUPS, workgroupsOf(oc, pixels, tile));
+  return Math.max(1, Math.min(wanted, 16, Math.floor(steps / LEAST_STEPS)));
 }
 
-export const tileWeight = (name: string, oc: number, depth: number, { tileM, weights }: TileVariant): Tensor => ({
+/** Weights [ceil(IC / 16), taps, 16, OC rounded up to fours], the same for every tile.   w: [OC, IC, taps] */
+export function packTile(w: Float32Array, oc: number, ic: number, taps: number, dtype: Dtype): Uint8Array<ArrayBuffer> {
+  const width = ceilDiv(oc, 4) * 4;
+  const out = new Float32Array(ceilDiv(ic, DEPTH) * taps * DEPTH * width);
+  for (let c = 0; c < ic; c++)
+    for (let tap = 0; tap < taps; tap++) {
+      const row = ((Math.floor(c / DEPTH) * taps + tap) * DEPTH + (c % DEPTH)) * width;
+      for (let o = 0; o < oc; o++) out[row + o] = w[(o * ic + c) * taps + tap]!;
+    }
+  return packed(out, dtype);
+}
+
+export const tileWeight = (name: string, oc: number, ic: number, taps: number, dtype: Dtype): Tensor => ({
   name,
-  shape: [depth, ceilDiv(oc, tileM) * tileM],
-  dtype: weights,
+  shape: [ceilDiv(ic, DEPTH), taps, DEPTH, ceilDiv(oc, 4) * 4],
+  dtype,
 });
 
 export function convTile(
   io: ConvTensors,
   { n, c1, c2, oc, h, w, oh, ow }: ConvSizes,
   o: { kernel: 1 | 3; stride: number; pad: number; upsample: boolean; silu: boolean; variant: TileVariant },
-): Dispatch {
-  const { tileM, weights, matrix } = o.variant;
-  const { shader, constants, pixels } = matrix
-    ? matrixShader(matrix)
-    : { shader: "conv_tile", constants: {}, pixels: 64 };
-  return {
-    label: io.y.name,
+): Dispatch[] {
+  const { weights, matrix } = o.variant;
+  const pixels = n * oh * ow;
+  const tile = o.variant.tile ?? chooseTileSize(oc, pixels, { splits: true });
+  const steps = ceilDiv(c1 + c2, DEPTH) * o.kernel ** 2;
+  const splits = o.variant.splits ?? chooseSplits(oc, pixels, steps, tile);
+  const after = outputConstants(io);
+  const parts = f32(`${io.y.name}/parts`, splits, n, oc, oh, ow);
+  const [bias, temb, residual, y] = outputBindings(io) as [ReturnType<typeof read>, ...ReturnType<typeof read>[]];
+  const { shader, constants } = matrix ? matrixShader(matrix) : { shader: "conv_tile", constants: tileConstants(tile) };
+  const product: Dispatch = {
+    label: splits > 1 ? parts.name : io.y.name,
     shader,
     constants: {
       N: n,
@@ -55,15 +63,36 @@ export function convTile(
       OW: ow,
       PAD: o.pad,
       ...inputConstants(io, o.silu),
-      ...outputConstants(io),
+      ...after,
       KERNEL: o.kernel,
       STRIDE: o.stride,
       UPSAMPLE: o.upsample ? 2 : 1,
-      TILE_M: tileM,
       PER_WORD: weights === "f16" ? 2 : 1,
+      SPLITS: splits,
       ...constants,
     },
-    bindings: [...inputBindings(io), read(io.weight), ...outputBindings(io)],
-    workgroups: grid1d(ceilDiv(oc, tileM) * ceilDiv(n * oh * ow, pixels)),
+    // norm and weights are read four at a time, and where there is no norm any tensor of whole fours will do.
+    bindings: [
+      read(io.x),
+      read(io.skip ?? io.x),
+      read(io.norm ?? io.weight),
+      read(io.weight),
+      bias,
+      temb!,
+      residual!,
+      splits > 1 ? write(parts) : y!,
+    ],
+    workgroups: grid1d(workgroupsOf(oc, pixels, tile) * splits),
   };
+  if (splits === 1) return [product];
+  return [
+    product,
+    {
+      label: io.y.name,
+      shader: "sum_splits",
+      constants: { N: n, OC: oc, PLANE: oh * ow, SPLITS: splits, ...after },
+      bindings: [read(parts), bias, temb!, residual!, y!],
+      workgroups: grid1d(ceilDiv(n * oc * oh * ow, 64)),
+    },
+  ];
 }

@@ -1,6 +1,6 @@
 import { ShapeError } from "../errors";
 import { type ConvTensors, convSizes, inputBindings, inputConstants, outputBindings, outputConstants } from "./conv-io";
-import { chooseTile, convTile, packTile, tileWeight } from "./conv-tile";
+import { convTile, packTile, tileWeight } from "./conv-tile";
 import { ceilDiv, type Dispatch, dims4, expectShape, f32, grid1d, read, type Tensor } from "./dispatch";
 import { normalise } from "./group-norm";
 import { packed, quadTiles, REGISTER_TILE, tileHeight } from "./packing";
@@ -9,7 +9,7 @@ import type { Conv1x1Variant, ConvShape, RowsVariant, Target } from "./variants"
 /** The variant for a shape on a target; `shape.stride` and `shape.upsample` do not matter. */
 export function chooseConv1x1({ c1, c2, oc, h, w }: ConvShape, target: Target): Conv1x1Variant {
   const { weights } = target;
-  if (target.adapterClass === "gpu") return chooseTile(oc, weights);
+  if (target.adapterClass === "gpu") return { kind: "tile", weights };
   if (target.subgroups && (h * w) % 4 === 0 && (c2 === 0 || c1 % 4 === 0))
     return { kind: "quad", weights, tileM: tileHeight(oc, REGISTER_TILE / 4) };
   return { kind: "any", weights, tileM: Math.min(8, oc) };
@@ -20,7 +20,7 @@ const depth = (channels: number): number => ceilDiv(channels, 4) * 4;
 /** The weights in the variant's layout.   w: [OC, IC] */
 export function packConv1x1(w: Float32Array, oc: number, ic: number, variant: Conv1x1Variant): Uint8Array<ArrayBuffer> {
   if (w.length !== oc * ic) throw new ShapeError(`${w.length} weights, needed ${oc} x ${ic}`);
-  if (variant.kind === "tile") return packTile(w, oc, ic, variant);
+  if (variant.kind === "tile") return packTile(w, oc, ic, 1, variant.weights);
   const k = depth(ic);
   const rows = new Float32Array(oc * k);
   for (let o = 0; o < oc; o++) rows.set(w.subarray(o * ic, (o + 1) * ic), o * k);
@@ -29,7 +29,7 @@ export function packConv1x1(w: Float32Array, oc: number, ic: number, variant: Co
 
 /** The packed tensor that the variant reads. */
 export function conv1x1Weight(name: string, oc: number, ic: number, variant: Conv1x1Variant): Tensor {
-  if (variant.kind === "tile") return tileWeight(name, oc, ic, variant);
+  if (variant.kind === "tile") return tileWeight(name, oc, ic, 1, variant.weights);
   const rows = variant.kind === "quad" ? ceilDiv(oc, variant.tileM) * variant.tileM : oc;
   return { name, shape: [rows, depth(ic)], dtype: variant.weights };
 }
@@ -43,7 +43,7 @@ export function conv1x1(io: ConvTensors, options: { silu?: boolean; variant: Con
   expectShape(io.y, n, oc, h, w);
   expectShape(io.weight, ...conv1x1Weight("", oc, c1 + c2, variant).shape);
   if (variant.kind === "tile")
-    return [convTile(io, sizes, { kernel: 1, stride: 1, pad: 0, upsample: false, silu, variant })];
+    return convTile(io, sizes, { kernel: 1, stride: 1, pad: 0, upsample: false, silu, variant });
   const { kind, tileM, weights } = variant;
   // Normalised on the fly, an input is normalised again for every tile of output channels.
   if (io.norm?.shape[0] === n && oc > 2 * tileM) return conv1x1Normalised(io, silu, variant);

@@ -1,6 +1,6 @@
 import { ShapeError } from "../errors";
 import { type ConvTensors, convSizes, inputBindings, inputConstants, outputBindings, outputConstants } from "./conv-io";
-import { chooseTile, convTile, packTile, tileWeight } from "./conv-tile";
+import { convTile, packTile, tileWeight } from "./conv-tile";
 import { ceilDiv, type Dispatch, expectShape, grid1d, read, type Tensor } from "./dispatch";
 import { packed, quadTiles, REGISTER_TILE, scratchLimit, tileHeight } from "./packing";
 import type { ConvShape, ConvVariant, Target } from "./variants";
@@ -11,19 +11,27 @@ import { winograd, winogradShape, winogradWeights } from "./winograd";
 export function chooseConv3x3(shape: ConvShape, target: Target): ConvVariant {
   const { n, c1, c2, oc, stride, upsample } = shape;
   const { subgroups, weights } = target;
-  if (target.adapterClass === "gpu") return chooseTile(oc, weights);
   const scale = upsample ? 2 : 1;
   const oh = (shape.h * scale) / stride;
   const ow = (shape.w * scale) / stride;
   const m = target.precision === "fast" ? 4 : 2;
   const tiles = n * ceilDiv(oh, m) * ceilDiv(ow, m);
-  if (weights === "f32" && stride === 1 && c1 + c2 >= 16 && tiles >= 4) {
+  const deep = c1 + c2 >= 16;
+  if (target.adapterClass === "gpu" && deep) {
+    const scratchBytes = scratchLimit(target);
+    // Below 16 x 16, reading the transformed weights costs more than their arithmetic saves; so does F(4,3)'s below 32 x 32.
+    const pixels = Math.ceil(oh) * Math.ceil(ow);
+    if (weights === "f32" && stride === 1 && pixels >= 256)
+      return { kind: "winograd", m: pixels >= 1024 ? m : 2, weights, product: "tile", tiles: 1, scratchBytes };
+    return { kind: "tile", weights };
+  }
+  if (weights === "f32" && stride === 1 && deep && tiles >= 4) {
     const tileN = tiles >= 16 ? 4 : 2;
     return {
       kind: "winograd",
       m,
       weights,
-      subgroups,
+      product: subgroups ? "quad" : "any",
       tiles: 4,
       tileM: tileHeight(oc, REGISTER_TILE / tileN),
       tileN,
@@ -46,7 +54,7 @@ export function packConv3x3(w: Float32Array, oc: number, ic: number, variant: Co
   if (w.length !== oc * ic * 9) throw new ShapeError(`${w.length} weights, needed ${oc} x ${ic} x 3 x 3`);
   switch (variant.kind) {
     case "tile":
-      return packTile(w, oc, ic * 9, variant);
+      return packTile(w, oc, ic, 9, variant.weights);
     case "winograd":
       return packed(winogradWeights(w, oc, ic, variant), "f32");
     case "direct": {
@@ -68,7 +76,7 @@ export function packConv3x3(w: Float32Array, oc: number, ic: number, variant: Co
 export function conv3x3Weight(name: string, oc: number, ic: number, variant: ConvVariant): Tensor {
   switch (variant.kind) {
     case "tile":
-      return tileWeight(name, oc, ic * 9, variant);
+      return tileWeight(name, oc, ic, 9, variant.weights);
     case "winograd":
       return { name, shape: winogradShape(oc, ic, variant), dtype: variant.weights };
     case "direct":
@@ -109,7 +117,7 @@ export function conv3x3(io: ConvTensors, options: Conv3x3Options): Dispatch[] {
     return winograd(io, sizes, silu, upsample, variant);
   }
   if (variant.kind === "tile")
-    return [convTile(io, sizes, { kernel: 3, stride, pad: pad === "same" ? 1 : 0, upsample, silu, variant })];
+    return convTile(io, sizes, { kernel: 3, stride, pad: pad === "same" ? 1 : 0, upsample, silu, variant });
   const { subgroups, weights, tileM, tileY } = variant;
   const columns = ceilDiv(oh, tileY) * ow;
   const tasks = (subgroups ? ceilDiv(columns, 4) : columns) * ceilDiv(oc, tileM) * n;

@@ -1,5 +1,7 @@
 import { type Binding, ceilDiv, type Dispatch, grid1d } from "./dispatch";
 import { REGISTER_TILE, tileHeight } from "./packing";
+import { chooseTileSize, type Tile, tileConstants, workgroupsOf } from "./tiles";
+import type { Target } from "./variants";
 
 /** Where the operand of batch (outer, inner) starts, in elements. */
 export interface Strides {
@@ -53,11 +55,26 @@ export function gemmAny(label: string, bindings: Operands, s: GemmShape): Dispat
   };
 }
 
-/** With quads where sizes and starts are multiples of 4, else as `gemmAny`. shaders/attention_quad.wgsl */
-export function gemmStrided(label: string, bindings: Operands, s: GemmShape, subgroups: boolean): Dispatch {
+/** In workgroup memory, for GPUs: n, and m or k, along which A lies, multiples of 4, and so the strides.
+ *  shaders/gemm_tile.wgsl */
+export function gemmTile(label: string, bindings: Operands, s: GemmShape, tile: Tile): Dispatch {
+  return {
+    label,
+    shader: "gemm_tile",
+    constants: { ...sizes(s, 4, 4), ...tileConstants(tile) },
+    bindings,
+    workgroups: grid1d(workgroupsOf(s.m, s.n, tile) * s.batches),
+  };
+}
+
+/** For a GPU or with quads where sizes and starts are multiples of 4, else as `gemmAny`. shaders/attention_quad.wgsl */
+export function gemmStrided(label: string, bindings: Operands, s: GemmShape, target: Target): Dispatch {
   const { m, n, k, a, b, aColumns } = s;
   const counts = [n, k, a.start, a.outer, a.inner, b.start, b.outer, b.inner, aColumns ? m : 0];
-  if (!subgroups || counts.some((count) => count % 4 !== 0)) return gemmAny(label, bindings, s);
+  const fours = counts.every((count) => count % 4 === 0);
+  if (fours && target.adapterClass === "gpu")
+    return gemmTile(label, bindings, s, chooseTileSize(m, n, { batches: s.batches }));
+  if (!fours || !target.subgroups) return gemmAny(label, bindings, s);
   const tileM = tileHeight(m, REGISTER_TILE / 4, aColumns ? 16 : 4);
   const tiles = ceilDiv(m, tileM) * ceilDiv(n, 16) * s.batches;
   return {

@@ -26,15 +26,17 @@ export interface GroupNormIo {
   /** ADM's scale and shift: columns offset .. offset + C of f32 [Nt, K] are the scale, the next C the shift; sample n
    *  reads row n % Nt. The result is GN(x) (1 + scale) + shift. */
   readonly film?: { readonly tensor: Tensor; readonly offset: number };
-  /** f32 [N, C, 4], written: (mean, scale, shift, 0) of every channel; the result is (x - mean) scale + shift. */
+  /** f32 [N, C, 4], written: (mean, scale, shift, 0) of every channel; the result is (x - mean) scale + shift. For the mean
+   *  may stand a value near it. */
   readonly norm: Tensor;
   /** f32 [N, C, H, W], written if given. Without it, the consumer applies `norm` itself. */
   readonly y?: Tensor;
 }
 
-/** The variant for planes of H W = `plane` elements on a target: a GPU wants many lanes, a CPU few dispatches. */
+/** The variant for planes of H W = `plane` elements on a target: one dispatch where the plane allows it. */
 export function chooseGroupNorm(plane: number, { adapterClass, subgroups }: Target): GroupNormVariant {
-  return adapterClass !== "gpu" && subgroups && plane % 16 === 0 ? "quad" : "partials";
+  if (adapterClass === "gpu") return plane % 4 === 0 ? "group" : "partials";
+  return subgroups && plane % 16 === 0 ? "quad" : "partials";
 }
 
 /** Group normalisation: statistics, then apply if `y` is given.   Wu & He 2018; shaders/group_norm_*.wgsl
@@ -70,7 +72,17 @@ export function groupNorm(
   const input = { SAMPLES: n, C1: c1, C2: channels - c1, PLANE: plane, SKIP_SAMPLES: skip.shape[0]! };
   const affine = [read(gamma), read(beta), read(film?.tensor ?? gamma), write(norm)];
   const statistics: Dispatch[] = [];
-  if (o.variant === "quad") {
+  if (o.variant === "group") {
+    if (plane % 4 !== 0) throw new ShapeError(`${norm.name}: planes of ${plane} elements, needed a multiple of 4`);
+    const { SAMPLES: _, ...sizes } = input;
+    statistics.push({
+      label: norm.name,
+      shader: "group_norm_group",
+      constants: { ...sizes, GROUPS: o.groups, EPS: o.eps, ...filmColumns, PARTS: io.skip ? 2 : 1 },
+      bindings: [read(x), read(skip), ...affine],
+      workgroups: [n * o.groups, 1, 1],
+    });
+  } else if (o.variant === "quad") {
     if (plane % 16 !== 0) throw new ShapeError(`${norm.name}: planes of ${plane} elements, needed a multiple of 16`);
     statistics.push({
       label: norm.name,

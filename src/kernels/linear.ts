@@ -2,7 +2,7 @@ import { ShapeError } from "../errors";
 import { ceilDiv, type Dispatch, expectShape, f32, read, type Tensor, write } from "./dispatch";
 import { wide } from "./per-sample";
 import { silu } from "./silu";
-import type { Dtype } from "./variants";
+import type { Dtype, Target } from "./variants";
 
 /** The weight that `linear` reads: f16 is for rows of whole fours, others stay f32. */
 export const linearWeight = (name: string, rows: number, columns: number, dtype: Dtype): Tensor => ({
@@ -11,11 +11,22 @@ export const linearWeight = (name: string, rows: number, columns: number, dtype:
   dtype: columns % 4 === 0 ? dtype : "f32",
 });
 
-/** y = x W^T + b, with SiLU before or after if asked.   shaders/linear.wgsl
+/** How a linear layer is computed. lanes: a lane does whole rows, shaders/linear.wgsl; rows: lanes share a row, for GPUs and
+ *  rows of whole fours, shaders/linear_rows.wgsl. */
+export type LinearVariant = "lanes" | "rows";
+
+export const chooseLinear = (columns: number, { adapterClass }: Pick<Target, "adapterClass">): LinearVariant =>
+  adapterClass === "gpu" && columns % 4 === 0 ? "rows" : "lanes";
+
+/** y = x W^T + b, with SiLU before or after if asked.
  *  x: f32 [N, I]; weight: f32 or f16 [O, I]; bias: f32 [O]; y: f32 [N, O]. Made for few samples and many rows. */
 export function linear(
   io: { x: Tensor; weight: Tensor; bias: Tensor; y: Tensor },
-  { siluIn = false, siluOut = false }: { siluIn?: boolean; siluOut?: boolean } = {},
+  {
+    siluIn = false,
+    siluOut = false,
+    variant = "lanes",
+  }: { siluIn?: boolean; siluOut?: boolean; variant?: LinearVariant } = {},
 ): Dispatch[] {
   const { weight, bias, y } = io;
   if (weight.shape.length !== 2) throw new ShapeError(`${weight.name}: shape [${weight.shape}], needed [out, in]`);
@@ -28,15 +39,21 @@ export function linear(
   expectShape(y, n, rows);
   const x = siluIn ? f32(`${y.name}/silu`, n, columns) : io.x;
   const before = siluIn ? silu({ x: io.x, y: x }) : [];
-  const tile = { TILE_M: 4, TILE_N: n >= 3 ? 4 : n, PER_WORD: weight.dtype === "f16" ? 2 : 1 };
-  return [
-    ...before,
-    {
-      label: y.name,
-      shader: "linear",
-      constants: { SAMPLES: n, ROWS: rows, COLUMNS: columns, SILU: Number(siluOut), WIDE: wide(columns), ...tile },
-      bindings: [read(x), read(weight), read(bias), write(y)],
-      workgroups: [ceilDiv(rows, 64 * tile.TILE_M), ceilDiv(n, tile.TILE_N), 1],
-    },
-  ];
+  if (variant === "rows" && columns % 4 !== 0)
+    throw new ShapeError(`${weight.name}: rows of ${columns}, needed a multiple of 4`);
+  const tileN = n >= 3 ? 4 : n;
+  const sizes = { SAMPLES: n, ROWS: rows, COLUMNS: columns, SILU: Number(siluOut), TILE_N: tileN };
+  const constants = { ...sizes, PER_WORD: weight.dtype === "f16" ? 2 : 1 };
+  const shared = { label: y.name, bindings: [read(x), read(weight), read(bias), write(y)] };
+  const across = ceilDiv(n, tileN);
+  const product: Dispatch =
+    variant === "rows"
+      ? { ...shared, shader: "linear_rows", constants, workgroups: [ceilDiv(rows, 4), across, 1] }
+      : {
+          ...shared,
+          shader: "linear",
+          constants: { ...constants, WIDE: wide(columns), TILE_M: 4 },
+          workgroups: [ceilDiv(rows, 64 * 4), across, 1],
+        };
+  return [...before, product];
 }

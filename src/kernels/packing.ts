@@ -57,5 +57,8 @@ const u32View = new Uint32Array(f32View.buffer);
 
 /** Packed weights as bytes: f32 as they are, or rounded to f16. */
 export function packed(values: Float32Array<ArrayBuffer>, dtype: Dtype): Uint8Array<ArrayBuffer> {
-  return new Uint8Array((dtype === "f32" ? values : Uint16Array.from(values, f16Bits)).buffer);
+  if (dtype === "f32") return new Uint8Array(values.buffer);
+  const halves = new Uint16Array(values.length);
+  for (let i = 0; i < values.length; i++) halves[i] = f16Bits(values[i]!);
+  return new Uint8Array(halves.buffer);
 }

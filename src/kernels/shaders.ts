@@ -13,11 +13,14 @@ import conv3x3Quad from "../../shaders/conv3x3_quad.wgsl";
 import ddim from "../../shaders/ddim.wgsl";
 import gemmAny from "../../shaders/gemm_any.wgsl";
 import gemmQuad from "../../shaders/gemm_quad.wgsl";
+import gemmTile from "../../shaders/gemm_tile.wgsl";
 import groupNormFinalize from "../../shaders/group_norm_finalize.wgsl";
+import groupNormGroup from "../../shaders/group_norm_group.wgsl";
 import groupNormPartials from "../../shaders/group_norm_partials.wgsl";
 import groupNormPartialsAny from "../../shaders/group_norm_partials_any.wgsl";
 import groupNormQuad from "../../shaders/group_norm_quad.wgsl";
 import linear from "../../shaders/linear.wgsl";
+import linearRows from "../../shaders/linear_rows.wgsl";
 import mixApply from "../../shaders/mix_apply.wgsl";
 import mixPartials from "../../shaders/mix_partials.wgsl";
 import mixWeights from "../../shaders/mix_weights.wgsl";
@@ -30,7 +33,9 @@ import predictX0 from "../../shaders/predict_x0.wgsl";
 import resample from "../../shaders/resample.wgsl";
 import silu from "../../shaders/silu.wgsl";
 import softmaxColumns from "../../shaders/softmax_columns.wgsl";
+import softmaxTile from "../../shaders/softmax_tile.wgsl";
 import stack from "../../shaders/stack.wgsl";
+import sumSplits from "../../shaders/sum_splits.wgsl";
 import timeEmbedding from "../../shaders/time_embedding.wgsl";
 import toRgba8 from "../../shaders/to_rgba8.wgsl";
 import upsample2x from "../../shaders/upsample2x.wgsl";
@@ -58,11 +63,14 @@ export const shaders = {
   ddim,
   gemm_any: gemmAny,
   gemm_quad: gemmQuad,
+  gemm_tile: gemmTile,
   group_norm_finalize: groupNormFinalize,
+  group_norm_group: groupNormGroup,
   group_norm_partials: groupNormPartials,
   group_norm_partials_any: groupNormPartialsAny,
   group_norm_quad: groupNormQuad,
   linear,
+  linear_rows: linearRows,
   mix_apply: mixApply,
   mix_partials: mixPartials,
   mix_weights: mixWeights,
@@ -75,7 +83,9 @@ export const shaders = {
   resample,
   silu,
   softmax_columns: softmaxColumns,
+  softmax_tile: softmaxTile,
   stack,
+  sum_splits: sumSplits,
   time_embedding: timeEmbedding,
   to_rgba8: toRgba8,
   upsample2x,

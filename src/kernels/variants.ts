@@ -1,3 +1,5 @@
+import type { Tile } from "./tiles";
+
 // Plain data: what the choice of a kernel variant may depend on, and the variants.
 
 /** Type of stored weights; arithmetic is f32 always. */
@@ -75,39 +77,54 @@ export interface RowsVariant {
 export interface TileVariant {
   readonly kind: "tile";
   readonly weights: Dtype;
-  /** Output channels of a workgroup: 64 or 128. */
-  readonly tileM: number;
+  /** Output channels and pixels of a workgroup; the weights do not depend on it. Where absent, it suits the sizes. */
+  readonly tile?: Tile;
+  /** Into so many parts the input channels are shared out among workgroups, and a second dispatch adds the parts. Where
+   *  absent, as many as it takes to keep a GPU busy. */
+  readonly splits?: number;
   /** Its products are taken by subgroup matrices. shaders/conv_matrix.wgsl */
   readonly matrix?: MatrixTile;
 }
 
 /** How the workgroups of shaders/conv_matrix.wgsl share their tile: matrices of M x N and K deep, `rows` x `columns` of
- *  them to each of `subgroups` subgroups. */
+ *  them to each of `subgroups` subgroups, `across` of which stand side by side. */
 export interface MatrixTile extends MatrixConfig {
   readonly subgroups: number;
+  readonly across: number;
   readonly rows: number;
   readonly columns: number;
 }
 
 /** Winograd convolution F(m x m, 3 x 3) in three dispatches: transform the input tiles, multiply in the transform domain,
  *  transform the sums back.   Lavin & Gray 2016, arXiv:1509.09308 */
-export interface WinogradVariant {
+export type WinogradVariant = {
   readonly kind: "winograd";
   /** Output pixels along a tile's side: 4 (36 products for 16 pixels) or 2 (16 for 4, ten times as exact). */
   readonly m: 2 | 4;
   /** f32 only: F(4,3) divides a filter by up to 24 and multiplies its sums by up to 8, and f16 would be 1e-2 off. */
   readonly weights: "f32";
-  readonly subgroups: boolean;
   /** Most tiles of the input that a lane transforms side by side: 1, 2 or 4. */
   readonly tiles: number;
+  /** Scratch tensors stay below this. */
+  readonly scratchBytes: number;
+} & (QuadProduct | TileProduct);
+
+/** quad: shaders/gemm_quad.wgsl, for a device with subgroups; any: shaders/gemm_any.wgsl. */
+export interface QuadProduct {
+  readonly product: "quad" | "any";
   /** Rows of a register tile of the multiplication, and most columns: 1, 2 or 4. The weights depend on the rows only;
    *  a batch of two may fill more columns than one sample. */
   readonly tileM: number;
   readonly tileN: number;
-  /** Scratch tensors stay below this. */
-  readonly scratchBytes: number;
+}
+
+/** shaders/gemm_tile.wgsl, for GPUs. */
+export interface TileProduct {
+  readonly product: "tile";
+  /** Output tile of a workgroup; where absent, it suits the sizes. */
+  readonly tile?: Tile;
 }
 
 /** "partials": lanes sum parts of a channel, a second dispatch merges them; "quad": four lanes sum a whole group, in one
- *  dispatch, for planes of a multiple of 16 elements. */
-export type GroupNormVariant = "partials" | "quad";
+ *  dispatch, for planes of a multiple of 16 elements; "group": a workgroup does, for GPUs and planes of a multiple of 4. */
+export type GroupNormVariant = "partials" | "quad" | "group";

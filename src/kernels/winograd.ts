@@ -1,7 +1,8 @@
 import { type ConvSizes, type ConvTensors, outputBindings, outputConstants } from "./conv-io";
 import { ceilDiv, type Dispatch, f32, grid1d, read, type Tensor, write } from "./dispatch";
-import { gemmAny, gemmTiled } from "./gemm";
+import { type GemmShape, gemmAny, gemmTile, gemmTiled } from "./gemm";
 import { quadTiles } from "./packing";
+import { chooseTileSize } from "./tiles";
 import type { WinogradVariant } from "./variants";
 
 /** Rows of G: a 3-tap filter in the transform domain. */
@@ -25,7 +26,7 @@ const G = {
 /** Channels rounded up to what the multiplication takes in one step. */
 export const winogradDepth = (channels: number): number => ceilDiv(channels, 4) * 4;
 
-/** U = G w G^T: f32 [(m+2)^2, OC, K], in the tiles of gemm_quad where that runs.   w: OIHW */
+/** U = G w G^T: f32 [(m+2)^2, OC, K], in the tiles of gemm_quad where that runs, or [(m+2)^2, K, OC] for gemm_tile.   w: OIHW */
 export function winogradWeights(
   w: Float32Array,
   oc: number,
@@ -36,32 +37,44 @@ export function winogradWeights(
   const g = G[m];
   const side = m + 2;
   const k = winogradDepth(ic);
-  const u = new Float32Array(side * side * oc * k);
-  for (let o = 0; o < oc; o++)
-    for (let c = 0; c < ic; c++) {
+  const rows = winogradRows(oc, v);
+  const columns = v.product === "tile"; // K before OC
+  const u = new Float32Array(side * side * (columns ? rows : oc) * k);
+  const row = [0, 0, 0] as [number, number, number];
+  const [outer, inner] = columns ? [ic, oc] : [oc, ic]; // so that values are written side by side
+  for (let a = 0; a < outer; a++)
+    for (let b = 0; b < inner; b++) {
+      const [o, c] = columns ? [b, a] : [a, b];
       const at = (o * ic + c) * 9;
       for (let i = 0; i < side; i++) {
-        const row = [0, 1, 2].map(
-          (x) => g[i]![0]! * w[at + x]! + g[i]![1]! * w[at + 3 + x]! + g[i]![2]! * w[at + 6 + x]!,
-        );
-        for (let j = 0; j < side; j++)
-          u[((i * side + j) * oc + o) * k + c] = g[j]![0]! * row[0]! + g[j]![1]! * row[1]! + g[j]![2]! * row[2]!;
+        const [g0, g1, g2] = g[i]!;
+        for (let x = 0; x < 3; x++) row[x] = g0 * w[at + x]! + g1 * w[at + 3 + x]! + g2 * w[at + 6 + x]!;
+        for (let j = 0; j < side; j++) {
+          const [h0, h1, h2] = g[j]!;
+          const value = h0 * row[0] + h1 * row[1] + h2 * row[2];
+          u[columns ? ((i * side + j) * k + c) * rows + o : ((i * side + j) * oc + o) * k + c] = value;
+        }
       }
     }
-  if (!v.subgroups) return u;
-  const [, rows] = winogradShape(oc, ic, v);
-  const tiled = new Float32Array(side * side * rows! * k);
+  if (v.product !== "quad") return u;
+  const tiled = new Float32Array(side * side * rows * k);
   for (let z = 0; z < side * side; z++)
-    tiled.set(quadTiles(u.subarray(z * oc * k, (z + 1) * oc * k), oc, k, v.tileM, 4), z * rows! * k);
+    tiled.set(quadTiles(u.subarray(z * oc * k, (z + 1) * oc * k), oc, k, v.tileM, 4), z * rows * k);
   return tiled;
 }
 
-/** Shape of the transformed weights: positions, output channels (padded to whole tiles for gemm_quad), K. */
-export const winogradShape = (oc: number, ic: number, v: WinogradVariant): number[] => [
-  (v.m + 2) ** 2,
-  v.subgroups ? ceilDiv(oc, v.tileM) * v.tileM : oc,
-  winogradDepth(ic),
-];
+/** Output channels, padded to whole tiles for gemm_quad and to fours for gemm_tile. */
+function winogradRows(oc: number, v: WinogradVariant): number {
+  if (v.product === "any") return oc;
+  const unit = v.product === "quad" ? v.tileM : 4;
+  return ceilDiv(oc, unit) * unit;
+}
+
+/** Shape of the transformed weights: positions, output channels and K; K first for gemm_tile. */
+export function winogradShape(oc: number, ic: number, v: WinogradVariant): number[] {
+  const [rows, k] = [winogradRows(oc, v), winogradDepth(ic)];
+  return [(v.m + 2) ** 2, ...(v.product === "tile" ? [k, rows] : [rows, k])];
+}
 
 /** The dispatches of a Winograd convolution: for each chunk of tiles, input transforms (x, then the skip), product, output
  *  transform. Shapes are those of ConvTensors.   Lavin & Gray 2016, arXiv:1509.09308 */
@@ -74,13 +87,15 @@ export function winograd(
 ): Dispatch[] {
   const { m } = v;
   const positions = (m + 2) ** 2;
-  const [, rows, k] = winogradShape(s.oc, s.c1 + s.c2, v) as [number, number, number];
+  const rows = v.product === "tile" ? s.oc : winogradRows(s.oc, v); // of the sums
+  const k = winogradDepth(s.c1 + s.c2);
   const tilesX = ceilDiv(s.ow, m);
   const tilesY = ceilDiv(s.oh, m);
   const outputTiles = s.n * tilesX * tilesY;
-  const tileN = [4, 2].find((t) => t <= v.tileN && 4 * t <= outputTiles) ?? 1;
-  const lane = [4, 2, 1].find((t) => t <= Math.min(v.tiles, v.subgroups ? tileN : 4) && tilesX % t === 0)!; // input tiles a lane transforms
-  const unit = v.subgroups ? tileN : lane;
+  const quad = v.product === "quad";
+  const tileN = (v.product !== "tile" && [4, 2].find((t) => t <= v.tileN && 4 * t <= outputTiles)) || 1;
+  const lane = [4, 2, 1].find((t) => t <= Math.min(v.tiles, quad ? tileN : 4) && tilesX % t === 0)!; // input tiles a lane transforms
+  const unit = { quad: tileN, any: lane, tile: 4 }[v.product];
   const columns = ceilDiv(outputTiles, unit) * unit;
   const most = Math.max(unit, Math.floor(v.scratchBytes / (positions * Math.max(k, rows) * 4 * unit)) * unit);
   const chunk = ceilDiv(ceilDiv(columns, ceilDiv(columns, most)), unit) * unit;
@@ -111,8 +126,8 @@ export function winograd(
         SILU: Number(silu),
         UPSAMPLE: upsample ? 2 : 1,
         TILES: lane,
-        DEPTH: v.subgroups ? 4 : 1,
-        COLUMNS_N: unit,
+        DEPTH: quad ? 4 : 1,
+        COLUMNS_N: quad ? unit : lane,
       },
       bindings: [read(x), read(io.norm ?? x), write(tiles)],
       workgroups: grid1d(ceilDiv((cols / lane) * (end - start), 64)),
@@ -120,27 +135,43 @@ export function winograd(
     const inputs = io.skip
       ? [part("input", io.x, 0, s.c1), part("skip", io.skip, s.c1, k)]
       : [part("input", io.x, 0, k)];
-    const product = { m: s.oc, n: cols, k, batches: positions };
     const operands = [read(io.weight), read(tiles), write(sums)] as const;
-    dispatches.push(
-      ...inputs,
-      v.subgroups
-        ? gemmTiled(`${name}/gemm`, operands, product, { tileM: v.tileM, tileN })
-        : gemmAny(`${name}/gemm`, operands, {
-            ...product,
-            inner: 1,
-            a: { start: 0, outer: s.oc * k, inner: 0 },
-            b: { start: 0, outer: k * cols, inner: 0 },
-            aColumns: false,
-          }),
-      {
-        label: `${name}/output`,
-        shader: "winograd_output",
-        constants: { ...where, OC: s.oc, ROWS: rows, OH: s.oh, OW: s.ow, ...outputConstants(io) },
-        bindings: [read(sums), ...outputBindings(io)],
-        workgroups: grid1d(ceilDiv(cols * s.oc, 64)),
-      },
-    );
+    const product = {
+      m: s.oc,
+      n: cols,
+      k,
+      batches: positions,
+      inner: 1,
+      a: { start: 0, outer: k * winogradRows(s.oc, v), inner: 0 },
+      b: { start: 0, outer: k * cols, inner: 0 },
+    };
+    dispatches.push(...inputs, multiply(`${name}/gemm`, operands, product, v, tileN), {
+      label: `${name}/output`,
+      shader: "winograd_output",
+      constants: { ...where, OC: s.oc, ROWS: rows, OH: s.oh, OW: s.ow, ...outputConstants(io) },
+      bindings: [read(sums), ...outputBindings(io)],
+      workgroups: grid1d(ceilDiv(cols * s.oc, 64)),
+    });
   }
   return dispatches;
+}
+
+function multiply(
+  label: string,
+  operands: Parameters<typeof gemmAny>[1],
+  product: Omit<GemmShape, "aColumns">,
+  v: WinogradVariant,
+  tileN: number,
+): Dispatch {
+  const { m, n, batches } = product;
+  switch (v.product) {
+    case "quad":
+      return gemmTiled(label, operands, product, { tileM: v.tileM, tileN });
+    case "any":
+      return gemmAny(label, operands, { ...product, aColumns: false });
+    case "tile":
+      return gemmTile(label, operands, { ...product, aColumns: true }, v.tile ?? chooseTileSize(m, n, { batches }));
+    default:
+      return v satisfies never;
+  }
 }

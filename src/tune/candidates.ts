@@ -1,9 +1,9 @@
 import type { ConvUse } from "../graph/lower";
 import { matrixVariants } from "../kernels/conv-matrix";
-import { chooseTile } from "../kernels/conv-tile";
 import { chooseConv1x1 } from "../kernels/conv1x1";
 import { chooseConv3x3 } from "../kernels/conv3x3";
 import { tileHeight } from "../kernels/packing";
+import { tiles } from "../kernels/tiles";
 import type { Conv1x1Variant, ConvShape, ConvVariant, DirectVariant, Target } from "../kernels/variants";
 
 export type AnyVariant = ConvVariant | Conv1x1Variant;
@@ -21,44 +21,56 @@ export function candidates({ kernel, shape, weights }: ConvUse, given: Target): 
   return [...distinct.values()].slice(0, MOST);
 }
 
-const elsewhere = (target: Target): Target => ({
-  ...target,
-  adapterClass: target.adapterClass === "gpu" ? "software" : "gpu",
-});
-
 function of3x3(shape: ConvShape, target: Target): ConvVariant[] {
-  const software: Target = { ...target, adapterClass: "software" };
-  const winograd = chooseConv3x3(shape, software);
-  const exact = chooseConv3x3(shape, { ...software, precision: "exact" });
+  return target.adapterClass === "gpu" ? of3x3OnGpu(shape, target) : of3x3OnCpu(shape, target);
+}
+
+/** The choice, tensor cores, and implicit products and transformed ones under other tiles. */
+function of3x3OnGpu(shape: ConvShape, target: Target): ConvVariant[] {
+  const { weights } = target;
+  const chosen = chooseConv3x3(shape, target);
+  const transformed = chosen.kind === "winograd" && chosen.product === "tile" ? chosen : undefined;
   return [
-    chooseConv3x3(shape, target),
-    ...matrixVariants(shape.oc, target).slice(0, 1),
-    chooseConv3x3(shape, elsewhere(target)),
-    ...otherTile(shape, target),
+    chosen,
+    ...matrixVariants(shape.oc, target).slice(0, 2),
+    { kind: "tile", weights },
+    ...(transformed ? [{ ...transformed, m: 2 } as const, ...smaller.map((tile) => ({ ...transformed, tile }))] : []),
+    ...smaller.map((tile) => ({ kind: "tile", weights, tile }) as const),
+    direct(shape, target),
+  ];
+}
+
+/** The choice, and what suits other adapters or half the columns. */
+function of3x3OnCpu(shape: ConvShape, target: Target): ConvVariant[] {
+  const chosen = chooseConv3x3(shape, target);
+  const exact = chooseConv3x3(shape, { ...target, precision: "exact" });
+  return [
+    chosen,
+    { kind: "tile", weights: target.weights },
     direct(shape, target),
     exact,
-    ...(winograd.kind === "winograd" && winograd.tileN > 1 ? [{ ...winograd, tileN: winograd.tileN / 2 }] : []),
+    ...(chosen.kind === "winograd" && chosen.product !== "tile" && chosen.tileN > 1
+      ? [{ ...chosen, tileN: chosen.tileN / 2 }]
+      : []),
   ];
 }
 
 function of1x1(shape: ConvShape, target: Target): Conv1x1Variant[] {
+  const { weights } = target;
   const software: Target = { ...target, adapterClass: "software" };
   const rows = chooseConv1x1(shape, software);
   return [
     chooseConv1x1(shape, target),
-    ...matrixVariants(shape.oc, target).slice(0, 1),
-    chooseConv1x1(shape, elsewhere(target)),
-    ...otherTile(shape, target),
+    ...matrixVariants(shape.oc, target).slice(0, 2),
+    rows,
+    ...smaller.map((tile) => ({ kind: "tile", weights, tile }) as const),
     ...(rows.kind === "quad" ? [{ ...rows, tileM: tileHeight(shape.oc, 16) }] : []),
     chooseConv1x1(shape, { ...software, subgroups: false }),
   ];
 }
 
-/** 64 channels a workgroup where the heuristic takes 128: twice the workgroups for small pictures. */
-function otherTile({ oc }: ConvShape, { weights, adapterClass }: Target) {
-  const tile = chooseTile(oc, weights);
-  return adapterClass === "gpu" && tile.tileM === 128 ? [{ ...tile, tileM: 64 }] : [];
-}
+/** More workgroups than the heuristic makes of large pictures. */
+const smaller = tiles.slice(1);
 
 function direct({ oc }: ConvShape, { subgroups, weights }: Target): DirectVariant {
   const pair = weights === "f16" ? 2 : 1;

@@ -1,0 +1,128 @@
+// C[z, m, n] = sum_k A[z, k, m] * B[z, k, n] for GPUs: the products of Winograd convolutions and of attention.
+// A: f32 [K, M] at A_START + z / INNER * A_OUTER + z % INNER * A_INNER; stored [M, K] unless A_COLUMNS; B: f32 [K, N]
+// likewise; C: f32 [BATCHES, M, N]. A and B are read four at a time: starts and strides count in fours, and N, and M or
+// K, along which A lies, are multiples of 4. C has rows M, of those of A up to a multiple of 4.
+//
+// A workgroup of LANES_M x LANES_N computes TILE_M x TILE_N sums from tiles in workgroup memory, DEPTH deep, and loads the
+// next tiles while it multiplies; a lane keeps ROWS x COLUMNS blocks of 4 x 4.
+// Dispatch: x = ceil(M / TILE_M) * ceil(N / TILE_N) * BATCHES, folded into two dimensions.
+override M: u32;
+override N: u32;
+override K: u32;
+override BATCHES: u32;
+override INNER: u32 = 1u;
+override A_START: u32 = 0u;
+override A_OUTER: u32 = 0u;
+override A_INNER: u32 = 0u;
+override B_START: u32 = 0u;
+override B_OUTER: u32 = 0u;
+override B_INNER: u32 = 0u;
+
+const A_COLUMNS: bool = true;
+const LANES_M: u32 = 16u;
+const LANES_N: u32 = 16u;
+const ROWS: u32 = 1u;
+const COLUMNS: u32 = 1u;
+const DEPTH: u32 = 16u;
+const TILE_M: u32 = 4u * LANES_M * ROWS;
+const TILE_N: u32 = 4u * LANES_N * COLUMNS;
+const LANES: u32 = LANES_M * LANES_N;
+const A_LOADS: u32 = DEPTH * TILE_M / 4u / LANES;
+const B_LOADS: u32 = DEPTH * TILE_N / 4u / LANES;
+
+@group(0) @binding(0) var<storage, read> a: array<vec4f>;
+@group(0) @binding(1) var<storage, read> b: array<vec4f>;
+@group(0) @binding(2) var<storage, read_write> c: array<vec4f>;
+
+var<workgroup> a_tile: array<vec4f, DEPTH * TILE_M / 4u>;    // [k][row]
+var<workgroup> b_tile: array<vec4f, DEPTH * TILE_N / 4u>;    // [k][column]
+
+@compute @workgroup_size(LANES)
+fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) local: u32) {
+  let tiles_m = (M + TILE_M - 1u) / TILE_M;
+  let tiles_n = (N + TILE_N - 1u) / TILE_N;
+  let tile = wg.y * grid.x + wg.x;
+  if (tile >= tiles_m * tiles_n * BATCHES) { return; }
+  let m0 = tile % tiles_m * TILE_M;
+  let n0 = tile / tiles_m % tiles_n * TILE_N;
+  let z = tile / (tiles_m * tiles_n);
+  let a0 = A_START + z / INNER * A_OUTER + z % INNER * A_INNER;
+  let b0 = B_START + z / INNER * B_OUTER + z % INNER * B_INNER;
+  let lane_m = local / LANES_N;
+  let lane_n = local % LANES_N;
+  let a_width = (M + 3u) / 4u;
+
+  var a_next: array<vec4f, A_LOADS>;
+  var b_next: array<vec4f, B_LOADS>;
+  var sums: array<array<vec4f, COLUMNS>, 4u * ROWS>;
+  for (var k0 = 0u; k0 < K + DEPTH; k0 += DEPTH) {           // the tiles of k0 are multiplied in the round after they are loaded
+    if (k0 > 0u) {
+      workgroupBarrier();
+      for (var i = 0u; i < A_LOADS; i++) { // unroll
+        let e = local + i * LANES;
+        if (A_COLUMNS) {
+          a_tile[e] = a_next[i];
+        } else {
+          let row = e / (DEPTH / 4u);
+          for (var q = 0u; q < 4u; q++) { // unroll
+            a_tile[(e % (DEPTH / 4u) * 4u + q) * (TILE_M / 4u) + row / 4u][row % 4u] = a_next[i][q];
+          }
+        }
+      }
+      for (var i = 0u; i < B_LOADS; i++) { // unroll
+        b_tile[local + i * LANES] = b_next[i];
+      }
+      workgroupBarrier();
+    }
+    if (k0 < K) {
+      for (var i = 0u; i < A_LOADS; i++) { // unroll
+        let e = local + i * LANES;
+        var v = vec4f();
+        if (A_COLUMNS) {
+          let k = k0 + e / (TILE_M / 4u);
+          let m = m0 / 4u + e % (TILE_M / 4u);
+          if (k < K && m < a_width) { v = a[a0 + k * a_width + m]; }
+        } else {
+          let k = k0 / 4u + e % (DEPTH / 4u);
+          let m = m0 + e / (DEPTH / 4u);
+          if (k < K / 4u && m < M) { v = a[a0 + m * (K / 4u) + k]; }
+        }
+        a_next[i] = v;
+      }
+      for (var i = 0u; i < B_LOADS; i++) { // unroll
+        let e = local + i * LANES;
+        let k = k0 + e / (TILE_N / 4u);
+        let n = n0 / 4u + e % (TILE_N / 4u);
+        var v = vec4f();
+        if (k < K && n < N / 4u) { v = b[b0 + k * (N / 4u) + n]; }
+        b_next[i] = v;
+      }
+    }
+    if (k0 > 0u) {
+      for (var k = 0u; k < DEPTH; k++) {
+        var columns: array<vec4f, COLUMNS>;
+        for (var j = 0u; j < COLUMNS; j++) { // unroll
+          columns[j] = b_tile[k * (TILE_N / 4u) + j * LANES_N + lane_n];
+        }
+        for (var i = 0u; i < ROWS; i++) { // unroll
+          let rows = a_tile[k * (TILE_M / 4u) + i * LANES_M + lane_m];
+          for (var q = 0u; q < 4u; q++) { // unroll
+            for (var j = 0u; j < COLUMNS; j++) { // unroll
+              sums[4u * i + q][j] += rows[q] * columns[j];
+            }
+          }
+        }
+      }
+    }
+  }
+
+  for (var i = 0u; i < ROWS; i++) { // unroll
+    for (var q = 0u; q < 4u; q++) { // unroll
+      let m = m0 + (i * LANES_M + lane_m) * 4u + q;
+      for (var j = 0u; j < COLUMNS; j++) { // unroll
+        let n = n0 / 4u + j * LANES_N + lane_n;
+        if (m < M && n < N / 4u) { c[(z * M + m) * (N / 4u) + n] = sums[4u * i + q][j]; }
+      }
+    }
+  }
+}

@@ -1,0 +1,49 @@
+// x[z, :, i] = softmax(x[z, :, i] / sqrt(D)) in place, with the column's maximum subtracted: softmax_columns for GPUs.
+// x: f32 [BATCHES, HEIGHT, WIDTH].   A workgroup does 32 columns, eight lanes to a column.
+// Dispatch: x = BATCHES * ceil(WIDTH / 32), folded into two dimensions.
+override BATCHES: u32;
+override HEIGHT: u32;
+override WIDTH: u32;
+override D: u32;
+const COLUMNS: u32 = 32u;
+const SHARES: u32 = 8u;
+
+@group(0) @binding(0) var<storage, read_write> x: array<f32>;
+
+var<workgroup> parts: array<f32, COLUMNS * SHARES>;
+
+@compute @workgroup_size(COLUMNS * SHARES)
+fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) local: u32) {
+  let tiles = (WIDTH + COLUMNS - 1u) / COLUMNS;
+  let tile = wg.y * grid.x + wg.x;
+  if (tile >= BATCHES * tiles) { return; }
+  let column = tile % tiles * COLUMNS + local % COLUMNS;
+  let share = local / COLUMNS;
+  let start = tile / tiles * HEIGHT * WIDTH + min(column, WIDTH - 1u);
+  let mine = column < WIDTH;
+  let scale = 1.0 / sqrt(f32(D));
+
+  var peak = x[start];
+  for (var i = share; i < HEIGHT; i += SHARES) { peak = max(peak, x[start + i * WIDTH]); }
+  parts[local] = peak;
+  workgroupBarrier();
+  for (var i = 0u; i < SHARES; i++) { // unroll
+    peak = max(peak, parts[i * COLUMNS + local % COLUMNS]);
+  }
+  workgroupBarrier();
+  var total = 0.0;
+  for (var i = share; i < HEIGHT; i += SHARES) {
+    let e = exp((x[start + i * WIDTH] - peak) * scale);
+    if (mine) { x[start + i * WIDTH] = e; }
+    total += e;
+  }
+  parts[local] = total;
+  workgroupBarrier();
+  total = 0.0;
+  for (var i = 0u; i < SHARES; i++) { // unroll
+    total += parts[i * COLUMNS + local % COLUMNS];
+  }
+  if (mine) {
+    for (var i = share; i < HEIGHT; i += SHARES) { x[start + i * WIDTH] /= total; }
+  }
+}
