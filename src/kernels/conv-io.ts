@@ -77,7 +77,8 @@ export const outputConstants = ({ temb, residual }: ConvTensors) => ({
 
 // A shader's absent inputs are bound to a tensor it reads anyway.
 export const inputBindings = ({ x, skip, norm }: ConvTensors): Binding[] => [read(x), read(skip ?? x), read(norm ?? x)];
-export const outputBindings = ({ x, bias, temb, residual, y }: ConvTensors): Binding[] => [
+type OutputBindings = [bias: Binding, temb: Binding, residual: Binding, y: Binding];
+export const outputBindings = ({ x, bias, temb, residual, y }: ConvTensors): OutputBindings => [
   read(bias),
   read(temb?.tensor ?? bias),
   read(residual ?? x),

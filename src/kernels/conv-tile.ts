@@ -8,7 +8,7 @@ import type { Dtype, TileVariant } from "./variants";
 /** Channels of one step, and rows of the weights that belong together. */
 const DEPTH = 16;
 
-/** A step of fewer channels is not worth a workgroup of its own. */
+/** Steps below which a part of the channels is not worth a workgroup of its own. */
 const LEAST_STEPS = 4;
 
 /** As many parts of the channels as it takes to keep a GPU busy where the tiles alone do not. */
@@ -47,7 +47,7 @@ export function convTile(
   const splits = o.variant.splits ?? chooseSplits(oc, pixels, steps, tile);
   const after = outputConstants(io);
   const parts = f32(`${io.y.name}/parts`, splits, n, oc, oh, ow);
-  const [bias, temb, residual, y] = outputBindings(io) as [ReturnType<typeof read>, ...ReturnType<typeof read>[]];
+  const [bias, temb, residual, y] = outputBindings(io);
   const { shader, constants } = matrix ? matrixShader(matrix) : { shader: "conv_tile", constants: tileConstants(tile) };
   const product: Dispatch = {
     label: splits > 1 ? parts.name : io.y.name,
@@ -78,9 +78,9 @@ export function convTile(
       read(io.norm ?? io.weight),
       read(io.weight),
       bias,
-      temb!,
-      residual!,
-      splits > 1 ? write(parts) : y!,
+      temb,
+      residual,
+      splits > 1 ? write(parts) : y,
     ],
     workgroups: grid1d(workgroupsOf(oc, pixels, tile) * splits),
   };
@@ -91,7 +91,7 @@ export function convTile(
       label: io.y.name,
       shader: "sum_splits",
       constants: { N: n, OC: oc, PLANE: oh * ow, SPLITS: splits, ...after },
-      bindings: [read(parts), bias, temb!, residual!, y!],
+      bindings: [read(parts), bias, temb, residual, y],
       workgroups: grid1d(ceilDiv(n * oc * oh * ow, 64)),
     },
   ];
