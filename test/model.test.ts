@@ -141,7 +141,7 @@ test("a soft mask of ones is no mask, of zeros no injection", async () => {
 test("omega by region: a mask of ones is a scalar omega", async () => {
   const flat = (value: number) => ({ values: [value], width: 1, height: 1 });
   const shape = [1, 3, side, side];
-  const same = { rtol: 0, atol: 1e-5 };
+  const same = { rtol: 0, atol: 2e-4 }; // other roundings, after a whole run: 1e-6 on the software adapter, 1e-4 on an H100
   const scalar = await run({ omega: 0.3 });
   expectClose(await run({ omegaRegions: [{ mask: flat(1), omega: 0.3 }] }), scalar, shape, same);
   expectClose(await run({ omega: 0.3, omegaRegions: [{ mask: flat(0), omega: 0.9 }] }), scalar, shape, same);
