@@ -1,0 +1,48 @@
+import { expect, test, vi } from "vitest";
+import { randomCheckpoint } from "../bench/random-checkpoint";
+import { openDevice } from "../src/gpu/open-node";
+import type { ModelCheckpoint } from "../src/model/checkpoint/model";
+import { openModel } from "../src/model/checkpoint/model";
+import { openSource } from "../src/model/checkpoint/source-node";
+import type { UNetConfig } from "../src/model/config";
+import { Network, type NetworkOptions } from "../src/model/network";
+import { modelPresets } from "../src/model/presets";
+import { shippedModel } from "../src/platform/node";
+import { seeded } from "./support/seeded";
+
+// The kernels that a GPU would run, in whole networks, on whatever adapter there is.
+
+const adm: UNetConfig = { ...modelPresets["afhq-dog"].config, resolution: 32, channels: 32, channelMult: [1, 2] };
+const networks: Record<string, () => Promise<ModelCheckpoint>> = {
+  portraits64: async () => openModel(await openSource(shippedModel("portraits64")!)),
+  "ADM of 32x32": async () => randomCheckpoint("adm", adm),
+};
+
+const rms = (values: ArrayLike<number>) =>
+  Math.sqrt(Array.from(values).reduce((sum, v) => sum + v * v, 0) / values.length);
+
+for (const [name, open] of Object.entries(networks))
+  test(`${name}: a GPU's kernels compute what those of this adapter do`, { timeout: 300_000 }, async () => {
+    using device = await openDevice();
+    const checkpoint = await open();
+    const side = checkpoint.config.resolution;
+    const x = seeded(1, [1, 3, side, side]);
+    const forward = async (options: NetworkOptions) => {
+      const network = await Network.load(checkpoint, device, options);
+      const { eps, h } = await network.forward(x, [500]);
+      network.destroy();
+      return { eps, h };
+    };
+    const expected = await forward({});
+    const adapterClass = vi.spyOn(device, "adapterClass", "get").mockReturnValue("gpu");
+    for (const options of [{}, { precision: "exact" }, { dtype: "f16" }] as const) {
+      const found = await forward(options);
+      for (const part of ["eps", "h"] as const) {
+        const off = rms(found[part].map((v, i) => v - expected[part][i]!)) / rms(expected[part]);
+        const rounded = "dtype" in options && name !== "portraits64"; // the shipped weights are f16 as they are
+        expect(off, `${JSON.stringify(options)} ${part}`).toBeLessThan(rounded ? 5e-3 : 1e-4);
+      }
+    }
+    adapterClass.mockRestore();
+    checkpoint.close();
+  });
