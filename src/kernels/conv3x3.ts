@@ -3,7 +3,7 @@ import { type ConvTensors, convSizes, inputBindings, inputConstants, outputBindi
 import { convTile, packTile, tileWeight } from "./conv-tile";
 import { ceilDiv, type Dispatch, expectShape, grid1d, read, type Tensor } from "./dispatch";
 import { packed, quadTiles, REGISTER_TILE, scratchLimit, tileHeight } from "./packing";
-import type { ConvShape, ConvVariant, Target } from "./variants";
+import type { ConvShape, ConvVariant, Target, WinogradVariant } from "./variants";
 import { winograd, winogradShape, winogradWeights } from "./winograd";
 
 /** The variant for a shape on a target.   Measured by `npm run bench` on the software adapter.
@@ -18,11 +18,9 @@ export function chooseConv3x3(shape: ConvShape, target: Target): ConvVariant {
   const tiles = n * ceilDiv(oh, m) * ceilDiv(ow, m);
   const deep = c1 + c2 >= 16;
   if (target.adapterClass === "gpu" && deep) {
-    const scratchBytes = scratchLimit(target);
     // Below 16 x 16, reading the transformed weights costs more than their arithmetic saves; so does F(4,3)'s below 32 x 32.
     const pixels = Math.ceil(oh) * Math.ceil(ow);
-    if (weights === "f32" && stride === 1 && pixels >= 256)
-      return { kind: "winograd", m: pixels >= 1024 ? m : 2, weights, product: "tile", tiles: 1, scratchBytes };
+    if (weights === "f32" && stride === 1 && pixels >= 256) return winogradOnGpu(pixels >= 1024 ? m : 2, target);
     return { kind: "tile", weights };
   }
   if (weights === "f32" && stride === 1 && deep && tiles >= 4) {
@@ -48,6 +46,16 @@ export function chooseConv3x3(shape: ConvShape, target: Target): ConvVariant {
     tileY: Math.min(4, Math.max(2, Math.ceil(oh))),
   };
 }
+
+/** F(m, 3) with its products in workgroup memory, under the tile that suits the sizes. */
+export const winogradOnGpu = (m: 2 | 4, target: Target): WinogradVariant => ({
+  kind: "winograd",
+  m,
+  weights: "f32",
+  product: "tile",
+  tiles: 1,
+  scratchBytes: scratchLimit(target),
+});
 
 /** The weights in the variant's layout.   w: OIHW */
 export function packConv3x3(w: Float32Array, oc: number, ic: number, variant: ConvVariant): Uint8Array<ArrayBuffer> {

@@ -1,7 +1,7 @@
 import type { ConvUse } from "../graph/lower";
 import { matrixVariants } from "../kernels/conv-matrix";
 import { chooseConv1x1 } from "../kernels/conv1x1";
-import { chooseConv3x3 } from "../kernels/conv3x3";
+import { chooseConv3x3, winogradOnGpu } from "../kernels/conv3x3";
 import { tileHeight } from "../kernels/packing";
 import { tiles } from "../kernels/tiles";
 import type { Conv1x1Variant, ConvShape, ConvVariant, DirectVariant, Target } from "../kernels/variants";
@@ -25,16 +25,18 @@ function of3x3(shape: ConvShape, target: Target): ConvVariant[] {
   return target.adapterClass === "gpu" ? of3x3OnGpu(shape, target) : of3x3OnCpu(shape, target);
 }
 
-/** The choice, tensor cores, and implicit products and transformed ones under other tiles. */
+/** The choice, tensor cores, the implicit product and transformed ones, and other tiles. */
 function of3x3OnGpu(shape: ConvShape, target: Target): ConvVariant[] {
-  const { weights } = target;
-  const chosen = chooseConv3x3(shape, target);
-  const transformed = chosen.kind === "winograd" && chosen.product === "tile" ? chosen : undefined;
+  const { weights, precision } = target;
+  const transforms = weights === "f32" && shape.stride === 1 && shape.c1 + shape.c2 >= 16;
+  const sides = !transforms ? [] : precision === "fast" ? ([4, 2] as const) : ([2] as const);
+  const transformed = sides.map((m) => winogradOnGpu(m, target));
   return [
-    chosen,
+    chooseConv3x3(shape, target),
     ...matrixVariants(shape.oc, target).slice(0, 2),
     { kind: "tile", weights },
-    ...(transformed ? [{ ...transformed, m: 2 } as const, ...smaller.map((tile) => ({ ...transformed, tile }))] : []),
+    ...transformed,
+    ...smaller.flatMap((tile) => transformed.slice(0, 1).map((variant) => ({ ...variant, tile }))),
     ...smaller.map((tile) => ({ kind: "tile", weights, tile }) as const),
     direct(shape, target),
   ];
@@ -57,15 +59,21 @@ function of3x3OnCpu(shape: ConvShape, target: Target): ConvVariant[] {
 
 function of1x1(shape: ConvShape, target: Target): Conv1x1Variant[] {
   const { weights } = target;
-  const software: Target = { ...target, adapterClass: "software" };
-  const rows = chooseConv1x1(shape, software);
+  const chosen = chooseConv1x1(shape, target);
+  const any = chooseConv1x1(shape, { ...target, adapterClass: "software", subgroups: false });
+  if (target.adapterClass === "gpu")
+    // No quads: NVIDIA's compiler takes seconds over each, and tiles are twice as fast.
+    return [
+      chosen,
+      ...matrixVariants(shape.oc, target).slice(0, 2),
+      ...smaller.map((tile) => ({ kind: "tile", weights, tile }) as const),
+      any,
+    ];
   return [
-    chooseConv1x1(shape, target),
-    ...matrixVariants(shape.oc, target).slice(0, 2),
-    rows,
-    ...smaller.map((tile) => ({ kind: "tile", weights, tile }) as const),
-    ...(rows.kind === "quad" ? [{ ...rows, tileM: tileHeight(shape.oc, 16) }] : []),
-    chooseConv1x1(shape, { ...software, subgroups: false }),
+    chosen,
+    { kind: "tile", weights },
+    ...(chosen.kind === "quad" ? [{ ...chosen, tileM: tileHeight(shape.oc, 16) }] : []),
+    any,
   ];
 }
 
