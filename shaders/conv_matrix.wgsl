@@ -99,7 +99,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, 
   var w_next: array<vec4f, W_LOADS>;
   var x_next: array<f32, X_LOADS>;
   var sums: array<array<Sum, COLUMNS>, ROWS>;
-  for (var step = first; step <= last; step++) {                // the tiles of a step are multiplied in the round after it
+  for (var step = first; step <= last; step++) {              // the tiles of a step are multiplied in the round after it
     if (step > first) {
       workgroupBarrier();
       for (var i = 0u; i < W_LOADS; i++) { // unroll
@@ -120,7 +120,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, 
         let e = local + i * LANES;
         let m = m0 / 4u + e % (TILE_M / 4u);
         w_next[i] = vec4f();
-        if (m < width) { w_next[i] = weight((step * DEPTH + e / (TILE_M / 4u)) * width + m); }
+        if (e < DEPTH * TILE_M / 4u && m < width) { w_next[i] = weight((step * DEPTH + e / (TILE_M / 4u)) * width + m); }
       }
       let iy = oy + step % TAPS / KERNEL;
       let ix = ox + step % KERNEL;

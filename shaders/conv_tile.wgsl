@@ -89,7 +89,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, 
   var w_next: array<vec4f, W_LOADS>;
   var x_next: array<f32, X_LOADS>;
   var sums: array<array<vec4f, COLUMNS>, 4u * ROWS>;
-  for (var step = first; step <= last; step++) {                // the tiles of a step are multiplied in the round after it
+  for (var step = first; step <= last; step++) {              // the tiles of a step are multiplied in the round after it
     if (step > first) {
       workgroupBarrier();
       for (var i = 0u; i < W_LOADS; i++) { // unroll

@@ -3,7 +3,7 @@ import { type ConvTensors, convSizes, inputBindings, inputConstants, outputBindi
 import { convTile, packTile, tileWeight } from "./conv-tile";
 import { ceilDiv, type Dispatch, expectShape, grid1d, read, type Tensor } from "./dispatch";
 import { packed, quadTiles, REGISTER_TILE, scratchLimit, tileHeight } from "./packing";
-import type { ConvShape, ConvVariant, Target, WinogradVariant } from "./variants";
+import type { ConvShape, ConvVariant, Dtype, Target, WinogradVariant } from "./variants";
 import { winograd, winogradShape, winogradWeights } from "./winograd";
 
 /** The variant for a shape on a target.   Measured by `npm run bench` on the software adapter.
@@ -16,19 +16,19 @@ export function chooseConv3x3(shape: ConvShape, target: Target): ConvVariant {
   const ow = (shape.w * scale) / stride;
   const m = target.precision === "fast" ? 4 : 2;
   const tiles = n * ceilDiv(oh, m) * ceilDiv(ow, m);
-  const deep = c1 + c2 >= 16;
-  if (target.adapterClass === "gpu" && deep) {
+  const transforms = suitsWinograd(shape, weights);
+  if (target.adapterClass === "gpu" && c1 + c2 >= FEW_CHANNELS) {
     // Below 16 x 16, reading the transformed weights costs more than their arithmetic saves; so does F(4,3)'s below 32 x 32.
     const pixels = Math.ceil(oh) * Math.ceil(ow);
-    if (weights === "f32" && stride === 1 && pixels >= 256) return winogradOnGpu(pixels >= 1024 ? m : 2, target);
+    if (transforms && pixels >= 256) return winogradOnGpu(pixels >= 1024 ? m : 2, target);
     return { kind: "tile", weights };
   }
-  if (weights === "f32" && stride === 1 && deep && tiles >= 4) {
+  if (transforms && tiles >= 4) {
     const tileN = tiles >= 16 ? 4 : 2;
     return {
       kind: "winograd",
       m,
-      weights,
+      weights: "f32",
       product: subgroups ? "quad" : "any",
       tiles: 4,
       tileM: tileHeight(oc, REGISTER_TILE / tileN),
@@ -46,6 +46,13 @@ export function chooseConv3x3(shape: ConvShape, target: Target): ConvVariant {
     tileY: Math.min(4, Math.max(2, Math.ceil(oh))),
   };
 }
+
+/** With fewer input channels a convolution is computed directly. */
+const FEW_CHANNELS = 16;
+
+/** Whether Winograd can compute a convolution, and its transforms can pay. */
+export const suitsWinograd = ({ c1, c2, stride }: ConvShape, weights: Dtype): boolean =>
+  weights === "f32" && stride === 1 && c1 + c2 >= FEW_CHANNELS;
 
 /** F(m, 3) with its products in workgroup memory, under the tile that suits the sizes. */
 export const winogradOnGpu = (m: 2 | 4, target: Target): WinogradVariant => ({

@@ -1,7 +1,7 @@
 import type { ConvUse } from "../graph/lower";
 import { matrixVariants } from "../kernels/conv-matrix";
 import { chooseConv1x1 } from "../kernels/conv1x1";
-import { chooseConv3x3, winogradOnGpu } from "../kernels/conv3x3";
+import { chooseConv3x3, suitsWinograd, winogradOnGpu } from "../kernels/conv3x3";
 import { tileHeight } from "../kernels/packing";
 import { tiles } from "../kernels/tiles";
 import type { Conv1x1Variant, ConvShape, ConvVariant, DirectVariant, Target } from "../kernels/variants";
@@ -28,8 +28,7 @@ function of3x3(shape: ConvShape, target: Target): ConvVariant[] {
 /** The choice, tensor cores, the implicit product and transformed ones, and other tiles. */
 function of3x3OnGpu(shape: ConvShape, target: Target): ConvVariant[] {
   const { weights, precision } = target;
-  const transforms = weights === "f32" && shape.stride === 1 && shape.c1 + shape.c2 >= 16;
-  const sides = !transforms ? [] : precision === "fast" ? ([4, 2] as const) : ([2] as const);
+  const sides = !suitsWinograd(shape, weights) ? [] : precision === "fast" ? ([4, 2] as const) : ([2] as const);
   const transformed = sides.map((m) => winogradOnGpu(m, target));
   return [
     chooseConv3x3(shape, target),
