@@ -1,7 +1,6 @@
 import { type ConvSizes, type ConvTensors, outputBindings, outputConstants } from "./conv-io";
 import { ceilDiv, type Dispatch, f32, grid1d, read, type Tensor, write } from "./dispatch";
 import { type GemmShape, gemmAny, gemmTile, gemmTiled } from "./gemm";
-import { quadTiles } from "./packing";
 import { chooseTileSize } from "./tiles";
 import type { WinogradVariant } from "./variants";
 
@@ -26,41 +25,75 @@ const G = {
 /** Channels rounded up to what the multiplication takes in one step. */
 export const winogradDepth = (channels: number): number => ceilDiv(channels, 4) * 4;
 
-/** U = G w G^T: f32 [(m+2)^2, OC, K], in the tiles of gemm_quad where that runs, or [(m+2)^2, K, OC] for gemm_tile.   w: OIHW */
+/** U = G w G^T: f32 [(m+2)^2, OC, K], in the tiles of gemm_quad where that runs, or [(m+2)^2, K, OC] for gemm_tile.   w: OIHW
+ *
+ *  In blocks that lie together at every position of the transform, each copied whole: values written one by one would go to
+ *  (m+2)^2 places a megabyte apart, and take ten times as long. */
 export function winogradWeights(
   w: Float32Array,
   oc: number,
   ic: number,
   v: WinogradVariant,
 ): Float32Array<ArrayBuffer> {
-  const { m } = v;
-  const g = G[m];
-  const side = m + 2;
-  const k = winogradDepth(ic);
+  const side = v.m + 2;
+  const g = Float64Array.from(G[v.m].flat());
   const rows = winogradRows(oc, v);
-  const columns = v.product === "tile"; // K before OC
-  const u = new Float32Array(side * side * (columns ? rows : oc) * k);
-  const row = [0, 0, 0] as [number, number, number];
-  const [outer, inner] = columns ? [ic, oc] : [oc, ic]; // so that values are written side by side
-  for (let a = 0; a < outer; a++)
-    for (let b = 0; b < inner; b++) {
-      const [o, c] = columns ? [b, a] : [a, b];
-      const at = (o * ic + c) * 9;
-      for (let i = 0; i < side; i++) {
-        const [g0, g1, g2] = g[i]!;
-        for (let x = 0; x < 3; x++) row[x] = g0 * w[at + x]! + g1 * w[at + 3 + x]! + g2 * w[at + 6 + x]!;
-        for (let j = 0; j < side; j++) {
-          const [h0, h1, h2] = g[j]!;
-          const value = h0 * row[0] + h1 * row[1] + h2 * row[2];
-          u[columns ? ((i * side + j) * k + c) * rows + o : ((i * side + j) * oc + o) * k + c] = value;
-        }
+  const plane = rows * winogradDepth(ic);
+  const { length, filters } = weightBlocks(oc, ic, rows, v);
+  const u = new Float32Array(side * side * plane);
+  const stride = length + 16; // off the power of two, or all positions share a few lines of the cache
+  const block = new Float32Array(side * side * stride);
+  const row = new Float64Array(3 * side);
+  for (let start = 0; start < plane; start += length) {
+    for (let e = 0; e < length; e++) {
+      const filter = filters(start / length, e);
+      if (filter < 0) {
+        for (let z = 0; z < side * side; z++) block[z * stride + e] = 0;
+        continue;
       }
+      for (let i = 0; i < 3 * side; i += 3)
+        for (let x = 0; x < 3; x++) {
+          const at = 9 * filter + x;
+          row[i + x] = g[i]! * w[at]! + g[i + 1]! * w[at + 3]! + g[i + 2]! * w[at + 6]!;
+        }
+      for (let i = 0, z = e; i < 3 * side; i += 3)
+        for (let j = 0; j < 3 * side; j += 3, z += stride)
+          block[z] = g[j]! * row[i]! + g[j + 1]! * row[i + 1]! + g[j + 2]! * row[i + 2]!;
     }
-  if (v.product !== "quad") return u;
-  const tiled = new Float32Array(side * side * rows * k);
-  for (let z = 0; z < side * side; z++)
-    tiled.set(quadTiles(u.subarray(z * oc * k, (z + 1) * oc * k), oc, k, v.tileM, 4), z * rows * k);
-  return tiled;
+    for (let z = 0; z < side * side; z++) u.set(block.subarray(z * stride, z * stride + length), z * plane + start);
+  }
+  return u;
+}
+
+/** How a position's weights lie: blocks of `length`, and which filter (o * IC + c) is the e-th of a block; none (-1) pads. */
+function weightBlocks(
+  oc: number,
+  ic: number,
+  rows: number,
+  v: WinogradVariant,
+): { length: number; filters: (block: number, e: number) => number } {
+  const k = winogradDepth(ic);
+  const filter = (o: number, c: number) => (o < oc && c < ic ? o * ic + c : -1);
+  switch (v.product) {
+    case "tile": // [K, OC]
+      return { length: rows, filters: (c, o) => filter(o, c) };
+    case "any": // [OC, K]
+      return { length: k, filters: (o, c) => filter(o, c) };
+    case "quad": {
+      // [OC / tileM, K / 4, 4 (lane), tileM / 4, 4 (k)]
+      const { tileM } = v;
+      return {
+        length: 4 * tileM,
+        filters: (block, e) => {
+          const tile = Math.floor(block / (k / 4));
+          const [lane, within] = [Math.floor(e / tileM), e % tileM];
+          return filter(tile * tileM + (within & ~3) + lane, (block % (k / 4)) * 4 + (within & 3));
+        },
+      };
+    }
+    default:
+      return v satisfies never;
+  }
 }
 
 /** Output channels, padded to whole tiles for gemm_quad and to fours for gemm_tile. */
