@@ -1,10 +1,13 @@
 // x[z, :, i] = softmax(x[z, :, i] / sqrt(D)) in place, with the column's maximum subtracted.
-// x: f32 [BATCHES, HEIGHT, WIDTH].   Dispatch: one lane per column, x = ceil(BATCHES * WIDTH / WG), folded into two dimensions.
+// x: f32 [BATCHES, HEIGHT, WIDTH], HEIGHT a multiple of ROWS.
+// Dispatch: one lane per column, x = ceil(BATCHES * WIDTH / WG), folded into two dimensions.
 override BATCHES: u32;
 override HEIGHT: u32;
 override WIDTH: u32;
 override D: u32;
 override WG: u32 = 16u;
+
+const ROWS: u32 = 4u;         // of one turn of a loop
 
 @group(0) @binding(0) var<storage, read_write> x: array<f32>;
 
@@ -13,15 +16,26 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, 
   let id = (wg.y * grid.x + wg.x) * WG + local;
   if (id >= BATCHES * WIDTH) { return; }
   let start = id / WIDTH * HEIGHT * WIDTH + id % WIDTH;
+  let end = start + HEIGHT * WIDTH;
   let scale = 1.0 / sqrt(f32(D));
   var peak = x[start];
-  for (var i = 1u; i < HEIGHT; i++) { peak = max(peak, x[start + i * WIDTH]); }
+  for (var i = start; i < end; i += ROWS * WIDTH) {
+    for (var r = 0u; r < ROWS; r++) { // unroll
+      peak = max(peak, x[i + r * WIDTH]);
+    }
+  }
   var total = 0.0;
-  for (var i = 0u; i < HEIGHT; i++) {
-    let e = exp((x[start + i * WIDTH] - peak) * scale);
-    x[start + i * WIDTH] = e;
-    total += e;
+  for (var i = start; i < end; i += ROWS * WIDTH) {
+    for (var r = 0u; r < ROWS; r++) { // unroll
+      let e = exp((x[i + r * WIDTH] - peak) * scale);
+      x[i + r * WIDTH] = e;
+      total += e;
+    }
   }
   let share = 1.0 / total;
-  for (var i = 0u; i < HEIGHT; i++) { x[start + i * WIDTH] *= share; }
+  for (var i = start; i < end; i += ROWS * WIDTH) {
+    for (var r = 0u; r < ROWS; r++) { // unroll
+      x[i + r * WIDTH] *= share;
+    }
+  }
 }

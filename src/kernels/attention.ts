@@ -49,7 +49,7 @@ export function attention(
         ? { shader: "softmax_tile", constants: shape, workgroups: grid1d(n * heads * ceilDiv(t, 32)) }
         : {
             shader: "softmax_columns",
-            constants: { ...shape, WG: 16 },
+            constants: { ...shape, WG: 16, ROWS: t % 4 === 0 ? 4 : 1 },
             workgroups: grid1d(ceilDiv(n * heads * t, 16)),
           }),
       bindings: [update(scores)],
