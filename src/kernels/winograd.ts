@@ -1,6 +1,7 @@
 import { type ConvSizes, type ConvTensors, outputBindings, outputConstants } from "./conv-io";
 import { ceilDiv, type Dispatch, f32, grid1d, read, type Tensor, write } from "./dispatch";
 import { type GemmShape, gemmAny, gemmTile, gemmTiled } from "./gemm";
+import { quadTiles } from "./packing";
 import { chooseTileSize } from "./tiles";
 import type { WinogradVariant } from "./variants";
 
@@ -28,7 +29,7 @@ export const winogradDepth = (channels: number): number => ceilDiv(channels, 4) 
 /** U = G w G^T: f32 [(m+2)^2, OC, K], in the tiles of gemm_quad where that runs, or [(m+2)^2, K, OC] for gemm_tile.   w: OIHW
  *
  *  In blocks that lie together at every position of the transform, each copied whole: values written one by one would go to
- *  (m+2)^2 places a megabyte apart, and take ten times as long. */
+ *  (m+2)^2 places a megabyte apart, and take five to eight times as long. */
 export function winogradWeights(
   w: Float32Array,
   oc: number,
@@ -37,20 +38,17 @@ export function winogradWeights(
 ): Float32Array<ArrayBuffer> {
   const side = v.m + 2;
   const g = Float64Array.from(G[v.m].flat());
-  const rows = winogradRows(oc, v);
-  const plane = rows * winogradDepth(ic);
-  const { length, filters } = weightBlocks(oc, ic, rows, v);
-  const u = new Float32Array(side * side * plane);
-  const stride = length + 16; // off the power of two, or all positions share a few lines of the cache
+  const order = filterOrder(oc, ic, v);
+  const u = new Float32Array(side * side * order.length);
+  const stride = BLOCK + 16; // off the power of two, or all positions share a few lines of the cache
   const block = new Float32Array(side * side * stride);
   const row = new Float64Array(3 * side);
-  for (let start = 0; start < plane; start += length) {
+  for (let start = 0; start < order.length; start += BLOCK) {
+    const length = Math.min(BLOCK, order.length - start);
+    block.fill(0);
     for (let e = 0; e < length; e++) {
-      const filter = filters(start / length, e);
-      if (filter < 0) {
-        for (let z = 0; z < side * side; z++) block[z * stride + e] = 0;
-        continue;
-      }
+      const filter = order[start + e]! - 1;
+      if (filter < 0) continue;
       for (let i = 0; i < 3 * side; i += 3)
         for (let x = 0; x < 3; x++) {
           const at = 9 * filter + x;
@@ -60,40 +58,23 @@ export function winogradWeights(
         for (let j = 0; j < 3 * side; j += 3, z += stride)
           block[z] = g[j]! * row[i]! + g[j + 1]! * row[i + 1]! + g[j + 2]! * row[i + 2]!;
     }
-    for (let z = 0; z < side * side; z++) u.set(block.subarray(z * stride, z * stride + length), z * plane + start);
+    for (let z = 0; z < side * side; z++)
+      u.set(block.subarray(z * stride, z * stride + length), z * order.length + start);
   }
   return u;
 }
 
-/** How a position's weights lie: blocks of `length`, and which filter (o * IC + c) is the e-th of a block; none (-1) pads. */
-function weightBlocks(
-  oc: number,
-  ic: number,
-  rows: number,
-  v: WinogradVariant,
-): { length: number; filters: (block: number, e: number) => number } {
+/** Filters of one block of `winogradWeights`. */
+const BLOCK = 512;
+
+/** Which filter (o * IC + c) lies at each place of a position's weights, counted from 1; 0 pads. f32 counts to 2^24. */
+function filterOrder(oc: number, ic: number, v: WinogradVariant): Float32Array {
   const k = winogradDepth(ic);
-  const filter = (o: number, c: number) => (o < oc && c < ic ? o * ic + c : -1);
-  switch (v.product) {
-    case "tile": // [K, OC]
-      return { length: rows, filters: (c, o) => filter(o, c) };
-    case "any": // [OC, K]
-      return { length: k, filters: (o, c) => filter(o, c) };
-    case "quad": {
-      // [OC / tileM, K / 4, 4 (lane), tileM / 4, 4 (k)]
-      const { tileM } = v;
-      return {
-        length: 4 * tileM,
-        filters: (block, e) => {
-          const tile = Math.floor(block / (k / 4));
-          const [lane, within] = [Math.floor(e / tileM), e % tileM];
-          return filter(tile * tileM + (within & ~3) + lane, (block % (k / 4)) * 4 + (within & 3));
-        },
-      };
-    }
-    default:
-      return v satisfies never;
-  }
+  const rows = winogradRows(oc, v);
+  const order = new Float32Array(rows * k);
+  for (let o = 0; o < oc; o++)
+    for (let c = 0; c < ic; c++) order[v.product === "tile" ? c * rows + o : o * k + c] = o * ic + c + 1;
+  return v.product === "quad" ? quadTiles(order, oc, k, v.tileM, 4) : order;
 }
 
 /** Output channels, padded to whole tiles for gemm_quad and to fours for gemm_tile. */
