@@ -1,13 +1,14 @@
-// norm[n, c] = (mean, scale, shift, 0), so that group norm is (v - mean) scale + shift.            Wu & He 2018
-// scale = gamma / sqrt(var + EPS), shift = beta; with FILM both are times (1 + s), and shift gains b.
+// norm[n, c] = (centre, scale, shift, 0), so that group norm is (v - centre) scale + shift.            Wu & He 2018
+// scale = gamma / sqrt(var + EPS), shift = beta + (centre - mean) scale; with FILM gamma and beta are times (1 + s), and
+// beta gains b.
 // x: f32 [SAMPLES, C1, PLANE]; skip: f32 [SKIP_SAMPLES, C2, PLANE], sample n reads n % SKIP_SAMPLES; PLANE % 16 == 0;
 // gamma, beta: f32 [C1 + C2]; film: f32 [FILM_SAMPLES, FILM_COLUMNS], s from column FILM_OFFSET on, then b;
 // norm: vec4f [SAMPLES, C1 + C2].
 //
 // One dispatch instead of group_norm_partials and group_norm_finalize, for adapters with few lanes: a quad sums a whole
 // group, whose planes are neighbours in memory, and its lanes add up without a barrier. Sums are taken about a pivot, the
-// mean of four values of the group, so that E[x^2] - E[x]^2 never meets a large mean; what the f32 mean loses by rounding
-// goes into the shift.
+// mean of four values of the group, so that E[x^2] - E[x]^2 never meets a large mean; the centre is chosen as in
+// group_norm_finalize.
 // Dispatch: 4 lanes per sample and group: x = ceil(SAMPLES GROUPS / 4).
 enable subgroups;
 diagnostic(off, subgroup_uniformity);   // `id` is the same in all lanes of a quad
@@ -82,8 +83,8 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) local
   let offset = total / count;                                // mean - pivot
   let spread = max(quad_sum((squares.x + squares.y) + (squares.z + squares.w)) - total * offset, 0.0);
   let deviation = sqrt(spread / count + EPS);
-  let mean = pivot + offset;
-  let lost = offset - (mean - pivot);
+  let near = abs(offset) <= abs(pivot + offset);
+  let centre = select(pivot + offset, pivot, near);
   for (var c = c0 + lane; c < c0 + per_group; c += 4u) {
     var scale = gamma[c];
     var shift = beta[c];
@@ -93,6 +94,6 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) local
       shift = shift * (1.0 + film[at]) + film[at + channels];
     }
     scale /= deviation;
-    norm[n * channels + c] = vec4f(mean, scale, shift - lost * scale, 0.0);
+    norm[n * channels + c] = vec4f(centre, scale, select(shift, shift - offset * scale, near), 0.0);
   }
 }
