@@ -37,6 +37,7 @@ export async function runSteps(
     await snapshots?.arrived(k);
     const { t } = submissions[k]!;
     await onStep?.({ phase, step: k + 1, steps: submissions.length, t, preview });
+    signal?.throwIfAborted();
   };
   let reported = first;
   let next = encode(first);
@@ -56,7 +57,6 @@ export async function runSteps(
     await pace.finished();
     await report(reported);
   }
-  signal?.throwIfAborted();
 }
 
 /** One step as a command buffer. */
