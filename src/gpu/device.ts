@@ -46,15 +46,13 @@ export class Device {
   readonly lost: Promise<never>;
   #gone: DeviceLostError | undefined;
   #owned: boolean;
-  #release: (() => void) | undefined;
 
   constructor(
     readonly gpu: GPUDevice,
     readonly info: GPUAdapterInfo,
-    options: { owned: boolean; release?: () => void },
+    options: { owned: boolean },
   ) {
     this.#owned = options.owned;
-    this.#release = options.release;
     this.pipelines = new PipelineCache(gpu);
     this.lost = gpu.lost.then((loss) => {
       this.#gone = new DeviceLostError(
@@ -118,8 +116,6 @@ export class Device {
 
   destroy(): void {
     if (this.#owned) this.gpu.destroy();
-    this.#release?.();
-    this.#release = undefined;
   }
 
   [Symbol.dispose](): void {
@@ -128,11 +124,11 @@ export class Device {
 }
 
 /** Opens a device on this adapter with every feature and limit the engine can use. */
-export async function deviceFromAdapter(adapter: GPUAdapter, release?: () => void): Promise<Device> {
+export async function deviceFromAdapter(adapter: GPUAdapter): Promise<Device> {
   const requiredFeatures = wanted.filter((f) => adapter.features.has(f as GPUFeatureName)) as GPUFeatureName[];
   const requiredLimits = Object.fromEntries(raised.map((name) => [name, adapter.limits[name]]));
   const gpu = await adapter.requestDevice({ requiredFeatures, requiredLimits });
-  return new Device(gpu, adapter.info, { owned: true, ...(release && { release }) });
+  return new Device(gpu, adapter.info, { owned: true });
 }
 
 /** Wraps the caller's own device. */

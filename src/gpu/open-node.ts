@@ -30,17 +30,26 @@ let ownDriver = false;
  *  software adapter take two thirds of the time. Only our own shaders run there, and test/bounds.test.ts shows that they
  *  stay inside their tensors. */
 async function request({ powerPreference }: DeviceOptions, features = ""): Promise<Device | undefined> {
+  const gpu = await instance(features);
+  const adapter = await gpu.requestAdapter({ powerPreference: powerPreference ?? "high-performance" });
+  if (!adapter || isNullAdapter(adapter.info)) return undefined;
+  return deviceFromAdapter(adapter);
+}
+
+/** Dawn, once for each set of features and for the life of the process: its polling, which a garbage collector does not
+ *  see, goes on for a while after the last device is destroyed, and in a collected instance ends in a crash or a deadlock. */
+async function instance(features: string): Promise<GPU> {
   const { create, globals } = await import("webgpu");
+  let gpu = instances.get(features);
+  if (gpu) return gpu;
   for (const [name, value] of Object.entries(globals))
     if (!(name in globalThis)) Object.assign(globalThis, { [name]: value });
-  let gpu: GPU | undefined = create([
+  gpu = create([
     `enable-dawn-features=allow_unsafe_apis,vulkan_enable_f16_on_nvidia${features}`,
     "disable-dawn-features=timestamp_quantization",
   ]);
-  const adapter = await gpu.requestAdapter({ powerPreference: powerPreference ?? "high-performance" });
-  if (!adapter || isNullAdapter(adapter.info)) return undefined;
-  // The GPU object must outlive the device, and be dropped for Node to exit.
-  return deviceFromAdapter(adapter, () => {
-    gpu = undefined;
-  });
+  instances.set(features, gpu);
+  return gpu;
 }
+
+const instances = new Map<string, GPU>();
