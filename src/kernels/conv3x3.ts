@@ -14,8 +14,8 @@ export function chooseConv3x3(shape: ConvShape, target: Target): ConvVariant {
   const scale = upsample ? 2 : 1;
   const oh = (shape.h * scale) / stride;
   const ow = (shape.w * scale) / stride;
+  const tilesOf = (m: number) => n * ceilDiv(oh, m) * ceilDiv(ow, m);
   const m = target.precision === "fast" ? 4 : 2;
-  const tiles = n * ceilDiv(oh, m) * ceilDiv(ow, m);
   const transforms = suitsWinograd(shape, weights);
   if (target.adapterClass === "gpu" && c1 + c2 >= FEW_CHANNELS) {
     // Below 16 x 16, reading the transformed weights costs more than their arithmetic saves; so does F(4,3)'s below 32 x 32.
@@ -23,11 +23,12 @@ export function chooseConv3x3(shape: ConvShape, target: Target): ConvVariant {
     if (transforms && pixels >= 256) return winogradOnGpu(pixels >= 1024 ? m : 2, target);
     return { kind: "tile", weights };
   }
-  if (transforms && tiles >= 4) {
-    const tileN = tiles >= 16 ? 4 : 2;
+  if (transforms && tilesOf(2) >= 4) {
+    const side = tilesOf(m) >= 4 ? m : 2; // F(2,3) where F(4,3) would not fill a quad of lanes
+    const tileN = tilesOf(side) >= 16 ? 4 : 2;
     return {
       kind: "winograd",
-      m,
+      m: side,
       weights: "f32",
       product: subgroups ? "quad" : "any",
       tiles: 4,
