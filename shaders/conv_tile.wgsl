@@ -1,12 +1,13 @@
 // y[n, o, p] = bias[o] + temb[n, o] + sum_{c, dy, dx} w[o, c, dy, dx] * in[n, c, STRIDE p + (dy, dx) - PAD] + residual[n, o, p]
 // in = act((x - mean) * scale + shift) of [x, skip] joined on channels, optionally enlarged x2 (nearest); 0 outside.
 // x: f32 [N, C1, H, W]; skip: f32 [SKIP_N, C2, H, W]; norm: f32 [NORM_N, C1 + C2, 4]; y: f32 [N, OC, OH, OW].
-// w: f32, or f16 pairs, [ceil((C1 + C2) / DEPTH), KERNEL^2, DEPTH, OC rounded up to fours].  Fewer samples than y are read
+// w: f32, or f16 pairs, [ceil((C1 + C2) / 16), KERNEL^2, 16, OC rounded up to fours].  Fewer samples than y are read
 // modulo theirs. With SPLITS > 1, y: f32 [SPLITS, N, OC, OH, OW] are sums over parts of the channels, for sum_splits.
 //
-// Implicit matrix product for GPUs, 3x3 and 1x1: a workgroup of LANES_M x LANES_N computes TILE_M channels x TILE_N pixels
-// from tiles of weights and of gathered input in workgroup memory: one tap of DEPTH channels, so that a lane works out
-// once where its pixel reads. The next tiles are loaded while these are multiplied; a lane keeps ROWS x COLUMNS blocks of 4 x 4.
+// Implicit matrix product for GPUs, 3x3 and 1x1: a workgroup computes TILE_M channels x TILE_N pixels from tiles of weights
+// and of gathered input in workgroup memory: one tap of DEPTH channels, so that a lane works out once where its pixel reads.
+// The next tiles are loaded while these are multiplied; a lane keeps ROWS x COLUMNS blocks of 4 x 4. SLICES groups of
+// LANES_M x LANES_N lanes share out the depth of every tile, as in gemm_tile.
 // Dispatch: x = ceil(OC / TILE_M) * ceil(N OH OW / TILE_N) * SPLITS, folded into two dimensions.
 override N: u32;
 override C1: u32;
@@ -37,13 +38,18 @@ const LANES_M: u32 = 16u;
 const LANES_N: u32 = 16u;
 const ROWS: u32 = 1u;
 const COLUMNS: u32 = 1u;
-const DEPTH: u32 = 16u;
+const DEPTH: u32 = 16u;       // 16; or 32 where KERNEL is 1 and the weights are of a multiple of 32 channels
+const SLICES: u32 = 1u;       // divides DEPTH
 const TAPS: u32 = KERNEL * KERNEL;
 const TILE_M: u32 = 4u * LANES_M * ROWS;
 const TILE_N: u32 = 4u * LANES_N * COLUMNS;
-const LANES: u32 = LANES_M * LANES_N;                        // a multiple of TILE_N
+const LANES: u32 = LANES_M * LANES_N * SLICES;               // a multiple of TILE_N
 const W_LOADS: u32 = DEPTH * TILE_M / 4u / LANES;
 const X_LOADS: u32 = DEPTH * TILE_N / LANES;
+const FOURS: u32 = TILE_M * TILE_N / 4u / LANES;             // that a lane stores
+const INPUTS: u32 = DEPTH * TILE_M / 4u;
+const TILES: u32 = INPUTS + DEPTH * TILE_N / 4u;
+const SUMS: u32 = select(0u, SLICES * TILE_M * TILE_N / 4u, SLICES > 1u);
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> skip: array<f32>;
@@ -54,8 +60,8 @@ const X_LOADS: u32 = DEPTH * TILE_N / LANES;
 @group(0) @binding(6) var<storage, read> residual: array<f32>;
 @group(0) @binding(7) var<storage, read_write> y: array<f32>;
 
-var<workgroup> weights: array<vec4f, DEPTH * TILE_M / 4u>;   // [k][channel]
-var<workgroup> inputs: array<vec4f, DEPTH * TILE_N / 4u>;    // [k][pixel]
+// Weights, [k][channel], and from INPUTS on inputs, [k][pixel]; at the end every slice's sums, [slice][channel][pixel].
+var<workgroup> memory: array<vec4f, max(TILES, SUMS)>;
 
 fn weight(at: u32) -> vec4f {
   let v = w[at];
@@ -83,7 +89,8 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, 
   let n = gathered / plane;
   let oy = gathered % plane / OW * STRIDE - PAD;             // wraps above and left of the picture
   let ox = gathered % plane % OW * STRIDE - PAD;
-  let lane_m = local / LANES_N;
+  let slice = local / (LANES_M * LANES_N);
+  let lane_m = local / LANES_N % LANES_M;
   let lane_n = local % LANES_N;
 
   var w_next: array<vec4f, W_LOADS>;
@@ -93,10 +100,10 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, 
     if (step > first) {
       workgroupBarrier();
       for (var i = 0u; i < W_LOADS; i++) { // unroll
-        weights[local + i * LANES] = w_next[i];
+        memory[local + i * LANES] = w_next[i];
       }
       for (var i = 0u; i < X_LOADS; i++) { // unroll
-        inputs[(local / TILE_N + i * (LANES / TILE_N)) * (TILE_N / 4u) + pixel / 4u][pixel % 4u] = x_next[i];
+        memory[INPUTS + (local / TILE_N + i * (LANES / TILE_N)) * (TILE_N / 4u) + pixel / 4u][pixel % 4u] = x_next[i];
       }
       workgroupBarrier();
     }
@@ -126,13 +133,14 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, 
       }
     }
     if (step > first) {
-      for (var k = 0u; k < DEPTH; k++) {
+      for (var t = 0u; t < DEPTH / SLICES; t++) {
+        let k = slice * (DEPTH / SLICES) + t;
         var columns: array<vec4f, COLUMNS>;
         for (var j = 0u; j < COLUMNS; j++) { // unroll
-          columns[j] = inputs[k * (TILE_N / 4u) + j * LANES_N + lane_n];
+          columns[j] = memory[INPUTS + k * (TILE_N / 4u) + j * LANES_N + lane_n];
         }
         for (var i = 0u; i < ROWS; i++) { // unroll
-          let rows = weights[k * (TILE_M / 4u) + i * LANES_M + lane_m];
+          let rows = memory[k * (TILE_M / 4u) + i * LANES_M + lane_m];
           for (var q = 0u; q < 4u; q++) { // unroll
             for (var j = 0u; j < COLUMNS; j++) { // unroll
               sums[4u * i + q][j] += rows[q] * columns[j];
@@ -143,23 +151,41 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, 
     }
   }
 
-  for (var j = 0u; j < COLUMNS; j++) { // unroll
+  if (SLICES > 1u) {
+    workgroupBarrier();
+    for (var i = 0u; i < 4u * ROWS; i++) { // unroll
+      for (var j = 0u; j < COLUMNS; j++) { // unroll
+        let row = (i / 4u * LANES_M + lane_m) * 4u + i % 4u;
+        memory[(slice * TILE_M + row) * (TILE_N / 4u) + j * LANES_N + lane_n] = sums[i][j];
+      }
+    }
+    workgroupBarrier();
+  }
+  for (var u = 0u; u < FOURS; u++) { // unroll
+    var row = (u % (4u * ROWS) / 4u * LANES_M + lane_m) * 4u + u % 4u;
+    var column = u / (4u * ROWS) * LANES_N + lane_n;
+    var four = sums[u % (4u * ROWS)][u / (4u * ROWS)];
+    if (SLICES > 1u) {
+      let e = local + u * LANES;
+      row = e / (TILE_N / 4u);
+      column = e % (TILE_N / 4u);
+      four = memory[e];
+      for (var s = 1u; s < SLICES; s++) { // unroll
+        four += memory[s * (TILE_M * TILE_N / 4u) + e];
+      }
+    }
+    let o = m0 + row;
     for (var r = 0u; r < 4u; r++) { // unroll
-      let p = p0 + (j * LANES_N + lane_n) * 4u + r;
+      let p = p0 + 4u * column + r;
       let sample = p / plane;
-      for (var i = 0u; i < ROWS; i++) { // unroll
-        for (var q = 0u; q < 4u; q++) { // unroll
-          let o = m0 + (i * LANES_M + lane_m) * 4u + q;
-          if (p < N * plane && o < OC) {
-            var v = sums[4u * i + q][j][r];
-            if (SPLITS == 1u) {
-              v += bias[o];
-              if (TEMB == 1u) { v += temb[sample % TEMB_N * TEMB_WIDTH + TEMB_OFFSET + o]; }
-              if (RESIDUAL == 1u) { v += residual[(sample % RESIDUAL_N * OC + o) * plane + p % plane]; }
-            }
-            y[((split * N + sample) * OC + o) * plane + p % plane] = v;
-          }
+      if (p < N * plane && o < OC) {
+        var v = four[r];
+        if (SPLITS == 1u) {
+          v += bias[o];
+          if (TEMB == 1u) { v += temb[sample % TEMB_N * TEMB_WIDTH + TEMB_OFFSET + o]; }
+          if (RESIDUAL == 1u) { v += residual[(sample % RESIDUAL_N * OC + o) * plane + p % plane]; }
         }
+        y[((split * N + sample) * OC + o) * plane + p % plane] = v;
       }
     }
   }

@@ -3,8 +3,9 @@
 // likewise; C: f32 [BATCHES, M, N]. A and B are read four at a time: starts and strides count in fours, and N, and M or
 // K, along which A lies, are multiples of 4. C has rows M, of those of A up to a multiple of 4.
 //
-// A workgroup of LANES_M x LANES_N computes TILE_M x TILE_N sums from tiles in workgroup memory, DEPTH deep, and loads the
-// next tiles while it multiplies; a lane keeps ROWS x COLUMNS blocks of 4 x 4.
+// A workgroup computes TILE_M x TILE_N sums from tiles in workgroup memory, DEPTH deep, and loads the next tiles while it
+// multiplies; a lane keeps ROWS x COLUMNS blocks of 4 x 4. SLICES groups of LANES_M x LANES_N lanes share out the depth of
+// every tile (sliced K) and add their sums at the end: more lanes to hide latency where there are few tiles.
 // Dispatch: x = ceil(M / TILE_M) * ceil(N / TILE_N) * BATCHES, folded into two dimensions.
 override M: u32;
 override N: u32;
@@ -24,18 +25,23 @@ const LANES_N: u32 = 16u;
 const ROWS: u32 = 1u;
 const COLUMNS: u32 = 1u;
 const DEPTH: u32 = 16u;
+const SLICES: u32 = 1u;       // divides DEPTH
 const TILE_M: u32 = 4u * LANES_M * ROWS;
 const TILE_N: u32 = 4u * LANES_N * COLUMNS;
-const LANES: u32 = LANES_M * LANES_N;
+const LANES: u32 = LANES_M * LANES_N * SLICES;
 const A_LOADS: u32 = DEPTH * TILE_M / 4u / LANES;
 const B_LOADS: u32 = DEPTH * TILE_N / 4u / LANES;
+const FOURS: u32 = TILE_M * TILE_N / 4u / LANES;             // that a lane stores
+const B_TILE: u32 = DEPTH * TILE_M / 4u;
+const TILES: u32 = B_TILE + DEPTH * TILE_N / 4u;
+const SUMS: u32 = select(0u, SLICES * TILE_M * TILE_N / 4u, SLICES > 1u);
 
 @group(0) @binding(0) var<storage, read> a: array<vec4f>;
 @group(0) @binding(1) var<storage, read> b: array<vec4f>;
 @group(0) @binding(2) var<storage, read_write> c: array<vec4f>;
 
-var<workgroup> a_tile: array<vec4f, DEPTH * TILE_M / 4u>;    // [k][row]
-var<workgroup> b_tile: array<vec4f, DEPTH * TILE_N / 4u>;    // [k][column]
+// Tiles of A, [k][row], and from B_TILE on of B, [k][column]; at the end every slice's sums, [slice][row][column].
+var<workgroup> memory: array<vec4f, max(TILES, SUMS)>;
 
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) local: u32) {
@@ -48,7 +54,8 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, 
   let z = tile / (tiles_m * tiles_n);
   let a0 = A_START + z / INNER * A_OUTER + z % INNER * A_INNER;
   let b0 = B_START + z / INNER * B_OUTER + z % INNER * B_INNER;
-  let lane_m = local / LANES_N;
+  let slice = local / (LANES_M * LANES_N);
+  let lane_m = local / LANES_N % LANES_M;
   let lane_n = local % LANES_N;
   let a_width = (M + 3u) / 4u;
 
@@ -61,16 +68,16 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, 
       for (var i = 0u; i < A_LOADS; i++) { // unroll
         let e = local + i * LANES;
         if (A_COLUMNS) {
-          a_tile[e] = a_next[i];
+          memory[e] = a_next[i];
         } else {
           let row = e / (DEPTH / 4u);
           for (var q = 0u; q < 4u; q++) { // unroll
-            a_tile[(e % (DEPTH / 4u) * 4u + q) * (TILE_M / 4u) + row / 4u][row % 4u] = a_next[i][q];
+            memory[(e % (DEPTH / 4u) * 4u + q) * (TILE_M / 4u) + row / 4u][row % 4u] = a_next[i][q];
           }
         }
       }
       for (var i = 0u; i < B_LOADS; i++) { // unroll
-        b_tile[local + i * LANES] = b_next[i];
+        memory[B_TILE + local + i * LANES] = b_next[i];
       }
       workgroupBarrier();
     }
@@ -99,13 +106,14 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, 
       }
     }
     if (k0 > 0u) {
-      for (var k = 0u; k < DEPTH; k++) {
+      for (var t = 0u; t < DEPTH / SLICES; t++) {
+        let k = slice * (DEPTH / SLICES) + t;
         var columns: array<vec4f, COLUMNS>;
         for (var j = 0u; j < COLUMNS; j++) { // unroll
-          columns[j] = b_tile[k * (TILE_N / 4u) + j * LANES_N + lane_n];
+          columns[j] = memory[B_TILE + k * (TILE_N / 4u) + j * LANES_N + lane_n];
         }
         for (var i = 0u; i < ROWS; i++) { // unroll
-          let rows = a_tile[k * (TILE_M / 4u) + i * LANES_M + lane_m];
+          let rows = memory[k * (TILE_M / 4u) + i * LANES_M + lane_m];
           for (var q = 0u; q < 4u; q++) { // unroll
             for (var j = 0u; j < COLUMNS; j++) { // unroll
               sums[4u * i + q][j] += rows[q] * columns[j];
@@ -116,13 +124,31 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, 
     }
   }
 
-  for (var i = 0u; i < ROWS; i++) { // unroll
-    for (var q = 0u; q < 4u; q++) { // unroll
-      let m = m0 + (i * LANES_M + lane_m) * 4u + q;
+  if (SLICES > 1u) {
+    workgroupBarrier();
+    for (var i = 0u; i < 4u * ROWS; i++) { // unroll
       for (var j = 0u; j < COLUMNS; j++) { // unroll
-        let n = n0 / 4u + j * LANES_N + lane_n;
-        if (m < M && n < N / 4u) { c[(z * M + m) * (N / 4u) + n] = sums[4u * i + q][j]; }
+        let row = (i / 4u * LANES_M + lane_m) * 4u + i % 4u;
+        memory[(slice * TILE_M + row) * (TILE_N / 4u) + j * LANES_N + lane_n] = sums[i][j];
       }
     }
+    workgroupBarrier();
+  }
+  for (var u = 0u; u < FOURS; u++) { // unroll
+    var row = (u / COLUMNS / 4u * LANES_M + lane_m) * 4u + u / COLUMNS % 4u;
+    var column = u % COLUMNS * LANES_N + lane_n;
+    var v = sums[u / COLUMNS][u % COLUMNS];
+    if (SLICES > 1u) {
+      let e = local + u * LANES;
+      row = e / (TILE_N / 4u);
+      column = e % (TILE_N / 4u);
+      v = memory[e];
+      for (var s = 1u; s < SLICES; s++) { // unroll
+        v += memory[s * (TILE_M * TILE_N / 4u) + e];
+      }
+    }
+    let m = m0 + row;
+    let n = n0 / 4u + column;
+    if (m < M && n < N / 4u) { c[(z * M + m) * (N / 4u) + n] = v; }
   }
 }

@@ -87,6 +87,7 @@ function variantsFor(s: ConvCase): Map<string, ConvVariant> {
   found.set("chosen f16", chooseConv3x3(shapeOf(s), { ...software, weights: "f16" }));
   found.set("f16 without subgroups", chooseConv3x3(shapeOf(s), { ...software, weights: "f16", subgroups: false }));
   found.set("tile", { kind: "tile", weights: "f32", tile: { tileM: 32, tileN: 32 }, splits: 1 });
+  found.set("tile, sliced", { kind: "tile", weights: "f32", tile: { tileM: 32, tileN: 32, slices: 2 }, splits: 1 });
   found.set("tile f16, split", { kind: "tile", weights: "f16", tile: { tileM: 16, tileN: 64 }, splits: 2 });
   found.set("tile of the size that suits", { kind: "tile", weights: "f32" });
   found.set("without subgroups", chooseConv3x3(shapeOf(s), { ...software, subgroups: false }));
@@ -106,6 +107,7 @@ function variantsFor(s: ConvCase): Map<string, ConvVariant> {
     found.set("F(2,3) without subgroups", { ...base, m: 2, weights: "f32", tileM: 32, tileN: 4, product: "any" });
     const tile = { kind: "winograd", product: "tile", tiles: 1, weights: "f32", scratchBytes: 2 ** 25 } as const;
     found.set("F(4,3) for GPUs", { ...tile, m: 4 });
+    found.set("F(2,3) for GPUs, sliced", { ...tile, m: 2, tile: { tileM: 32, tileN: 16, slices: 4 } });
     found.set("F(2,3) for GPUs, in chunks", {
       ...tile,
       m: 2,

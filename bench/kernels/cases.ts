@@ -36,7 +36,8 @@ export interface BuiltCase {
   readonly tolerance: number;
 }
 
-const sizeOf = (tile: Tile | undefined) => (tile ? `${tile.tileM}x${tile.tileN}` : "tile");
+const sizeOf = (tile: Tile | undefined) =>
+  tile ? `${tile.tileM}x${tile.tileN}${tile.slices ? `x${tile.slices}` : ""}` : "tile";
 
 function describe(v: ConvVariant | Conv1x1Variant): string {
   switch (v.kind) {

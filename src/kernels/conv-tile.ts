@@ -2,18 +2,22 @@ import { type ConvSizes, type ConvTensors, inputConstants, outputBindings, outpu
 import { matrixShader } from "./conv-matrix";
 import { ceilDiv, type Dispatch, f32, grid1d, read, type Tensor, write } from "./dispatch";
 import { packed } from "./packing";
-import { chooseTileSize, ENOUGH_WORKGROUPS, type Tile, tileConstants, workgroupsOf } from "./tiles";
+import { chooseConvTile, lanesOf, type Tile, tileConstants, workgroupsOf } from "./tiles";
 import type { Dtype, TileVariant } from "./variants";
 
-/** Channels of one step, and rows of the weights that belong together. */
+/** Channels whose weights belong together: one step, or half of one. */
 const DEPTH = 16;
+const DEEP = 32;
+
+/** Lanes below which a GPU has idle cores. */
+const ENOUGH_LANES = 2 ** 15;
 
 /** Steps below which a part of the channels is not worth a workgroup of its own. */
 const LEAST_STEPS = 4;
 
 /** As many parts of the channels as it takes to keep a GPU busy where the tiles alone do not. */
 function chooseSplits(oc: number, pixels: number, steps: number, tile: Tile): number {
-  const wanted = ceilDiv(ENOUGH_WORKGROUPS, workgroupsOf(oc, pixels, tile));
+  const wanted = ceilDiv(ENOUGH_LANES, workgroupsOf(oc, pixels, tile) * lanesOf(tile));
   return Math.max(1, Math.min(wanted, 16, Math.floor(steps / LEAST_STEPS)));
 }
 
@@ -35,6 +39,9 @@ export const tileWeight = (name: string, oc: number, ic: number, taps: number, d
   dtype,
 });
 
+/** Whether a step can be twice as deep: the weights of so many channels lie together, and there are so many. */
+export const isDeep = (kernel: 1 | 3, ic: number): boolean => kernel === 1 && ceilDiv(ic, DEPTH) % 2 === 0;
+
 export function convTile(
   io: ConvTensors,
   { n, c1, c2, oc, h, w, oh, ow }: ConvSizes,
@@ -42,13 +49,17 @@ export function convTile(
 ): Dispatch[] {
   const { weights, matrix } = o.variant;
   const pixels = n * oh * ow;
-  const tile = o.variant.tile ?? chooseTileSize(oc, pixels, { splits: true });
-  const steps = ceilDiv(c1 + c2, DEPTH) * o.kernel ** 2;
+  const deep = isDeep(o.kernel, c1 + c2);
+  const tile = o.variant.tile ?? chooseConvTile(oc, pixels, deep);
+  const depth = deep && tile.slices ? DEEP : DEPTH;
+  const steps = ceilDiv(c1 + c2, depth) * o.kernel ** 2;
   const splits = o.variant.splits ?? chooseSplits(oc, pixels, steps, tile);
   const after = outputConstants(io);
   const parts = f32(`${io.y.name}/parts`, splits, n, oc, oh, ow);
   const [bias, temb, residual, y] = outputBindings(io);
-  const { shader, constants } = matrix ? matrixShader(matrix) : { shader: "conv_tile", constants: tileConstants(tile) };
+  const { shader, constants } = matrix
+    ? matrixShader(matrix)
+    : { shader: "conv_tile", constants: tileConstants(tile, depth) };
   const product: Dispatch = {
     label: splits > 1 ? parts.name : io.y.name,
     shader,

@@ -18,9 +18,9 @@ export function chooseConv3x3(shape: ConvShape, target: Target): ConvVariant {
   const m = target.precision === "fast" ? 4 : 2;
   const transforms = suitsWinograd(shape, weights);
   if (target.adapterClass === "gpu" && c1 + c2 >= FEW_CHANNELS) {
-    // Below 16 x 16, reading the transformed weights costs more than their arithmetic saves; so does F(4,3)'s below 32 x 32.
+    // Below 8 x 8, reading the transformed weights costs more than their arithmetic saves; so does F(4,3)'s below 32 x 32.
     const pixels = Math.ceil(oh) * Math.ceil(ow);
-    if (transforms && pixels >= 256) return winogradOnGpu(pixels >= 1024 ? m : 2, target);
+    if (transforms && pixels >= 64) return winogradOnGpu(pixels >= 1024 ? m : 2, target);
     return { kind: "tile", weights };
   }
   if (transforms && tilesOf(2) >= 4) {

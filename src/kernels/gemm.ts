@@ -1,6 +1,6 @@
 import { type Binding, ceilDiv, type Dispatch, grid1d } from "./dispatch";
 import { REGISTER_TILE, tileHeight } from "./packing";
-import { chooseTileSize, type Tile, tileConstants, workgroupsOf } from "./tiles";
+import { chooseGemmTile, type Tile, tileConstants, workgroupsOf } from "./tiles";
 import type { Target } from "./variants";
 
 /** Where the operand of batch (outer, inner) starts, in elements. */
@@ -61,7 +61,7 @@ export function gemmTile(label: string, bindings: Operands, s: GemmShape, tile: 
   return {
     label,
     shader: "gemm_tile",
-    constants: { ...sizes(s, 4, 4), ...tileConstants(tile) },
+    constants: { ...sizes(s, 4, 4), ...tileConstants(tile, tile.slices ? 32 : 16) },
     bindings,
     workgroups: grid1d(workgroupsOf(s.m, s.n, tile) * s.batches),
   };
@@ -72,8 +72,7 @@ export function gemmStrided(label: string, bindings: Operands, s: GemmShape, tar
   const { m, n, k, a, b, aColumns } = s;
   const counts = [n, k, a.start, a.outer, a.inner, b.start, b.outer, b.inner, aColumns ? m : 0];
   const fours = counts.every((count) => count % 4 === 0);
-  if (fours && target.adapterClass === "gpu")
-    return gemmTile(label, bindings, s, chooseTileSize(m, n, { batches: s.batches }));
+  if (fours && target.adapterClass === "gpu") return gemmTile(label, bindings, s, chooseGemmTile(m, n, s.batches));
   if (!fours || !target.subgroups) return gemmAny(label, bindings, s);
   const tileM = tileHeight(m, REGISTER_TILE / 4, aColumns ? 16 : 4);
   const tiles = ceilDiv(m, tileM) * ceilDiv(n, 16) * s.batches;

@@ -4,41 +4,68 @@ import { ceilDiv } from "./dispatch";
  *  (pixels). */
 export interface Tile {
   readonly tileM: 16 | 32 | 64 | 128;
-  readonly tileN: 32 | 64 | 128;
+  readonly tileN: 16 | 32 | 64 | 128;
+  /** Groups of lanes that share out the depth of every step (sliced K); 1 where absent. */
+  readonly slices?: 2 | 4;
 }
 
-/** From the fewest loads a multiply-add to the most workgroups. */
-export const tiles = [
-  { tileM: 128, tileN: 128 },
-  { tileM: 64, tileN: 64 },
-  { tileM: 32, tileN: 32 },
-] as const satisfies readonly Tile[];
+/** The fewest workgroups with which a tile is faster than smaller ones. */
+interface TileFrom {
+  readonly tile: Tile;
+  readonly workgroups: number;
+}
 
-const narrow = { tileM: 16, tileN: 64 } as const satisfies Tile;
+// From the fewest loads a multiply-add to the most workgroups, as an NVIDIA H100 measured them (bench/results/2026-11-26-h100.md).
+const gemmTiles: readonly TileFrom[] = [
+  { tile: { tileM: 64, tileN: 128 }, workgroups: 256 },
+  { tile: { tileM: 64, tileN: 64 }, workgroups: 256 },
+];
+const convTiles: readonly TileFrom[] = [
+  { tile: { tileM: 128, tileN: 128 }, workgroups: 512 },
+  { tile: { tileM: 64, tileN: 64 }, workgroups: 256 },
+];
+const few: Tile = { tileM: 16, tileN: 64 };
+const short: Tile = { tileM: 32, tileN: 16, slices: 4 };
 
-/** Workgroups below which a GPU has idle cores. */
-export const ENOUGH_WORKGROUPS = 128;
+/** The largest tile that makes workgroups enough of `batches` products of m x n and wastes less than half of itself; else
+ *  `sliced`; `few` or `short` where m or n is. */
+function choose(m: number, n: number, batches: number, large: readonly TileFrom[], sliced: Tile): Tile {
+  if (m <= 16) return few;
+  if (n <= 16) return short;
+  const fits = large.find(
+    ({ tile, workgroups }) =>
+      tile.tileM < 2 * m && tile.tileN < 2 * n && workgroupsOf(m, n, tile) * batches >= workgroups,
+  );
+  return fits?.tile ?? sliced;
+}
+
+/** For `batches` products of m x n in shaders/gemm_tile.wgsl. */
+export const chooseGemmTile = (m: number, n: number, batches: number): Tile =>
+  choose(m, n, batches, gemmTiles, { tileM: 32, tileN: 32, slices: 2 });
+
+/** For shaders/conv_tile.wgsl.   @param deep a step can be 32 channels deep */
+export const chooseConvTile = (oc: number, pixels: number, deep: boolean): Tile =>
+  choose(oc, pixels, 1, convTiles, { tileM: 32, tileN: 32, slices: deep ? 4 : 2 });
 
 export const workgroupsOf = (m: number, n: number, { tileM, tileN }: Tile): number =>
   ceilDiv(m, tileM) * ceilDiv(n, tileN);
 
-/** The largest tile that makes enough workgroups of `batches` products of m x n, and wastes no more than half of itself;
- *  with `splits`, of 64 x 64 before 32 x 32, for the depth can be split among more workgroups.
- *  Measured by `npm run bench -- --variants` on an NVIDIA H100. */
-export function chooseTileSize(m: number, n: number, { batches = 1, splits = false } = {}): Tile {
-  if (m <= 16) return narrow;
-  const [smallest, ...larger] = tiles.filter(({ tileM, tileN }) => tileM < 2 * m && tileN < 2 * n).reverse();
-  const busy = (tile: Tile) => workgroupsOf(m, n, tile) * batches >= ENOUGH_WORKGROUPS;
-  return larger.reverse().find(busy) ?? (splits ? larger.at(-1) : undefined) ?? smallest ?? tiles[2];
+/** Lanes of a workgroup in both directions and in slices, and the blocks of 4 x 4 that a lane keeps: 2 x 2 of large tiles.
+ *  @param depth of a step; a multiple of 4 that gives every lane a load: 32 where there are 4 slices of 32 x 32 */
+export function tileConstants({ tileM, tileN, slices }: Tile, depth: 16 | 32) {
+  const blocks = tileM * tileN >= 64 * 128 ? 2 : 1;
+  return {
+    LANES_M: tileM / 4 / blocks,
+    LANES_N: tileN / 4 / blocks,
+    ROWS: blocks,
+    COLUMNS: blocks,
+    DEPTH: depth,
+    SLICES: slices ?? 1,
+  };
 }
 
-/** Lanes of a workgroup in both directions, and the blocks of 4 x 4 that a lane keeps. */
-export function tileConstants({ tileM, tileN }: Tile) {
-  const lanes = (size: number) => Math.min(16, size / 4);
-  return {
-    LANES_M: lanes(tileM),
-    LANES_N: lanes(tileN),
-    ROWS: tileM / 4 / lanes(tileM),
-    COLUMNS: tileN / 4 / lanes(tileN),
-  };
+/** Lanes of a workgroup. */
+export function lanesOf(tile: Tile): number {
+  const { LANES_M, LANES_N, SLICES } = tileConstants(tile, 16);
+  return LANES_M * LANES_N * SLICES;
 }

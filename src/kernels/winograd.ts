@@ -2,7 +2,7 @@ import { type ConvSizes, type ConvTensors, outputBindings, outputConstants } fro
 import { ceilDiv, type Dispatch, f32, grid1d, read, type Tensor, write } from "./dispatch";
 import { type GemmShape, gemmAny, gemmTile, gemmTiled } from "./gemm";
 import { quadTiles } from "./packing";
-import { chooseTileSize } from "./tiles";
+import { chooseGemmTile } from "./tiles";
 import type { WinogradVariant } from "./variants";
 
 /** Rows of G: a 3-tap filter in the transform domain. */
@@ -184,7 +184,7 @@ function multiply(
     case "any":
       return gemmAny(label, operands, { ...product, aColumns: false });
     case "tile":
-      return gemmTile(label, operands, { ...product, aColumns: true }, v.tile ?? chooseTileSize(m, n, { batches }));
+      return gemmTile(label, operands, { ...product, aColumns: true }, v.tile ?? chooseGemmTile(m, n, batches));
     default:
       return v satisfies never;
   }

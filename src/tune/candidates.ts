@@ -1,9 +1,10 @@
 import type { ConvUse } from "../graph/lower";
 import { matrixVariants } from "../kernels/conv-matrix";
+import { isDeep } from "../kernels/conv-tile";
 import { chooseConv1x1 } from "../kernels/conv1x1";
 import { chooseConv3x3, suitsWinograd, winogradOnGpu } from "../kernels/conv3x3";
 import { tileHeight } from "../kernels/packing";
-import { tiles } from "../kernels/tiles";
+import type { Tile } from "../kernels/tiles";
 import type { Conv1x1Variant, ConvShape, ConvVariant, DirectVariant, Target } from "../kernels/variants";
 
 export type AnyVariant = ConvVariant | Conv1x1Variant;
@@ -35,8 +36,8 @@ function of3x3OnGpu(shape: ConvShape, target: Target): ConvVariant[] {
     ...matrixVariants(shape.oc, target).slice(0, 2),
     { kind: "tile", weights },
     ...transformed,
-    ...smaller.flatMap((tile) => transformed.slice(0, 1).map((variant) => ({ ...variant, tile }))),
-    ...smaller.map((tile) => ({ kind: "tile", weights, tile }) as const),
+    ...others.flatMap((tile) => transformed.slice(0, 1).map((variant) => ({ ...variant, tile }))),
+    ...others.map((tile) => ({ kind: "tile", weights, tile }) as const),
     direct(shape, target),
   ];
 }
@@ -65,7 +66,8 @@ function of1x1(shape: ConvShape, target: Target): Conv1x1Variant[] {
     return [
       chosen,
       ...matrixVariants(shape.oc, target).slice(0, 2),
-      ...smaller.map((tile) => ({ kind: "tile", weights, tile }) as const),
+      ...others.map((tile) => ({ kind: "tile", weights, tile }) as const),
+      ...(isDeep(1, shape.c1 + shape.c2) ? [{ kind: "tile", weights, tile: sliced } as const] : []),
       any,
     ];
   return [
@@ -76,8 +78,12 @@ function of1x1(shape: ConvShape, target: Target): Conv1x1Variant[] {
   ];
 }
 
-/** More workgroups than the heuristic makes of large pictures. */
-const smaller = tiles.slice(1);
+/** Tiles for larger or smaller pictures than the heuristic takes them for. */
+const others: readonly Tile[] = [
+  { tileM: 64, tileN: 64 },
+  { tileM: 32, tileN: 32, slices: 2 },
+];
+const sliced: Tile = { tileM: 32, tileN: 32, slices: 4 };
 
 function direct({ oc }: ConvShape, { subgroups, weights }: Target): DirectVariant {
   const pair = weights === "f16" ? 2 : 1;
