@@ -3,7 +3,7 @@
 // Tensors, `in` and SPLITS as there. Sums are f32; operands are Element: f32, or f16 for adapters that multiply nothing else.
 //
 // A workgroup of 256 computes TILE_M channels x TILE_N pixels from tiles in workgroup memory, one tap of DEPTH channels at a
-// time. Its result is divided into MATRIX_M x MATRIX_N matrices, ROWS x COLUMNS of them to each of SUBGROUPS subgroups,
+// time; rows are PADDING apart, so that those of a matrix begin in different banks. Its result is divided into MATRIX_M x MATRIX_N matrices, ROWS x COLUMNS of them to each of SUBGROUPS subgroups,
 // ACROSS side by side; were a subgroup smaller than the largest, the rest repeat the work of the first and store the same.
 // Dispatch: x = ceil(OC / TILE_M) * ceil(N OH OW / TILE_N) * SPLITS, folded into two dimensions.
 enable chromium_experimental_subgroup_matrix;
@@ -41,10 +41,13 @@ const SUBGROUPS: u32 = 8u;    // at most 256 / lanes of the largest subgroup
 const ACROSS: u32 = 4u;       // divides SUBGROUPS
 const ROWS: u32 = 1u;
 const COLUMNS: u32 = 1u;
-const DEPTH: u32 = 16u;
+const DEPTH: u32 = 16u;       // 16 or 32
+const PADDING: u32 = 8u;
 const TAPS: u32 = KERNEL * KERNEL;
 const TILE_M: u32 = SUBGROUPS / ACROSS * ROWS * MATRIX_M;
 const TILE_N: u32 = ACROSS * COLUMNS * MATRIX_N;
+const W_ROW: u32 = TILE_M + PADDING;
+const X_ROW: u32 = TILE_N + PADDING;
 const LANES: u32 = 256u;
 const W_LOADS: u32 = (DEPTH * TILE_M / 4u + LANES - 1u) / LANES;
 const X_LOADS: u32 = DEPTH * TILE_N / LANES;
@@ -62,8 +65,8 @@ alias Sum = subgroup_matrix_result<f32, MATRIX_N, MATRIX_M>;
 @group(0) @binding(6) var<storage, read> residual: array<f32>;
 @group(0) @binding(7) var<storage, read_write> y: array<f32>;
 
-var<workgroup> weights: array<Element, DEPTH * TILE_M>;      // [k][channel]
-var<workgroup> inputs: array<Element, DEPTH * TILE_N>;       // [k][pixel]
+var<workgroup> weights: array<Element, DEPTH * W_ROW>;       // [k][channel]
+var<workgroup> inputs: array<Element, DEPTH * X_ROW>;        // [k][pixel]
 var<workgroup> results: array<f32, SUBGROUPS * MATRIX_M * MATRIX_N>;
 
 fn weight(at: u32) -> vec4f {
@@ -106,12 +109,12 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, 
         let e = local + i * LANES;
         if (e < DEPTH * TILE_M / 4u) {
           for (var q = 0u; q < 4u; q++) { // unroll
-            weights[4u * e + q] = Element(w_next[i][q]);
+            weights[e / (TILE_M / 4u) * W_ROW + 4u * (e % (TILE_M / 4u)) + q] = Element(w_next[i][q]);
           }
         }
       }
       for (var i = 0u; i < X_LOADS; i++) { // unroll
-        inputs[(local / TILE_N + i * (LANES / TILE_N)) * TILE_N + pixel] = Element(x_next[i]);
+        inputs[(local / TILE_N + i * (LANES / TILE_N)) * X_ROW + pixel] = Element(x_next[i]);
       }
       workgroupBarrier();
     }
@@ -119,8 +122,11 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, 
       for (var i = 0u; i < W_LOADS; i++) { // unroll
         let e = local + i * LANES;
         let m = m0 / 4u + e % (TILE_M / 4u);
+        let c = step / TAPS * DEPTH + e / (TILE_M / 4u);
         w_next[i] = vec4f();
-        if (e < DEPTH * TILE_M / 4u && m < width) { w_next[i] = weight((step * DEPTH + e / (TILE_M / 4u)) * width + m); }
+        if (e < DEPTH * TILE_M / 4u && m < width && c < (C1 + C2 + 15u) / 16u * 16u) {
+          w_next[i] = weight(((c / 16u * TAPS + step % TAPS) * 16u + c % 16u) * width + m);
+        }
       }
       let iy = oy + step % TAPS / KERNEL;
       let ix = ox + step % KERNEL;
@@ -144,10 +150,10 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, 
       for (var k = 0u; k < DEPTH; k += MATRIX_K) {
         var right: array<Right, COLUMNS>;
         for (var j = 0u; j < COLUMNS; j++) { // unroll
-          right[j] = subgroupMatrixLoad<Right, row_major>(&inputs, k * TILE_N + column + j * MATRIX_N, TILE_N);
+          right[j] = subgroupMatrixLoad<Right, row_major>(&inputs, k * X_ROW + column + j * MATRIX_N, X_ROW);
         }
         for (var i = 0u; i < ROWS; i++) { // unroll
-          let left = subgroupMatrixLoad<Left, col_major>(&weights, k * TILE_M + row + i * MATRIX_M, TILE_M);
+          let left = subgroupMatrixLoad<Left, col_major>(&weights, k * W_ROW + row + i * MATRIX_M, W_ROW);
           for (var j = 0u; j < COLUMNS; j++) { // unroll
             sums[i][j] = subgroupMatrixMultiplyAccumulate(left, right[j], sums[i][j]);
           }

@@ -127,6 +127,42 @@ function attentionCase(name: string, s: { n: number; c: number; h: number; w: nu
   };
 }
 
+/** One of the two matrix products of attention with one head, without the softmax between them.
+ *  scores[j, i] = k[:, j] . q[:, i]; values[e, i] = v[e, :] . scores[:, i] */
+function productCase(name: string, which: "scores" | "values", c: number, side: number): KernelCase {
+  const t = side * side;
+  return {
+    name,
+    flops: 2 * c * t * t,
+    build(target) {
+      const qkv = f32("qkv", 1, 3 * c, side, side);
+      const out = f32("y", 1, c, side, side);
+      const [product, , sum] = attention({ qkv, y: out }, { heads: 1, order: "new", target });
+      const scores = product!.bindings[2]!.tensor;
+      const [data, weights] = [seeded(1, qkv.shape), seeded(2, scores.shape)];
+      const part = (index: number, row: number, column: number) => data[(index * c + row) * t + column]!;
+      const dot = (terms: number, term: (l: number) => number) => {
+        let total = 0;
+        for (let l = 0; l < terms; l++) total += term(l);
+        return total;
+      };
+      const at = (p: number): number => {
+        const [row, i] = [Math.floor(p / t), p % t];
+        if (which === "scores") return dot(c, (l) => part(1, l, row) * part(0, l, i));
+        return dot(t, (l) => part(2, row, l) * weights[l * t + i]!);
+      };
+      return {
+        variant: "one dispatch",
+        dispatches: [which === "scores" ? product! : sum!],
+        inputs: new Map([[qkv, data], ...(which === "values" ? ([[scores, weights]] as const) : [])]),
+        y: which === "scores" ? scores : out,
+        expected: (points) => points.map(at),
+        tolerance: 1e-5,
+      };
+    },
+  };
+}
+
 /** Statistics only, as before a convolution that applies them itself, or applied with SiLU. */
 function groupNormCase(name: string, shape: readonly [number, number, number, number], applied: boolean): KernelCase {
   const [n, c] = shape;
@@ -207,6 +243,8 @@ export const kernelCases: readonly KernelCase[] = [
   groupNormCase("group norm 128@256", [1, 128, 256, 256], false),
   groupNormCase("group norm+silu 128@32 applied", [1, 128, 32, 32], true),
   groupNormCase("group norm+silu 128@256 applied", [1, 128, 256, 256], true),
+  productCase("attention 512@16, scores", "scores", 512, 16),
+  productCase("attention 512@16, values", "values", 512, 16),
   attentionCase("attention 192@8", { n: 1, c: 192, h: 8, w: 8, heads: 1 }),
   attentionCase("attention 256@16", { n: 1, c: 256, h: 16, w: 16, heads: 1 }),
   attentionCase("attention 512@16", { n: 1, c: 512, h: 16, w: 16, heads: 1 }),

@@ -86,7 +86,8 @@ export class Device {
       .map(({ componentType, M, N, K }) => ({ component: componentType, m: Number(M), n: Number(N), k: Number(K) }))
       .filter((config): config is MatrixConfig => config.component === "f32" || config.component === "f16");
     if (configs.length === 0 || !subgroupMaxSize) return undefined;
-    return { configs, maxLanes: subgroupMaxSize, f16: this.has("shader-f16") };
+    const workgroupBytes = this.gpu.limits.maxComputeWorkgroupStorageSize;
+    return { configs, maxLanes: subgroupMaxSize, f16: this.has("shader-f16"), workgroupBytes };
   }
 
   /** @throws DeviceLostError if the device is gone. */

@@ -1,37 +1,42 @@
 import type { Tile } from "./tiles";
-import type { MatrixConfig, MatrixTile, Target, TileVariant } from "./variants";
+import type { Matrices, MatrixConfig, MatrixTile, Target, TileVariant } from "./variants";
 
-/** Lanes of a workgroup of shaders/conv_matrix.wgsl, and channels of one of its steps. */
-const LANES = 256;
-const DEPTH = 16;
-
-/** Workgroup memory that every adapter has. */
-const WORKGROUP_BYTES = 16384;
+/** Lanes of a workgroup of shaders/conv_matrix.wgsl, and what lies between the rows of its tiles. */
+export const MATRIX_LANES = 256;
+const PADDING = 8;
 
 /** The tile variants that subgroup matrices can compute here, for the largest matrices: large tiles first; none where the
  *  device has no such feature. Operands in f16 are for weights in f16: they round activations to 11 bits, which f32 users
- *  did not ask for. */
-export function matrixVariants(oc: number, { matrices, weights }: Target): TileVariant[] {
+ *  did not ask for.   @param pixels of the output, over all samples */
+export function matrixVariants(oc: number, pixels: number, { matrices, weights }: Target): TileVariant[] {
   if (!matrices) return [];
   const sizes: Tile[] = [
-    ...(oc > 64 ? [{ tileM: 128, tileN: 128 } as const] : []),
-    ...(oc > 32 ? [{ tileM: 64, tileN: 64 } as const] : []),
+    { tileM: 128, tileN: 256 },
+    { tileM: 128, tileN: 128 },
+    { tileM: 64, tileN: 64 },
     { tileM: 32, tileN: 32 },
   ];
+  const fitting = sizes.filter(
+    ({ tileM, tileN }, i) => i === sizes.length - 1 || (tileM < 2 * oc && tileN < 2 * pixels),
+  );
   return matrices.configs
     .filter(({ component }) => component === "f32" || (weights === "f16" && matrices.f16))
     .sort((a, b) => b.m * b.n * b.k - a.m * a.n * a.k)
-    .flatMap((config) => sizes.map((tile) => ({ tile, matrix: shared(config, tile, matrices.maxLanes) })))
+    .flatMap((config) => fitting.map((tile) => ({ tile, matrix: shared(config, tile, matrices) })))
     .flatMap(({ tile, matrix }) => (matrix ? [{ kind: "tile", weights, tile, matrix } as const] : []));
 }
 
-/** Divides a tile among the subgroups that a workgroup has at least, as squarely as it goes; undefined where it does not
- *  divide, or takes more memory than a workgroup is sure to have. */
-function shared(config: MatrixConfig, { tileM, tileN }: Tile, maxLanes: number): MatrixTile | undefined {
+/** Divides a tile among the subgroups that a workgroup has at least, as squarely as it goes, in steps as deep as fit;
+ *  undefined where it does not divide, or takes more memory than a workgroup has. */
+function shared(
+  config: MatrixConfig,
+  { tileM, tileN }: Tile,
+  { maxLanes, workgroupBytes }: Matrices,
+): MatrixTile | undefined {
   const { m, n, k } = config;
-  if (LANES % maxLanes !== 0 || tileM % m !== 0 || tileN % n !== 0 || DEPTH % k !== 0) return undefined;
+  if (MATRIX_LANES % maxLanes !== 0 || tileM % m !== 0 || tileN % n !== 0) return undefined;
   const [high, wide] = [tileM / m, tileN / n];
-  const most = Math.min(LANES / maxLanes, high * wide);
+  const most = Math.min(MATRIX_LANES / maxLanes, high * wide);
   const shapes = Array.from({ length: most }, (_, i) => i + 1).flatMap((across) => {
     const down = most / across;
     const [rows, columns] = [high / down, wide / across];
@@ -39,18 +44,22 @@ function shared(config: MatrixConfig, { tileM, tileN }: Tile, maxLanes: number):
   });
   const loads = ({ rows, columns }: (typeof shapes)[number]) => rows * m + columns * n;
   const best = shapes.sort((a, b) => loads(a) - loads(b))[0];
-  const bytes = DEPTH * (tileM + tileN) * (config.component === "f16" ? 2 : 4) + most * m * n * 4;
-  return best && bytes <= WORKGROUP_BYTES ? { ...config, subgroups: most, ...best } : undefined;
+  const bytes = (depth: number) =>
+    depth * (tileM + tileN + 2 * PADDING) * (config.component === "f16" ? 2 : 4) + most * m * n * 4;
+  const depth = ([32, 16] as const).find((d) => d % k === 0 && bytes(d) <= workgroupBytes);
+  return best && depth ? { ...config, depth, subgroups: most, ...best } : undefined;
 }
 
 /** The shader of a tile, and the constants that only it has. */
-export function matrixShader({ component, m, n, k, subgroups, across, rows, columns }: MatrixTile) {
+export function matrixShader({ component, m, n, k, depth, subgroups, across, rows, columns }: MatrixTile) {
   return {
     shader: component === "f16" ? "conv_matrix_f16" : "conv_matrix",
     constants: {
       MATRIX_M: m,
       MATRIX_N: n,
       MATRIX_K: k,
+      DEPTH: depth,
+      PADDING,
       SUBGROUPS: subgroups,
       ACROSS: across,
       ROWS: rows,

@@ -1,8 +1,9 @@
 import { type ConvSizes, type ConvTensors, inputConstants, outputBindings, outputConstants } from "./conv-io";
-import { matrixShader } from "./conv-matrix";
+import { MATRIX_LANES, matrixShader } from "./conv-matrix";
+import { convNormalised } from "./conv-normalised";
 import { ceilDiv, type Dispatch, f32, grid1d, read, type Tensor, write } from "./dispatch";
 import { packed } from "./packing";
-import { chooseConvTile, lanesOf, type Tile, tileConstants, workgroupsOf } from "./tiles";
+import { chooseConvTile, lanesOf, tileConstants, workgroupsOf } from "./tiles";
 import type { Dtype, TileVariant } from "./variants";
 
 /** Channels whose weights belong together: one step, or half of one. */
@@ -16,8 +17,8 @@ const ENOUGH_LANES = 2 ** 15;
 const LEAST_STEPS = 4;
 
 /** As many parts of the channels as it takes to keep a GPU busy where the tiles alone do not. */
-function chooseSplits(oc: number, pixels: number, steps: number, tile: Tile): number {
-  const wanted = ceilDiv(ENOUGH_LANES, workgroupsOf(oc, pixels, tile) * lanesOf(tile));
+function chooseSplits(workgroups: number, lanes: number, steps: number): number {
+  const wanted = ceilDiv(ENOUGH_LANES, workgroups * lanes);
   return Math.max(1, Math.min(wanted, 16, Math.floor(steps / LEAST_STEPS)));
 }
 
@@ -44,16 +45,23 @@ export const isDeep = (kernel: 1 | 3, ic: number): boolean => kernel === 1 && ce
 
 export function convTile(
   io: ConvTensors,
-  { n, c1, c2, oc, h, w, oh, ow }: ConvSizes,
+  sizes: ConvSizes,
   o: { kernel: 1 | 3; stride: number; pad: number; upsample: boolean; silu: boolean; variant: TileVariant },
 ): Dispatch[] {
   const { weights, matrix } = o.variant;
+  const { n, c1, c2, oc, h, w, oh, ow } = sizes;
+  if (matrix && io.norm?.shape[0] === n)
+    return convNormalised(io, o.silu, (plain) =>
+      convTile(plain, { ...sizes, c1: c1 + c2, c2: 0 }, { ...o, silu: false }),
+    );
   const pixels = n * oh * ow;
   const deep = isDeep(o.kernel, c1 + c2);
   const tile = o.variant.tile ?? chooseConvTile(oc, pixels, deep);
-  const depth = deep && tile.slices ? DEEP : DEPTH;
+  const depth = matrix?.depth ?? (deep && tile.slices ? DEEP : DEPTH);
+  const workgroups = workgroupsOf(oc, pixels, tile);
+  const lanes = matrix ? MATRIX_LANES : lanesOf(tile);
   const steps = ceilDiv(c1 + c2, depth) * o.kernel ** 2;
-  const splits = o.variant.splits ?? chooseSplits(oc, pixels, steps, tile);
+  const splits = o.variant.splits ?? chooseSplits(workgroups, lanes, steps);
   const after = outputConstants(io);
   const parts = f32(`${io.y.name}/parts`, splits, n, oc, oh, ow);
   const [bias, temb, residual, y] = outputBindings(io);
@@ -93,7 +101,7 @@ export function convTile(
       residual,
       splits > 1 ? write(parts) : y,
     ],
-    workgroups: grid1d(workgroupsOf(oc, pixels, tile) * splits),
+    workgroups: grid1d(workgroups * splits),
   };
   if (splits === 1) return [product];
   return [

@@ -1,10 +1,10 @@
 import { ShapeError } from "../errors";
 import { type ConvTensors, convSizes, inputBindings, inputConstants, outputBindings, outputConstants } from "./conv-io";
+import { convNormalised } from "./conv-normalised";
 import { convTile, packTile, tileWeight } from "./conv-tile";
-import { ceilDiv, type Dispatch, dims4, expectShape, f32, grid1d, read, type Tensor } from "./dispatch";
-import { normalise } from "./group-norm";
+import { ceilDiv, type Dispatch, expectShape, grid1d, read, type Tensor } from "./dispatch";
 import { packed, quadTiles, REGISTER_TILE, tileHeight } from "./packing";
-import type { Conv1x1Variant, ConvShape, RowsVariant, Target } from "./variants";
+import type { Conv1x1Variant, ConvShape, Target } from "./variants";
 
 /** The variant for a shape on a target; `shape.stride` and `shape.upsample` do not matter. */
 export function chooseConv1x1({ c1, c2, oc, h, w }: ConvShape, target: Target): Conv1x1Variant {
@@ -46,7 +46,8 @@ export function conv1x1(io: ConvTensors, options: { silu?: boolean; variant: Con
     return convTile(io, sizes, { kernel: 1, stride: 1, pad: 0, upsample: false, silu, variant });
   const { kind, tileM, weights } = variant;
   // Normalised on the fly, an input is normalised again for every tile of output channels.
-  if (io.norm?.shape[0] === n && oc > 2 * tileM) return conv1x1Normalised(io, silu, variant);
+  if (io.norm?.shape[0] === n && oc > 2 * tileM)
+    return convNormalised(io, silu, (plain) => conv1x1(plain, { variant }));
   const pixels = h * w;
   if (kind === "quad" && (pixels % 4 !== 0 || (c2 > 0 && c1 % 4 !== 0)))
     throw new ShapeError(`${io.y.name}: ${pixels} pixels, ${c1} channels before the skip; needed multiples of 4`);
@@ -72,16 +73,5 @@ export function conv1x1(io: ConvTensors, options: { silu?: boolean; variant: Con
       bindings: [...inputBindings(io), read(io.weight), ...outputBindings(io)],
       workgroups: grid1d(ceilDiv(tiles, kind === "quad" ? workgroup / 4 : workgroup)),
     },
-  ];
-}
-
-/** The same in two dispatches: normalise [x, skip] into scratch, convolve that. */
-function conv1x1Normalised(io: ConvTensors, silu: boolean, variant: RowsVariant): Dispatch[] {
-  const { x, skip, norm, ...rest } = io;
-  const [n, , h, w] = dims4(x);
-  const y = f32(`${io.y.name}/normalised`, n, norm!.shape[1]!, h, w);
-  return [
-    ...normalise({ x, ...(skip && { skip }), norm: norm!, y }, { silu }),
-    ...conv1x1({ ...rest, x: y }, { variant }),
   ];
 }

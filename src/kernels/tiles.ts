@@ -4,7 +4,7 @@ import { ceilDiv } from "./dispatch";
  *  (pixels). */
 export interface Tile {
   readonly tileM: 16 | 32 | 64 | 128;
-  readonly tileN: 16 | 32 | 64 | 128;
+  readonly tileN: 16 | 32 | 64 | 128 | 256;
   /** Groups of lanes that share out the depth of every step (sliced K); 1 where absent. */
   readonly slices?: 2 | 4;
 }

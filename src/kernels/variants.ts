@@ -15,10 +15,20 @@ export interface Target {
   readonly weights: Dtype;
   readonly maxBindingBytes: number;
   /** What subgroup matrices (tensor cores) can multiply, where the device has the feature
-   *  `chromium-experimental-subgroup-matrix`; and whether shaders may use f16. */
-  readonly matrices?: { readonly configs: readonly MatrixConfig[]; readonly maxLanes: number; readonly f16: boolean };
+   *  `chromium-experimental-subgroup-matrix`. */
+  readonly matrices?: Matrices;
   /** Variants that were measured here and are used instead of the heuristic's, by `convKey`. */
   readonly tuned?: { readonly conv3x3: TunedVariants<ConvVariant>; readonly conv1x1: TunedVariants<Conv1x1Variant> };
+}
+
+export interface Matrices {
+  readonly configs: readonly MatrixConfig[];
+  /** Lanes of the largest subgroup. */
+  readonly maxLanes: number;
+  /** Shaders may use f16. */
+  readonly f16: boolean;
+  /** Workgroup memory. */
+  readonly workgroupBytes: number;
 }
 
 export type TunedVariants<V> = Readonly<Record<string, V>>;
@@ -87,8 +97,9 @@ export interface TileVariant {
 }
 
 /** How the workgroups of shaders/conv_matrix.wgsl share their tile: matrices of M x N and K deep, `rows` x `columns` of
- *  them to each of `subgroups` subgroups, `across` of which stand side by side. */
+ *  them to each of `subgroups` subgroups, `across` of which stand side by side; `depth` channels a step. */
 export interface MatrixTile extends MatrixConfig {
+  readonly depth: 16 | 32;
   readonly subgroups: number;
   readonly across: number;
   readonly rows: number;

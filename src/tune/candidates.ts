@@ -33,7 +33,7 @@ function of3x3OnGpu(shape: ConvShape, target: Target): ConvVariant[] {
   const transformed = sides.map((m) => winogradOnGpu(m, target));
   return [
     chooseConv3x3(shape, target),
-    ...matrixVariants(shape.oc, target).slice(0, 2),
+    ...matrixVariants(shape.oc, pixelsOf(shape), target).slice(0, 3),
     { kind: "tile", weights },
     ...transformed,
     ...others.flatMap((tile) => transformed.slice(0, 1).map((variant) => ({ ...variant, tile }))),
@@ -65,7 +65,7 @@ function of1x1(shape: ConvShape, target: Target): Conv1x1Variant[] {
     // No quads: NVIDIA's compiler takes seconds over each, and tiles are twice as fast.
     return [
       chosen,
-      ...matrixVariants(shape.oc, target).slice(0, 2),
+      ...matrixVariants(shape.oc, pixelsOf(shape), target).slice(0, 3),
       ...others.map((tile) => ({ kind: "tile", weights, tile }) as const),
       ...(isDeep(1, shape.c1 + shape.c2) ? [{ kind: "tile", weights, tile: sliced } as const] : []),
       any,
@@ -84,6 +84,12 @@ const others: readonly Tile[] = [
   { tileM: 32, tileN: 32, slices: 2 },
 ];
 const sliced: Tile = { tileM: 32, tileN: 32, slices: 4 };
+
+/** Of the output, over all samples. */
+function pixelsOf({ n, h, w, stride, upsample }: ConvShape): number {
+  const scale = (upsample ? 2 : 1) / stride;
+  return n * Math.ceil(h * scale) * Math.ceil(w * scale);
+}
 
 function direct({ oc }: ConvShape, { subgroups, weights }: Target): DirectVariant {
   const pair = weights === "f16" ? 2 : 1;
