@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { attention } from "../src/kernels/attention";
 import { f32 } from "../src/kernels/dispatch";
+import { softmax } from "../src/kernels/softmax";
 import type { Target } from "../src/kernels/variants";
 import { expectClose, seeded } from "./support/close";
 import { runDispatches } from "./support/device";
@@ -38,6 +39,23 @@ for (const [name, s] of Object.entries(cases))
       const [actual] = await runDispatches(dispatches, new Map([[qkv, data]]), [y]);
       // A score of 2000 carries an f32 error of 1e-4, and so do the weights.
       expectClose(actual!, attentionReference(data, s), y.shape, { rtol: 0, atol: s.scale > 1 ? 0.05 : 2e-6 });
+    });
+
+for (const adapterClass of ["software", "gpu"] as const)
+  for (const height of [1, 5, 257, 260])
+    test(`softmax of columns of ${height}: ${adapterClass}`, async () => {
+      const [width, d] = [35, 3];
+      const x = f32("x", 2, height, width);
+      const data = seeded(1, x.shape).map((v) => 30 * v);
+      const [actual] = await runDispatches([softmax("softmax", x, d, { adapterClass })], new Map([[x, data]]), [x]);
+      const expected = Float64Array.from(data, (v) => Math.exp(v / Math.sqrt(d)));
+      for (let column = 0; column < 2 * width; column++) {
+        const at = (row: number) => (Math.floor(column / width) * height + row) * width + (column % width);
+        let total = 0;
+        for (let row = 0; row < height; row++) total += expected[at(row)]!;
+        for (let row = 0; row < height; row++) expected[at(row)]! /= total;
+      }
+      expectClose(actual!, expected, x.shape, { rtol: 0, atol: 1e-6 });
     });
 
 test("heads that do not divide the channels are refused", () => {

@@ -1,6 +1,7 @@
 import { ShapeError } from "../errors";
-import { ceilDiv, type Dispatch, dims4, expectShape, f32, grid1d, read, type Tensor, update, write } from "./dispatch";
+import { type Dispatch, dims4, expectShape, f32, read, type Tensor, write } from "./dispatch";
 import { gemmStrided } from "./gemm";
+import { softmax } from "./softmax";
 import type { Target } from "./variants";
 
 /** Order of the rows of qkv. legacy: [head][q, k, v]; new: [q, k, v][head]. */
@@ -26,7 +27,6 @@ export function attention(
       ? { start: index * d * t, outer: 3 * c * t, inner: 3 * d * t }
       : { start: index * c * t, outer: 3 * c * t, inner: d * t };
   const batches = { batches: n * heads, inner: heads };
-  const shape = { BATCHES: n * heads, HEIGHT: t, WIDTH: t, D: d };
   return [
     // scores[j, i] = k[:, j] . q[:, i]
     gemmStrided(
@@ -43,17 +43,7 @@ export function attention(
       },
       o.target,
     ),
-    {
-      label: `${y.name}/softmax`,
-      ...(o.target.adapterClass === "gpu"
-        ? { shader: "softmax_tile", constants: shape, workgroups: grid1d(n * heads * ceilDiv(t, 32)) }
-        : {
-            shader: "softmax_columns",
-            constants: { ...shape, WG: 16, ROWS: t % 4 === 0 ? 4 : 1 },
-            workgroups: grid1d(ceilDiv(n * heads * t, 16)),
-          }),
-      bindings: [update(scores)],
-    },
+    softmax(`${y.name}/softmax`, scores, d, o.target),
     // y[e, i] = v[e, :] . scores[:, i]
     gemmStrided(
       `${y.name}/values`,

@@ -2,8 +2,9 @@ import type { Device } from "../../src/gpu/device";
 import { attention, type QkvOrder } from "../../src/kernels/attention";
 import { chooseConv1x1, conv1x1, conv1x1Weight, packConv1x1 } from "../../src/kernels/conv1x1";
 import { chooseConv3x3, conv3x3, conv3x3Weight, packConv3x3 } from "../../src/kernels/conv3x3";
-import { ceilDiv, type Dispatch, f32, grid1d, type Tensor, update } from "../../src/kernels/dispatch";
+import { type Dispatch, f32, type Tensor } from "../../src/kernels/dispatch";
 import { groupNorm } from "../../src/kernels/group-norm";
+import { softmax } from "../../src/kernels/softmax";
 import type { Target } from "../../src/kernels/variants";
 import type { Check, Roles } from "./roles";
 
@@ -52,17 +53,11 @@ export const networkOps: Record<string, (r: Roles, device: Device) => Iterable<C
     yield attended(r, joined(r), "new", r.param<number>("heads")!, device);
   },
 
-  *softmax_rows(r) {
+  *softmax_rows(r, device) {
     const [rows, width] = r.values("x").shape as [number, number];
     const x = r.input("x");
-    const softmax = {
-      label: "softmax",
-      shader: "softmax_columns", // columns of `rows` matrices of one column each
-      constants: { BATCHES: rows, HEIGHT: width, WIDTH: 1, D: 1, WG: 16 },
-      bindings: [update(x)],
-      workgroups: grid1d(ceilDiv(rows, 16)),
-    };
-    yield r.check([softmax], x);
+    const columns = { ...x, shape: [rows, width, 1] }; // columns of `rows` matrices of one column each
+    yield r.check([softmax("softmax", columns, 1, device)], x);
   },
 
   // GN (eps 1e-6, 32 groups) -> q, k, v -> attention -> projection -> + x

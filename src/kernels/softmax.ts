@@ -1,0 +1,22 @@
+import { ShapeError } from "../errors";
+import { ceilDiv, type Dispatch, grid1d, type Tensor, update } from "./dispatch";
+import type { Target } from "./variants";
+
+/** x[z, :, i] = softmax(x[z, :, i] / sqrt(d)) in place.   x: f32 [batches, height, width]
+ *  shaders/softmax_tile.wgsl on a GPU, else shaders/softmax_columns.wgsl   @throws ShapeError for another rank */
+export function softmax(label: string, x: Tensor, d: number, { adapterClass }: Pick<Target, "adapterClass">): Dispatch {
+  const [batches, height, width] = x.shape;
+  if (x.shape.length !== 3) throw new ShapeError(`${x.name}: shape [${x.shape}], needed [batches, height, width]`);
+  const shape = { BATCHES: batches!, HEIGHT: height!, WIDTH: width!, D: d };
+  return {
+    label,
+    ...(adapterClass === "gpu"
+      ? { shader: "softmax_tile", constants: shape, workgroups: grid1d(batches! * ceilDiv(width!, 32)) }
+      : {
+          shader: "softmax_columns",
+          constants: { ...shape, WG: 16, ROWS: height! % 4 === 0 ? 4 : 1 },
+          workgroups: grid1d(ceilDiv(batches! * width!, 16)),
+        }),
+    bindings: [update(x)],
+  };
+}
