@@ -1,5 +1,6 @@
 import { byteLength, type Tensor } from "../kernels/dispatch";
 import type { Device } from "./device";
+import { Rest } from "./rest";
 
 const STORAGE = 0x80 | 0x8 | 0x4; // GPUBufferUsage.STORAGE | COPY_DST | COPY_SRC
 
@@ -37,20 +38,46 @@ export class Buffers {
   }
 }
 
+/** Bytes of a buffer: all from `offset` on, unless told how many. */
+export interface BufferRange {
+  readonly buffer: GPUBuffer;
+  readonly offset?: number;
+  readonly bytes?: number;
+}
+
 /** Copies a buffer back to the host: waits for all work submitted before. */
 export async function readBuffer(
   device: Device,
   buffer: GPUBuffer,
-  { offset = 0, bytes = buffer.size - offset }: { offset?: number; bytes?: number } = {},
+  range: Omit<BufferRange, "buffer"> = {},
 ): Promise<ArrayBuffer> {
+  return (await readBuffers(device, [{ buffer, ...range }]))[0]!;
+}
+
+/** Copies ranges of buffers back to the host, all in one round trip.
+ *  @param encoder holds work to submit before the copies; it is finished here
+ *  @param rest waits for that work */
+export async function readBuffers(
+  device: Device,
+  ranges: readonly BufferRange[],
+  encoder = device.gpu.createCommandEncoder(),
+  rest = new Rest(device),
+): Promise<ArrayBuffer[]> {
   device.check();
-  const staging = device.gpu.createBuffer({ size: bytes, usage: 0x1 | 0x8 /* MAP_READ | COPY_DST */ });
+  let size = 0;
+  const places = ranges.map(({ buffer, offset = 0, bytes = buffer.size - offset }) => {
+    const at = size;
+    size += bytes;
+    return { buffer, offset, bytes, at };
+  });
+  const staging = device.gpu.createBuffer({ size, usage: 0x1 | 0x8 /* MAP_READ | COPY_DST */ });
   try {
-    const encoder = device.gpu.createCommandEncoder();
-    encoder.copyBufferToBuffer(buffer, offset, staging, 0, bytes);
+    for (const { buffer, offset, bytes, at } of places) encoder.copyBufferToBuffer(buffer, offset, staging, at, bytes);
+    const submitted = performance.now();
     device.gpu.queue.submit([encoder.finish()]);
-    await mapForReading(device, staging);
-    return staging.getMappedRange().slice(0);
+    await rest.until(submitted, () => mapForReading(device, staging));
+    const mapped = staging.getMappedRange();
+    return places.map(({ at, bytes }) => mapped.slice(at, at + bytes));
   } finally {
     staging.destroy();
   }

@@ -1,6 +1,7 @@
 import type { Pixels, RunOptions, StepEvent } from "../api";
 import { UserError } from "../errors";
 import type { Device } from "../gpu/device";
+import { Rest } from "../gpu/rest";
 import type { Programs } from "../graph/programs";
 import { type Recording, replay } from "../graph/record";
 import type { Snapshots } from "./snapshots";
@@ -101,24 +102,22 @@ class QueuedPace {
   }
 }
 
-/** For a software adapter: in Node a pending promise of the GPU polls on a core that the adapter needs itself, so most of
- *  the expected time is slept through before the promise is made (8.6 ms against 13.5 ms for the same work). */
+/** For a software adapter, whose cores are the host's: one step at a time. */
 class SleepingPace {
   readonly ahead = 0;
-  #start = 0;
-  #expected = 0;
+  readonly #rest: Rest;
+  #submitted = 0;
 
-  constructor(readonly device: Device) {}
+  constructor(readonly device: Device) {
+    this.#rest = new Rest(device);
+  }
 
   submitted(): void {
-    this.#start = performance.now();
+    this.#submitted = performance.now();
   }
 
   async finished(): Promise<void> {
-    const rest = this.#start + 0.85 * this.#expected - performance.now();
-    if (rest > 2) await new Promise((resolve) => setTimeout(resolve, rest));
-    await Promise.race([this.device.gpu.queue.onSubmittedWorkDone(), this.device.lost]);
-    const took = performance.now() - this.#start;
-    this.#expected = this.#expected === 0 ? took : Math.min(took, 0.7 * this.#expected + 0.3 * took);
+    const { gpu, lost } = this.device;
+    await this.#rest.until(this.#submitted, () => Promise.race([gpu.queue.onSubmittedWorkDone(), lost]));
   }
 }

@@ -1,6 +1,7 @@
 import { UserError } from "../errors";
-import { Buffers, readBuffer } from "../gpu/buffers";
+import { Buffers, readBuffer, readBuffers } from "../gpu/buffers";
 import type { Device } from "../gpu/device";
+import { Rest } from "../gpu/rest";
 import type { Graph } from "../graph/graph";
 import { type Lowered, lower } from "../graph/lower";
 import { compile, type Programs } from "../graph/programs";
@@ -50,7 +51,8 @@ export interface Evaluation {
 
 /** A U-Net with its weights on the GPU. */
 export class Network {
-  readonly #forwards = new Map<number, Promise<Programs>>();
+  /** by batch */
+  readonly #forwards = new Map<number, Promise<Forward>>();
 
   private constructor(
     readonly device: Device,
@@ -118,7 +120,7 @@ export class Network {
     if (times.length !== batch) throw new UserError(`${times.length} time steps for ${batch} images`);
     const bad = times.find((time) => !(time >= 0 && time < 1000));
     if (bad !== undefined) throw new UserError(`time step ${bad}: needed 0 to 999`);
-    const programs = await this.#forward(batch);
+    const { programs, rest } = await this.#forward(batch);
     const { gpu } = this.device;
     gpu.queue.writeBuffer(programs.bufferOf("forward", "x"), 0, new Float32Array(x));
     const rows = new Float32Array(batch * STEP_FLOATS);
@@ -132,12 +134,15 @@ export class Network {
     const pass = encoder.beginComputePass();
     replay(pass, programs.recordings.forward!.nodes, 0);
     pass.end();
-    gpu.queue.submit([encoder.finish()]);
-    const { eps, h } = this.unet(batch);
-    const read = async (name: string, values: number) =>
-      new Float32Array(await readBuffer(this.device, programs.bufferOf("forward", name), { bytes: 4 * values }));
+    const names = this.unet(batch);
+    const range = (name: string, values: number) => ({
+      buffer: programs.bufferOf("forward", name),
+      bytes: 4 * values,
+    });
     const [c, height, width] = hShape(this.config);
-    return { eps: await read(eps, batch * outChannels * plane), h: await read(h, batch * c * height * width) };
+    const ranges = [range(names.eps, batch * outChannels * plane), range(names.h, batch * c * height * width)];
+    const [eps, h] = await readBuffers(this.device, ranges, encoder, rest);
+    return { eps: new Float32Array(eps!), h: new Float32Array(h!) };
   }
 
   /** Runs any graph of this network once: tensors in, tensors out. For looking inside; compiles anew each time.
@@ -171,21 +176,28 @@ export class Network {
     }
   }
 
-  #forward(batch: number): Promise<Programs> {
-    let programs = this.#forwards.get(batch);
-    if (!programs) {
-      programs = this.compile({ forward: this.unet(batch).graph });
-      this.#forwards.set(batch, programs);
-      programs.catch(() => this.#forwards.delete(batch));
+  #forward(batch: number): Promise<Forward> {
+    let forward = this.#forwards.get(batch);
+    if (!forward) {
+      const compiled = this.compile({ forward: this.unet(batch).graph });
+      forward = compiled.then((programs) => ({ programs, rest: new Rest(this.device) }));
+      this.#forwards.set(batch, forward);
+      forward.catch(() => this.#forwards.delete(batch));
     }
-    return programs;
+    return forward;
   }
 
   destroy(): void {
-    for (const programs of this.#forwards.values()) programs.then((p) => p.destroy()).catch(() => {});
+    for (const forward of this.#forwards.values()) forward.then(({ programs }) => programs.destroy()).catch(() => {});
     this.#forwards.clear();
     this.weights.destroy();
   }
+}
+
+/** One evaluation of a batch, compiled. */
+interface Forward {
+  readonly programs: Programs;
+  readonly rest: Rest;
 }
 
 /** The target with its variants measured, where the options ask for it. */
