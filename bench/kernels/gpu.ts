@@ -1,3 +1,4 @@
+import { readBuffer } from "../../src/gpu/buffers";
 import type { Device } from "../../src/gpu/device";
 import type { Replay } from "../../src/gpu/stopwatch";
 import { byteLength, type Dispatch, type Tensor } from "../../src/kernels/dispatch";
@@ -43,17 +44,7 @@ export async function prepare(
         pass.dispatchWorkgroups(...workgroups);
       });
     },
-    async read(tensor) {
-      const from = buffers.get(tensor.name)!;
-      const staging = gpu.createBuffer({ size: from.size, usage: GPUBufferUsage.COPY_DST | GPUBufferUsage.MAP_READ });
-      const encoder = gpu.createCommandEncoder();
-      encoder.copyBufferToBuffer(from, 0, staging, 0, from.size);
-      gpu.queue.submit([encoder.finish()]);
-      await staging.mapAsync(GPUMapMode.READ);
-      const values = new Float32Array(staging.getMappedRange().slice(0));
-      staging.destroy();
-      return values;
-    },
+    read: async (tensor) => new Float32Array(await readBuffer(device, buffers.get(tensor.name)!)),
     destroy() {
       for (const buffer of buffers.values()) buffer.destroy();
     },

@@ -1,6 +1,5 @@
 import { Buffers, readBuffers } from "../../src/gpu/buffers";
 import type { Device } from "../../src/gpu/device";
-import { Rest } from "../../src/gpu/rest";
 import { type Lowered, lower } from "../../src/graph/lower";
 import { compile } from "../../src/graph/programs";
 import { replay } from "../../src/graph/record";
@@ -24,7 +23,6 @@ export const ours = (device: Device, target: Target): Engine => ({
     }
     const x = programs.bufferOf("case", "x");
     const y = programs.bufferOf("case", graph.outputs[0]!);
-    const rest = new Rest(device);
     return {
       async run() {
         queue.writeBuffer(x, 0, inputs.get("x")!);
@@ -32,7 +30,7 @@ export const ours = (device: Device, target: Target): Engine => ({
         const pass = encoder.beginComputePass();
         replay(pass, programs.recordings.case!.nodes, 0);
         pass.end();
-        const [values] = await readBuffers(device, [{ buffer: y }], encoder, rest);
+        const [values] = await readBuffers(device, [{ buffer: y }], encoder);
         return new Float32Array(values!);
       },
       close() {

@@ -1,6 +1,5 @@
 import { byteLength, type Tensor } from "../kernels/dispatch";
 import type { Device } from "./device";
-import { Rest } from "./rest";
 
 const STORAGE = 0x80 | 0x8 | 0x4; // GPUBufferUsage.STORAGE | COPY_DST | COPY_SRC
 
@@ -55,13 +54,11 @@ export async function readBuffer(
 }
 
 /** Copies ranges of buffers back to the host, all in one round trip.
- *  @param encoder holds work to submit before the copies; it is finished here
- *  @param rest waits for that work */
+ *  @param encoder holds work to submit before the copies; it is finished here */
 export async function readBuffers(
   device: Device,
   ranges: readonly BufferRange[],
   encoder = device.gpu.createCommandEncoder(),
-  rest = new Rest(device),
 ): Promise<ArrayBuffer[]> {
   device.check();
   let size = 0;
@@ -73,9 +70,8 @@ export async function readBuffers(
   const staging = device.gpu.createBuffer({ size, usage: 0x1 | 0x8 /* MAP_READ | COPY_DST */ });
   try {
     for (const { buffer, offset, bytes, at } of places) encoder.copyBufferToBuffer(buffer, offset, staging, at, bytes);
-    const submitted = performance.now();
     device.gpu.queue.submit([encoder.finish()]);
-    await rest.until(submitted, () => mapForReading(device, staging));
+    await mapForReading(device, staging);
     const mapped = staging.getMappedRange();
     return places.map(({ at, bytes }) => mapped.slice(at, at + bytes));
   } finally {
@@ -87,7 +83,7 @@ export async function readBuffers(
  *  @throws DeviceLostError when the device went away, of which the mapping may hear a little earlier */
 export async function mapForReading(device: Device, staging: GPUBuffer): Promise<void> {
   try {
-    await Promise.race([staging.mapAsync(1), device.lost]);
+    await device.wait(staging.mapAsync(1));
   } catch (error) {
     await new Promise((resolve) => setTimeout(resolve, 50));
     device.check();

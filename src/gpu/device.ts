@@ -1,5 +1,6 @@
 import { DeviceLostError, UserError } from "../errors";
 import type { MatrixConfig, Target } from "../kernels/variants";
+import { patiently } from "./patience";
 import { PipelineCache } from "./pipelines";
 
 /** What Chromium tells of an adapter beyond the standard. */
@@ -53,7 +54,7 @@ export class Device {
     options: { owned: boolean },
   ) {
     this.#owned = options.owned;
-    this.pipelines = new PipelineCache(gpu);
+    this.pipelines = new PipelineCache(gpu, (promise) => this.wait(promise));
     this.lost = gpu.lost.then((loss) => {
       this.#gone = new DeviceLostError(
         `the GPU device was lost (${loss.message || loss.reason}); open a new device and run again`,
@@ -93,6 +94,13 @@ export class Device {
   /** @throws DeviceLostError if the device is gone. */
   check(): void {
     if (this.#gone) throw this.#gone;
+  }
+
+  /** Waits for a promise of the GPU, and on a software adapter leaves it the cores meanwhile.
+   *  @throws DeviceLostError when the device goes away first */
+  wait<T>(promise: Promise<T>): Promise<T> {
+    const first = Promise.race([promise, this.lost]);
+    return this.adapterClass === "software" ? patiently(first) : first;
   }
 
   /** Runs `work` in an error scope. @throws Error with the message of the GPU if it made a validation error, and

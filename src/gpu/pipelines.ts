@@ -1,3 +1,4 @@
+import { DeviceLostError } from "../errors";
 import type { Access, Dispatch } from "../kernels/dispatch";
 import { shaders } from "../kernels/shaders";
 import { shapeOf, specialise } from "../kernels/specialise";
@@ -48,7 +49,11 @@ export class PipelineCache {
   readonly #pipelines = new Map<string, Promise<Pipeline>>();
   readonly #shapes = new Map<string, GPUBuffer>();
 
-  constructor(readonly device: GPUDevice) {}
+  /** @param wait how to wait for the GPU: `Device.wait` */
+  constructor(
+    readonly device: GPUDevice,
+    readonly wait: <T>(promise: Promise<T>) => Promise<T> = (promise) => promise,
+  ) {}
 
   /** Distinct pipelines compiled so far. */
   get size(): number {
@@ -116,13 +121,15 @@ export class PipelineCache {
       })),
     });
     try {
-      const pipeline = await this.device.createComputePipelineAsync({
+      const compiling = this.device.createComputePipelineAsync({
         label: shader,
         layout: this.device.createPipelineLayout({ label: shader, bindGroupLayouts: [layout] }),
         compute: { module, entryPoint: "main", constants: { ...overrides } },
       });
+      const pipeline = await this.wait(compiling);
       return { pipeline, layout };
     } catch (error) {
+      if (error instanceof DeviceLostError) throw error;
       const { messages } = await module.getCompilationInfo();
       const lines = messages.map((m) => `shaders/${shader}.wgsl:${m.lineNum}:${m.linePos} ${m.type}: ${m.message}`);
       throw new Error([`${label}: ${shader}.wgsl does not compile (${(error as Error).message})`, ...lines].join("\n"));

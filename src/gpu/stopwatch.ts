@@ -10,8 +10,6 @@ export class Stopwatch {
   readonly #queries: GPUQuerySet | undefined;
   readonly #resolved: GPUBuffer;
   readonly #staging: GPUBuffer;
-  /** milliseconds of one replay, as last measured */
-  readonly #expected = new WeakMap<Replay, number>();
 
   constructor(readonly device: Device) {
     const { gpu } = device;
@@ -38,12 +36,8 @@ export class Stopwatch {
     encoder.copyBufferToBuffer(this.#resolved, 0, this.#staging, 0, 16);
     const began = performance.now();
     gpu.queue.submit([encoder.finish()]);
-    // In Node a pending promise of the GPU polls on a core, which a software adapter needs itself.
-    const rest = querySet ? 0.85 * times * (this.#expected.get(work) ?? 0) : 0;
-    if (rest > 2) await new Promise((resolve) => setTimeout(resolve, rest));
-    await this.#staging.mapAsync(1 /* READ */);
+    await this.device.wait(this.#staging.mapAsync(1 /* READ */));
     const ended = performance.now();
-    this.#expected.set(work, (ended - began) / times);
     const [from, to] = new BigUint64Array(this.#staging.getMappedRange().slice(0)) as unknown as [bigint, bigint];
     this.#staging.unmap();
     // A driver may leave a timestamp unset; the host's clock then stands in.

@@ -1,7 +1,6 @@
 import type { Pixels, RunOptions, StepEvent } from "../api";
 import { UserError } from "../errors";
 import type { Device } from "../gpu/device";
-import { Rest } from "../gpu/rest";
 import type { Programs } from "../graph/programs";
 import { type Recording, replay } from "../graph/record";
 import type { Snapshots } from "./snapshots";
@@ -27,7 +26,7 @@ export async function runSteps(
   preview: () => Promise<Pixels[]>,
   { first = 0, snapshots }: RunFrom = {},
 ): Promise<void> {
-  const pace = device.adapterClass === "software" ? new SleepingPace(device) : new QueuedPace(device);
+  const pace = new Pace(device);
   const encode = (k: number): GPUCommandBuffer | undefined => {
     const submission = submissions[k];
     if (!submission) return undefined;
@@ -86,38 +85,20 @@ function recording(programs: Programs, name: string): Recording {
   return found;
 }
 
-/** For a GPU: two steps stay queued, so it never waits for the host. */
-class QueuedPace {
-  readonly ahead = 2;
+/** Lets a GPU have two steps queued, so that it never waits for the host; a software adapter, whose cores are the host's, none. */
+class Pace {
+  readonly ahead: number;
   readonly #done: Promise<undefined>[] = [];
 
-  constructor(readonly device: Device) {}
+  constructor(readonly device: Device) {
+    this.ahead = device.adapterClass === "software" ? 0 : 2;
+  }
 
   submitted(): void {
     this.#done.push(this.device.gpu.queue.onSubmittedWorkDone());
   }
 
   async finished(): Promise<void> {
-    await Promise.race([this.#done.shift(), this.device.lost]);
-  }
-}
-
-/** For a software adapter, whose cores are the host's: one step at a time. */
-class SleepingPace {
-  readonly ahead = 0;
-  readonly #rest: Rest;
-  #submitted = 0;
-
-  constructor(readonly device: Device) {
-    this.#rest = new Rest(device);
-  }
-
-  submitted(): void {
-    this.#submitted = performance.now();
-  }
-
-  async finished(): Promise<void> {
-    const { gpu, lost } = this.device;
-    await this.#rest.until(this.#submitted, () => Promise.race([gpu.queue.onSubmittedWorkDone(), lost]));
+    await this.device.wait(this.#done.shift()!);
   }
 }

@@ -1,7 +1,6 @@
 import { UserError } from "../errors";
 import { Buffers, readBuffer, readBuffers } from "../gpu/buffers";
 import type { Device } from "../gpu/device";
-import { Rest } from "../gpu/rest";
 import type { Graph } from "../graph/graph";
 import { type Lowered, lower } from "../graph/lower";
 import { compile, type Programs } from "../graph/programs";
@@ -52,7 +51,7 @@ export interface Evaluation {
 /** A U-Net with its weights on the GPU. */
 export class Network {
   /** by batch */
-  readonly #forwards = new Map<number, Promise<Forward>>();
+  readonly #forwards = new Map<number, Promise<Programs>>();
 
   private constructor(
     readonly device: Device,
@@ -120,7 +119,7 @@ export class Network {
     if (times.length !== batch) throw new UserError(`${times.length} time steps for ${batch} images`);
     const bad = times.find((time) => !(time >= 0 && time < 1000));
     if (bad !== undefined) throw new UserError(`time step ${bad}: needed 0 to 999`);
-    const { programs, rest } = await this.#forward(batch);
+    const programs = await this.#forward(batch);
     const { gpu } = this.device;
     gpu.queue.writeBuffer(programs.bufferOf("forward", "x"), 0, new Float32Array(x));
     const rows = new Float32Array(batch * STEP_FLOATS);
@@ -141,7 +140,7 @@ export class Network {
     });
     const [c, height, width] = hShape(this.config);
     const ranges = [range(names.eps, batch * outChannels * plane), range(names.h, batch * c * height * width)];
-    const [eps, h] = await readBuffers(this.device, ranges, encoder, rest);
+    const [eps, h] = await readBuffers(this.device, ranges, encoder);
     return { eps: new Float32Array(eps!), h: new Float32Array(h!) };
   }
 
@@ -176,28 +175,21 @@ export class Network {
     }
   }
 
-  #forward(batch: number): Promise<Forward> {
-    let forward = this.#forwards.get(batch);
-    if (!forward) {
-      const compiled = this.compile({ forward: this.unet(batch).graph });
-      forward = compiled.then((programs) => ({ programs, rest: new Rest(this.device) }));
-      this.#forwards.set(batch, forward);
-      forward.catch(() => this.#forwards.delete(batch));
+  #forward(batch: number): Promise<Programs> {
+    let programs = this.#forwards.get(batch);
+    if (!programs) {
+      programs = this.compile({ forward: this.unet(batch).graph });
+      this.#forwards.set(batch, programs);
+      programs.catch(() => this.#forwards.delete(batch));
     }
-    return forward;
+    return programs;
   }
 
   destroy(): void {
-    for (const forward of this.#forwards.values()) forward.then(({ programs }) => programs.destroy()).catch(() => {});
+    for (const programs of this.#forwards.values()) programs.then((p) => p.destroy()).catch(() => {});
     this.#forwards.clear();
     this.weights.destroy();
   }
-}
-
-/** One evaluation of a batch, compiled. */
-interface Forward {
-  readonly programs: Programs;
-  readonly rest: Rest;
 }
 
 /** The target with its variants measured, where the options ask for it. */

@@ -101,14 +101,15 @@ class WeightWriter {
   }
 
   async #write({ tensor }: PackedWeight, bytes: Uint8Array, offset: number): Promise<void> {
-    const { gpu, lost } = this.buffers.device;
+    const { device } = this.buffers;
+    const { gpu } = device;
     const limit = gpu.limits.maxStorageBufferBindingSize;
     if (byteLength(tensor) > limit) throw new LimitError(tensor.name, byteLength(tensor), limit);
     gpu.queue.writeBuffer(this.buffers.makeFor(tensor), offset, bytes as Uint8Array<ArrayBuffer>);
     if ((this.#staged += bytes.length) < MOST_STAGED) return;
     this.#staged = 0;
     gpu.queue.submit([]);
-    await Promise.race([gpu.queue.onSubmittedWorkDone(), lost]);
+    await device.wait(gpu.queue.onSubmittedWorkDone());
   }
 }
 

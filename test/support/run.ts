@@ -65,7 +65,7 @@ export async function runOn(
     device.gpu.queue.submit([encoder.finish()]);
     const read = new Map<string, Uint32Array>();
     for (const { tensor, staging } of reads) {
-      await staging.mapAsync(GPUMapMode.READ);
+      await device.wait(staging.mapAsync(GPUMapMode.READ));
       read.set(tensor.name, new Uint32Array(staging.getMappedRange().slice(0)));
       staging.destroy();
     }
