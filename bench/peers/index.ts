@@ -1,7 +1,9 @@
-// npm run bench:peers -- [--page] [--json] [--filter REGEXP] [--engines REGEXP] [--runs N] [--seconds N] [--threads N] [--exact]
+// npm run bench:peers -- [--page] [--as-is] [--json] [--filter REGEXP] [--engines REGEXP] [--runs N] [--seconds N] [--threads N] [--exact]
 // The same graphs with the same weights in this engine, TF.js and onnxruntime-web on one WebGPU adapter in one process,
 // taking turns; and onnxruntime on the CPU, for scale. Outputs are compared before anything is timed. With --page all of
-// it, WebGPU engines only, in one page of headless Chromium. bench/README.md says how to read it.
+// it, WebGPU engines only, in one page of headless Chromium. On a software adapter all engines are waited for in the same
+// way, which leaves it the cores (src/gpu/patience.ts); with --as-is peers spin, as Dawn in Node does.
+// bench/README.md says how to read it.
 import { parseArgs } from "node:util";
 import { openDevice } from "../../src/gpu/open-node";
 import { targetOf } from "../../src/model/network";
@@ -18,6 +20,7 @@ import { tfjs } from "./tfjs";
 const { values: flags } = parseArgs({
   options: {
     page: { type: "boolean", default: false },
+    "as-is": { type: "boolean", default: false },
     json: { type: "boolean", default: false },
     filter: { type: "string", default: "" },
     engines: { type: "string", default: "" },
@@ -54,10 +57,11 @@ async function inNode(): Promise<boolean> {
     }
   }
   print({ adapter: device.description, engines: engines.map(({ name }) => name) });
+  const wait = flags["as-is"] ? undefined : <T>(promise: Promise<T>) => device.wait(promise);
   let ok = true;
   for (const testCase of peerCases.filter(({ name }) => new RegExp(flags.filter).test(name)))
     try {
-      for (const result of await compareEngines(engines, testCase, limits)) print(result);
+      for (const result of await compareEngines(engines, testCase, limits, wait)) print(result);
     } catch (error) {
       ok = print({ failed: (error as Error).message });
     }
