@@ -43,10 +43,12 @@ export type AdapterClass = "software" | "gpu";
 /** An open WebGPU device with its pipelines. Destroy it when done: in Node a live device keeps the process alive. */
 export class Device {
   readonly pipelines: PipelineCache;
-  /** Rejects when the device is lost other than by `destroy()`; race it with anything that waits for the GPU. */
+  /** Rejects when the device is lost; `wait` does then, too. */
   readonly lost: Promise<never>;
   #gone: DeviceLostError | undefined;
   #owned: boolean;
+  /** Rejects the promises of `wait`. A race with `lost` would leave a reaction on it for as long as the device lives. */
+  readonly #waiting = new Set<(reason: DeviceLostError) => void>();
 
   constructor(
     readonly gpu: GPUDevice,
@@ -59,6 +61,7 @@ export class Device {
       this.#gone = new DeviceLostError(
         `the GPU device was lost (${loss.message || loss.reason}); open a new device and run again`,
       );
+      for (const reject of this.#waiting) reject(this.#gone);
       throw this.#gone;
     });
     this.lost.catch(() => {});
@@ -99,7 +102,11 @@ export class Device {
   /** Waits for a promise of the GPU, and on a software adapter leaves it the cores meanwhile.
    *  @throws DeviceLostError when the device goes away first */
   wait<T>(promise: Promise<T>): Promise<T> {
-    const first = Promise.race([promise, this.lost]);
+    const first = new Promise<T>((resolve, reject) => {
+      if (this.#gone) reject(this.#gone);
+      this.#waiting.add(reject);
+      promise.then(resolve, reject).finally(() => this.#waiting.delete(reject));
+    });
     return this.adapterClass === "software" ? patiently(first) : first;
   }
 
