@@ -1,5 +1,5 @@
-// V[t, C_START + c, k] = (B^T d B)[t] of the SIDE x SIDE input tile d of channel c at tile column k, SIDE = M + 2.
-// F(M x M, 3 x 3), Lavin & Gray 2016
+// V[t, C_START + c, k] = (B^T d B)[t] of the SIDE x SIDE input tile d of channel c at tile column k.
+// F(M x M, 3 x 3), Lavin & Gray 2016; with STRIDE 2 by parts of equal parity, Huang et al. 2020
 // d = act((x - mean) * scale + shift), optionally of x enlarged x2 (nearest); 0 outside. [x, skip] takes two dispatches.
 // x: f32 [X_N, C, H, W], read modulo its samples; norm: f32 [NORM_N, NORM_C, 4], channels from C_START on;
 // v: f32 [SIDE^2, K / DEPTH, COLS / COLUMNS_N, DEPTH, COLUMNS_N], the tiles that gemm_quad loads; COLUMNS_N a multiple of TILES.
@@ -16,6 +16,7 @@ override CHANNELS: u32;
 override K: u32;
 override H: u32;
 override W: u32;
+override PAD: u32 = 1u;       // left and top
 override TILES_X: u32;        // tiles in a row and in a column of the output
 override TILES_Y: u32;
 override NORM: bool = false;
@@ -26,14 +27,16 @@ override COL_START: u32 = 0u;
 override COLS: u32;
 override WG: u32 = 64u;
 
-const M: u32 = 4u;            // output pixels along a tile's side: 4 or 2
-const SIDE: u32 = M + 2u;
+const M: u32 = 4u;            // output pixels along a tile's side: 4 or 2; 2 where STRIDE is 2
+const STRIDE: u32 = 1u;
+const SIDE: u32 = (M - 1u) * STRIDE + 3u;
 const TILES: u32 = 1u;
 const DEPTH: u32 = 1u;
 const COLUMNS_N: u32 = TILES;
 const UPSAMPLE: u32 = 1u;                                    // 2: x is enlarged first
-const ROWS: u32 = (M + 2u * UPSAMPLE) / UPSAMPLE;            // source rows of a tile
-const COLUMNS: u32 = (M * TILES + 2u * UPSAMPLE) / UPSAMPLE;
+const STEP: u32 = M * STRIDE;                                // from tile to tile
+const ROWS: u32 = (STEP + (3u - STRIDE) * UPSAMPLE) / UPSAMPLE;            // source rows of a tile
+const COLUMNS: u32 = (STEP * TILES + (3u - STRIDE) * UPSAMPLE) / UPSAMPLE;
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> norm: array<f32>;
@@ -44,6 +47,7 @@ fn source(i: u32) -> u32 { return (i + UPSAMPLE - 1u) / UPSAMPLE; }
 
 // B^T d for one line of SIDE; what is behind them does not count.
 fn transform(d: array<f32, 6>) -> array<f32, 6> {
+  if (STRIDE == 2u) { return array(d[0] - d[2], d[2], d[2] - d[4], d[1], d[3], 0.0); }
   if (M == 2u) { return array(d[0] - d[2], d[1] + d[2], d[2] - d[1], d[1] - d[3], 0.0, 0.0); }
   let even = d[4] - 4.0 * d[2];
   let odd = d[3] - 4.0 * d[1];
@@ -60,8 +64,8 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, 
   let c = id / width;
   let column = COL_START + id % width * TILES;
   let n = min(column / (TILES_X * TILES_Y), N - 1u);        // past the last tile, columns are padding
-  let y0 = column / TILES_X % TILES_Y * (M / UPSAMPLE) - 1u;
-  let x0 = column % TILES_X * (M / UPSAMPLE) - 1u;           // both wrap above and left of the picture
+  let y0 = column / TILES_X % TILES_Y * (STEP / UPSAMPLE) - PAD;
+  let x0 = column % TILES_X * (STEP / UPSAMPLE) - PAD;           // both wrap above and left of the picture
 
   const GROUPS: u32 = COLUMNS_N / TILES;                     // of TILES columns in a block of v
   let row = C_START + c;
@@ -116,7 +120,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, 
     for (var t = 0u; t < TILES; t++) { // unroll
       var line: array<f32, 6>;
       for (var j = 0u; j < SIDE; j++) { // unroll
-        line[j] = lines[i][source(M * t + j)];
+        line[j] = lines[i][source(STEP * t + j)];
       }
       line = transform(line);
       for (var j = 0u; j < SIDE; j++) { // unroll

@@ -1,5 +1,5 @@
-// y = A^T m A + bias + temb + residual: M x M pixels of channel o from the SIDE^2 sums m of a tile, SIDE = M + 2.
-// F(M x M, 3 x 3), Lavin & Gray 2016
+// y = A^T m A + bias + temb + residual: M x M pixels of channel o from the SIDE^2 sums m of a tile.
+// F(M x M, 3 x 3), Lavin & Gray 2016; with STRIDE 2 by parts of equal parity, Huang et al. 2020
 // m: f32 [SIDE^2, ROWS, COLS], ROWS >= OC; bias: f32 [OC]; temb: f32 [TEMB_N, TEMB_WIDTH], columns from TEMB_OFFSET on;
 // residual: f32 [RESIDUAL_N, OC, OH, OW]; y: f32 [N, OC, OH, OW]; fewer samples than y are read modulo theirs.
 // Tile columns as in winograd_input.   Dispatch: x = ceil(OC * COLS / WG), folded into two dimensions.
@@ -20,8 +20,9 @@ override COL_START: u32 = 0u;
 override COLS: u32;
 override WG: u32 = 64u;
 
-const M: u32 = 4u;            // output pixels along a tile's side: 4 or 2
-const SIDE: u32 = M + 2u;
+const M: u32 = 4u;            // output pixels along a tile's side: 4 or 2; 2 where STRIDE is 2
+const STRIDE: u32 = 1u;
+const SIDE: u32 = (M - 1u) * STRIDE + 3u;
 
 @group(0) @binding(0) var<storage, read> m: array<f32>;
 @group(0) @binding(1) var<storage, read> bias: array<f32>;
@@ -31,6 +32,7 @@ const SIDE: u32 = M + 2u;
 
 // A^T d for one line of SIDE: M values; what is behind them does not count.
 fn transform(d: array<f32, 6>) -> array<f32, 4> {
+  if (STRIDE == 2u) { return array(d[0] + d[1] + d[3], d[1] - d[2] + d[4], 0.0, 0.0); }
   if (M == 2u) { return array(d[0] + d[1] + d[2], d[1] - d[2] - d[3], 0.0, 0.0); }
   let sum1 = d[1] + d[2];
   let sum2 = d[3] + d[4];

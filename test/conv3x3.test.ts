@@ -114,6 +114,11 @@ function variantsFor(s: ConvCase): Map<string, ConvVariant> {
       tile: { tileM: 64, tileN: 64 },
       scratchBytes: 16 * 40 * 4 * 8,
     });
+  } else {
+    const base = { kind: "winograd", m: 2, stride: 2, weights: "f32", scratchBytes: 2 ** 25 } as const;
+    found.set("F(2,3)", { ...base, product: "quad", tiles: 4, tileM: 16, tileN: 4 });
+    found.set("F(2,3) without subgroups", { ...base, product: "any", tiles: 2, tileM: 8, tileN: 2 });
+    found.set("F(2,3) for GPUs, in chunks", { ...base, product: "tile", tiles: 1, scratchBytes: 25 * 40 * 4 * 8 });
   }
   return found;
 }

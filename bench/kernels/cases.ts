@@ -42,7 +42,7 @@ const sizeOf = (tile: Tile | undefined) =>
 function describe(v: ConvVariant | Conv1x1Variant): string {
   switch (v.kind) {
     case "winograd":
-      return `F(${v.m},3) ${v.product === "tile" ? sizeOf(v.tile) : `${v.tileM}x${v.tileN} t${v.tiles}`}`;
+      return `F(${v.m},3)${v.stride === 2 ? " stride 2" : ""} ${v.product === "tile" ? sizeOf(v.tile) : `${v.tileM}x${v.tileN} t${v.tiles}`}`;
     case "direct":
       return `direct ${v.tileM}x${v.tileY}`;
     case "tile":

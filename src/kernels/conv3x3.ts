@@ -15,12 +15,12 @@ export function chooseConv3x3(shape: ConvShape, target: Target): ConvVariant {
   const oh = (shape.h * scale) / stride;
   const ow = (shape.w * scale) / stride;
   const tilesOf = (m: number) => n * ceilDiv(oh, m) * ceilDiv(ow, m);
-  const m = target.precision === "fast" ? 4 : 2;
+  const m = target.precision === "fast" && stride === 1 ? 4 : 2;
   const transforms = suitsWinograd(shape, weights);
   if (target.adapterClass === "gpu" && c1 + c2 >= FEW_CHANNELS) {
     // Below 8 x 8, reading the transformed weights costs more than their arithmetic saves; so does F(4,3)'s below 32 x 32.
     const pixels = Math.ceil(oh) * Math.ceil(ow);
-    if (transforms && pixels >= 64) return winogradOnGpu(pixels >= 1024 ? m : 2, target);
+    if (transforms && stride === 1 && pixels >= 64) return winogradOnGpu(pixels >= 1024 ? m : 2, target);
     return { kind: "tile", weights };
   }
   if (transforms && tilesOf(2) >= 4) {
@@ -29,6 +29,7 @@ export function chooseConv3x3(shape: ConvShape, target: Target): ConvVariant {
     return {
       kind: "winograd",
       m: side,
+      ...(stride === 2 && { stride }),
       weights: "f32",
       product: subgroups ? "quad" : "any",
       tiles: 4,
@@ -53,7 +54,7 @@ const FEW_CHANNELS = 16;
 
 /** Whether Winograd can compute a convolution, and its transforms can pay. */
 export const suitsWinograd = ({ c1, c2, stride }: ConvShape, weights: Dtype): boolean =>
-  weights === "f32" && stride === 1 && c1 + c2 >= FEW_CHANNELS;
+  weights === "f32" && c1 + c2 >= (stride === 2 ? 64 : FEW_CHANNELS);
 
 /** F(m, 3) with its products in workgroup memory, under the tile that suits the sizes. */
 export const winogradOnGpu = (m: 2 | 4, target: Target): WinogradVariant => ({
@@ -128,9 +129,12 @@ export function conv3x3(io: ConvTensors, options: Conv3x3Options): Dispatch[] {
   expectShape(io.y, n, oc, out(h), out(w));
   expectShape(io.weight, ...conv3x3Weight("", oc, c1 + c2, variant).shape);
   if (variant.kind === "winograd") {
-    if (stride !== 1 || pad !== "same")
-      throw new ShapeError(`${io.y.name}: Winograd is for stride 1 and padding all round`);
-    return winograd(io, sizes, silu, upsample, variant);
+    const { stride: transformed = 1 } = variant;
+    if (stride !== transformed || (upsample && stride === 2) || (pad !== "same" && stride === 1))
+      throw new ShapeError(
+        `${io.y.name}: these weights are for stride ${transformed}, and padding all round with stride 1`,
+      );
+    return winograd(io, sizes, { silu, upsample, pad: pad === "same" ? 1 : 0 }, variant);
   }
   if (variant.kind === "tile")
     return convTile(io, sizes, { kernel: 3, stride, pad: pad === "same" ? 1 : 0, upsample, silu, variant });

@@ -112,6 +112,9 @@ export type WinogradVariant = {
   readonly kind: "winograd";
   /** Output pixels along a tile's side: 4 (36 products for 16 pixels) or 2 (16 for 4, ten times as exact). */
   readonly m: 2 | 4;
+  /** 2 for convolutions of stride 2, by parts of equal parity (25 products for 4 pixels instead of 36); m is then 2.
+   *  Huang et al. 2020, arXiv:2002.00552 */
+  readonly stride?: 2;
   /** f32 only: F(4,3) divides a filter by up to 24 and multiplies its sums by up to 8, and f16 would be 1e-2 off. */
   readonly weights: "f32";
   /** Most tiles of the input that a lane transforms side by side: 1, 2 or 4. */

@@ -23,21 +23,34 @@ const G = {
   ],
 } as const;
 
+/** The same with stride 2: outputs y[0], y[1] take the even taps from samples 0, 2, 4 by F(2, 2), and the odd one from
+ *  samples 1, 3 as it is.   Huang et al. 2020, arXiv:2002.00552 */
+const G_STRIDE_2 = [
+  [1, 0, 0],
+  [1, 0, 1],
+  [0, 0, 1],
+  [0, 1, 0],
+  [0, 1, 0],
+] as const;
+
+/** Input samples along a tile's side, and so positions of the transform. */
+const sideOf = ({ m, stride }: WinogradVariant): number => (m - 1) * (stride ?? 1) + 3;
+
 /** Channels rounded up to what the multiplication takes in one step. */
 export const winogradDepth = (channels: number): number => ceilDiv(channels, 4) * 4;
 
-/** U = G w G^T: f32 [(m+2)^2, OC, K], in the tiles of gemm_quad where that runs, or [(m+2)^2, K, OC] for gemm_tile.   w: OIHW
+/** U = G w G^T: f32 [side^2, OC, K], in the tiles of gemm_quad where that runs, or [side^2, K, OC] for gemm_tile.   w: OIHW
  *
  *  In blocks that lie together at every position of the transform, each copied whole: values written one by one would go to
- *  (m+2)^2 places a megabyte apart, and take five to eight times as long. */
+ *  side^2 places a megabyte apart, and take five to eight times as long. */
 export function winogradWeights(
   w: Float32Array,
   oc: number,
   ic: number,
   v: WinogradVariant,
 ): Float32Array<ArrayBuffer> {
-  const side = v.m + 2;
-  const g = Float64Array.from(G[v.m].flat());
+  const side = sideOf(v);
+  const g = Float64Array.from((v.stride === 2 ? G_STRIDE_2 : G[v.m]).flat());
   const order = filterOrder(oc, ic, v);
   const u = new Float32Array(side * side * order.length);
   const stride = BLOCK + 16; // off the power of two, or all positions share a few lines of the cache
@@ -87,7 +100,7 @@ function winogradRows(oc: number, v: WinogradVariant): number {
 /** Shape of the transformed weights: positions, output channels and K; K first for gemm_tile. */
 export function winogradShape(oc: number, ic: number, v: WinogradVariant): number[] {
   const [rows, k] = [winogradRows(oc, v), winogradDepth(ic)];
-  return [(v.m + 2) ** 2, ...(v.product === "tile" ? [k, rows] : [rows, k])];
+  return [sideOf(v) ** 2, ...(v.product === "tile" ? [k, rows] : [rows, k])];
 }
 
 /** The dispatches of a Winograd convolution: for each chunk of tiles, input transforms (x, then the skip), product, output
@@ -95,12 +108,11 @@ export function winogradShape(oc: number, ic: number, v: WinogradVariant): numbe
 export function winograd(
   io: ConvTensors,
   s: ConvSizes,
-  silu: boolean,
-  upsample: boolean,
+  o: { silu: boolean; upsample: boolean; pad: number },
   v: WinogradVariant,
 ): Dispatch[] {
-  const { m } = v;
-  const positions = (m + 2) ** 2;
+  const { m, stride = 1 } = v;
+  const positions = sideOf(v) ** 2;
   const rows = v.product === "tile" ? s.oc : winogradRows(s.oc, v); // of the sums
   const k = winogradDepth(s.c1 + s.c2);
   const tilesX = ceilDiv(s.ow, m);
@@ -120,7 +132,16 @@ export function winograd(
     const cols = Math.min(chunk, columns - start);
     const tiles = f32(`${name}/tiles${suffix}`, positions, k, cols);
     const sums = f32(`${name}/sums${suffix}`, positions, rows, cols);
-    const where = { N: s.n, TILES_X: tilesX, TILES_Y: tilesY, COL_START: start, COLS: cols, WG: 64, M: m };
+    const where = {
+      N: s.n,
+      TILES_X: tilesX,
+      TILES_Y: tilesY,
+      COL_START: start,
+      COLS: cols,
+      WG: 64,
+      M: m,
+      STRIDE: stride,
+    };
     const channels = s.c1 + s.c2;
     const part = (suffix: string, x: Tensor, start: number, end: number): Dispatch => ({
       label: `${name}/${suffix}`,
@@ -137,8 +158,9 @@ export function winograd(
         NORM: Number(!!io.norm),
         NORM_N: io.norm?.shape[0] ?? 1,
         NORM_C: channels,
-        SILU: Number(silu),
-        UPSAMPLE: upsample ? 2 : 1,
+        SILU: Number(o.silu),
+        UPSAMPLE: o.upsample ? 2 : 1,
+        PAD: o.pad,
         TILES: lane,
         DEPTH: quad ? 4 : 1,
         COLUMNS_N: quad ? unit : lane,

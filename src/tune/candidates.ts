@@ -29,8 +29,11 @@ function of3x3(shape: ConvShape, target: Target): ConvVariant[] {
 /** The choice, tensor cores, the implicit product and transformed ones, and other tiles. */
 function of3x3OnGpu(shape: ConvShape, target: Target): ConvVariant[] {
   const { weights, precision } = target;
-  const sides = !suitsWinograd(shape, weights) ? [] : precision === "fast" ? ([4, 2] as const) : ([2] as const);
-  const transformed = sides.map((m) => winogradOnGpu(m, target));
+  const transformed = !suitsWinograd(shape, weights)
+    ? []
+    : shape.stride === 2
+      ? [{ ...winogradOnGpu(2, target), stride: 2 } as const]
+      : (precision === "fast" ? ([4, 2] as const) : ([2] as const)).map((m) => winogradOnGpu(m, target));
   return [
     chooseConv3x3(shape, target),
     ...matrixVariants(shape.oc, pixelsOf(shape), target).slice(0, 3),
