@@ -85,13 +85,13 @@ function recording(programs: Programs, name: string): Recording {
   return found;
 }
 
-/** Lets a GPU have two steps queued, so that it never waits for the host; a software adapter, whose cores are the host's, none. */
+/** Keeps steps queued, so that a GPU never waits for the host: two, or one where a step takes long. */
 class Pace {
   readonly ahead: number;
   readonly #done: Promise<undefined>[] = [];
 
   constructor(readonly device: Device) {
-    this.ahead = device.adapterClass === "software" ? 0 : 2;
+    this.ahead = device.adapterClass === "software" ? 1 : 2;
   }
 
   submitted(): void {
