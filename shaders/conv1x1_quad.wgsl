@@ -43,11 +43,6 @@ const QUADS: u32 = TILE_M / 4u;
 @group(0) @binding(6) var<storage, read> residual: array<vec4f>;
 @group(0) @binding(7) var<storage, read_write> y: array<vec4f>;
 
-fn weight(words: array<u32, WORDS>, q: u32) -> f32 {
-  if (PER_WORD == 2u) { return unpack2x16float(words[q / PER_WORD])[q % 2u]; }
-  return bitcast<f32>(words[q / PER_WORD]);
-}
-
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) local: u32) {
   let width = P / 4u;                                        // pixels in fours
@@ -86,7 +81,9 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, 
         for (var s = 0u; s < 4u; s++) { // unroll
           var row: array<f32, 4>;
           for (var q = 0u; q < 4u; q++) { // unroll
-            let v = weight(rows, i * 4u + q);
+            let word = rows[(i * 4u + q) / PER_WORD];
+            var v = bitcast<f32>(word);
+            if (PER_WORD == 2u) { v = unpack2x16float(word)[q % 2u]; }
             if (s == 0u) { row[q] = v; } else if (s == 1u) { row[q] = quadSwapX(v); } else if (s == 2u) { row[q] = quadSwapY(v); } else { row[q] = quadSwapDiagonal(v); }
           }
           for (var j = 0u; j < 4u; j++) { // unroll

@@ -1,5 +1,6 @@
 import { DeviceLostError } from "../errors";
 import type { Access, Dispatch } from "../kernels/dispatch";
+import { elementwise } from "../kernels/elementwise";
 import { shaders } from "../kernels/shaders";
 import { shapeOf, specialise } from "../kernels/specialise";
 
@@ -19,6 +20,8 @@ const sourceOf = (d: Dispatch): string => {
   if (!source) throw new Error(`${d.label}: there is no shader "${d.shader}"`);
   return source;
 };
+
+const inNode = typeof process !== "undefined" && process.versions?.node !== undefined;
 
 const shapes = new Map<string, ReturnType<typeof shapeOf>>();
 
@@ -109,7 +112,8 @@ export class PipelineCache {
 
   async #compile({ label, ...dispatch }: Dispatch): Promise<Pipeline> {
     const { shader, constants, bindings } = dispatch;
-    const { code, overrides } = specialise(shader, sourceOf({ label, ...dispatch }), constants);
+    const source = sourceOf({ label, ...dispatch });
+    const { code, overrides } = specialise(shader, inNode ? source : elementwise(source), constants);
     const module = this.device.createShaderModule({ label: `shaders/${shader}.wgsl`, code });
     const uniform: GPUBufferBindingLayout[] = shapeNames({ label, ...dispatch }).size > 0 ? [{ type: "uniform" }] : [];
     const layout = this.device.createBindGroupLayout({
