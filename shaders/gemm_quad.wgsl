@@ -21,7 +21,7 @@ const QUADS: u32 = TILE_M / 4u;
 const PIXELS: u32 = TILE_N * 4u;
 
 @group(0) @binding(0) var<storage, read> a: array<array<f32, TILE_M>>;
-@group(0) @binding(1) var<storage, read> b: array<array<f32, PIXELS>>;
+@group(0) @binding(1) var<storage, read> b: array<vec4f>;
 @group(0) @binding(2) var<storage, read_write> c: array<array<f32, TILE_N>>;
 
 @compute @workgroup_size(WG)
@@ -40,7 +40,14 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, 
 
   var sums: array<array<f32, PIXELS>, QUADS>;                // [rows][s, column]
   for (var k = 0u; k < K / 4u; k++) {
-    let columns = b[b0 + k * width];
+    let b_at = (b0 + k * width) * TILE_N;                     // four k of TILE_N columns lie together
+    let b_0 = b[b_at];
+    var b_1 = b_0;
+    var b_2 = b_0;
+    var b_3 = b_0;
+    if (TILE_N > 1u) { b_1 = b[b_at + 1u]; }
+    if (TILE_N > 2u) { b_2 = b[b_at + 2u]; b_3 = b[b_at + 3u]; }
+    let columns = mat4x4f(b_0, b_1, b_2, b_3);
     let rows = a[a0 + k * 4u];
     for (var i = 0u; i < QUADS; i++) { // unroll
       for (var s = 0u; s < 4u; s++) { // unroll
@@ -52,7 +59,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, 
         for (var j = 0u; j < TILE_N; j++) { // unroll
           var sum = sums[i][s * TILE_N + j];
           for (var q = 0u; q < 4u; q++) { // unroll
-            sum += columns[q * TILE_N + j] * row[q];
+            sum += columns[(q * TILE_N + j) / 4u][(q * TILE_N + j) % 4u] * row[q];
           }
           sums[i][s * TILE_N + j] = sum;
         }
