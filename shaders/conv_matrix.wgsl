@@ -3,8 +3,9 @@
 // Tensors, `in` and SPLITS as there. Sums are f32; operands are Element: f32, or f16 for adapters that multiply nothing else.
 //
 // A workgroup of 256 computes TILE_M channels x TILE_N pixels from tiles in workgroup memory, one tap of DEPTH channels at a
-// time; rows are PADDING apart, so that those of a matrix begin in different banks. Its result is divided into MATRIX_M x MATRIX_N matrices, ROWS x COLUMNS of them to each of SUBGROUPS subgroups,
-// ACROSS side by side; were a subgroup smaller than the largest, the rest repeat the work of the first and store the same.
+// time; their rows lie PADDING apart, so that those of a matrix begin in different banks. Its result is divided into
+// MATRIX_M x MATRIX_N matrices, ROWS x COLUMNS of them to each of SUBGROUPS subgroups, ACROSS side by side;
+// were a subgroup smaller than the largest, the rest repeat the work of the first and store the same.
 // Dispatch: x = ceil(OC / TILE_M) * ceil(N OH OW / TILE_N) * SPLITS, folded into two dimensions.
 enable chromium_experimental_subgroup_matrix;
 alias Element = f32;

@@ -37,8 +37,8 @@ export class Buffers {
   }
 }
 
-/** Bytes of a buffer: all from `offset` on, unless told how many. */
-export interface BufferRange {
+/** Bytes of a buffer to read: all from `offset` on, unless told how many. */
+export interface ReadRange {
   readonly buffer: GPUBuffer;
   readonly offset?: number;
   readonly bytes?: number;
@@ -48,7 +48,7 @@ export interface BufferRange {
 export async function readBuffer(
   device: Device,
   buffer: GPUBuffer,
-  range: Omit<BufferRange, "buffer"> = {},
+  range: Omit<ReadRange, "buffer"> = {},
 ): Promise<ArrayBuffer> {
   return (await readBuffers(device, [{ buffer, ...range }]))[0]!;
 }
@@ -57,7 +57,7 @@ export async function readBuffer(
  *  @param encoder holds work to submit before the copies; it is finished here */
 export async function readBuffers(
   device: Device,
-  ranges: readonly BufferRange[],
+  ranges: readonly ReadRange[],
   encoder = device.gpu.createCommandEncoder(),
 ): Promise<ArrayBuffer[]> {
   device.check();

@@ -21,6 +21,7 @@ const sourceOf = (d: Dispatch): string => {
   return source;
 };
 
+// Whose Tint copies arrays at once.
 const inNode = typeof process !== "undefined" && process.versions?.node !== undefined;
 
 const shapes = new Map<string, ReturnType<typeof shapeOf>>();

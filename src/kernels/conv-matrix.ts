@@ -51,14 +51,13 @@ function shared(
 }
 
 /** The shader of a tile, and the constants that only it has. */
-export function matrixShader({ component, m, n, k, depth, subgroups, across, rows, columns }: MatrixTile) {
+export function matrixShader({ component, m, n, k, subgroups, across, rows, columns }: MatrixTile) {
   return {
     shader: component === "f16" ? "conv_matrix_f16" : "conv_matrix",
     constants: {
       MATRIX_M: m,
       MATRIX_N: n,
       MATRIX_K: k,
-      DEPTH: depth,
       PADDING,
       SUBGROUPS: subgroups,
       ACROSS: across,

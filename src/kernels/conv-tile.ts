@@ -65,9 +65,7 @@ export function convTile(
   const after = outputConstants(io);
   const parts = f32(`${io.y.name}/parts`, splits, n, oc, oh, ow);
   const [bias, temb, residual, y] = outputBindings(io);
-  const { shader, constants } = matrix
-    ? matrixShader(matrix)
-    : { shader: "conv_tile", constants: tileConstants(tile, depth) };
+  const { shader, constants } = matrix ? matrixShader(matrix) : { shader: "conv_tile", constants: tileConstants(tile) };
   const product: Dispatch = {
     label: splits > 1 ? parts.name : io.y.name,
     shader,
@@ -88,6 +86,7 @@ export function convTile(
       UPSAMPLE: o.upsample ? 2 : 1,
       PER_WORD: weights === "f16" ? 2 : 1,
       SPLITS: splits,
+      DEPTH: depth,
       ...constants,
     },
     // norm and weights are read four at a time, and where there is no norm any tensor of whole fours will do.

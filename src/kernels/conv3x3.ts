@@ -9,17 +9,15 @@ import { winograd, winogradShape, winogradWeights } from "./winograd";
 /** The variant for a shape on a target.   Measured by `npm run bench` on the software adapter.
  *  f16 weights are stored as they are, never transformed: Winograd would need four times the values, in f32. */
 export function chooseConv3x3(shape: ConvShape, target: Target): ConvVariant {
-  const { n, c1, c2, oc, stride, upsample } = shape;
+  const { n, c1, c2, oc, stride } = shape;
   const { subgroups, weights } = target;
-  const scale = upsample ? 2 : 1;
-  const oh = (shape.h * scale) / stride;
-  const ow = (shape.w * scale) / stride;
+  const [oh, ow] = outputSides(shape);
   const tilesOf = (m: number) => n * ceilDiv(oh, m) * ceilDiv(ow, m);
   const m = target.precision === "fast" && stride === 1 ? 4 : 2;
   const transforms = suitsWinograd(shape, weights);
   if (target.adapterClass === "gpu" && c1 + c2 >= FEW_CHANNELS) {
     // Below 8 x 8, reading the transformed weights costs more than their arithmetic saves; so does F(4,3)'s below 32 x 32.
-    const pixels = Math.ceil(oh) * Math.ceil(ow);
+    const pixels = oh * ow;
     if (transforms && stride === 1 && pixels >= 64) return winogradOnGpu(pixels >= 1024 ? m : 2, target);
     return { kind: "tile", weights };
   }
@@ -45,8 +43,14 @@ export function chooseConv3x3(shape: ConvShape, target: Target): ConvVariant {
     weights,
     subgroups,
     tileM,
-    tileY: Math.min(4, Math.max(2, Math.ceil(oh))),
+    tileY: Math.min(4, Math.max(2, oh)),
   };
+}
+
+/** Height and width of the output, rounded up. */
+export function outputSides({ h, w, stride, upsample }: ConvShape): [oh: number, ow: number] {
+  const scale = (upsample ? 2 : 1) / stride;
+  return [Math.ceil(h * scale), Math.ceil(w * scale)];
 }
 
 /** With fewer input channels a convolution is computed directly. */
@@ -120,6 +124,7 @@ export interface Conv3x3Options {
 export function conv3x3(io: ConvTensors, options: Conv3x3Options): Dispatch[] {
   const { stride = 1, upsample = false, silu = false, variant } = options;
   const pad = options.pad ?? (stride === 2 ? "asymmetric" : "same");
+  const before = pad === "same" ? 1 : 0; // rows above and columns to the left
   const sizes = convSizes(io);
   const { n, c1, c2, oc, h, w, oh, ow } = sizes;
   const out = (size: number) => {
@@ -134,10 +139,9 @@ export function conv3x3(io: ConvTensors, options: Conv3x3Options): Dispatch[] {
       throw new ShapeError(
         `${io.y.name}: these weights are for stride ${transformed}, and padding all round with stride 1`,
       );
-    return winograd(io, sizes, { silu, upsample, pad: pad === "same" ? 1 : 0 }, variant);
+    return winograd(io, sizes, { silu, upsample, pad: before }, variant);
   }
-  if (variant.kind === "tile")
-    return convTile(io, sizes, { kernel: 3, stride, pad: pad === "same" ? 1 : 0, upsample, silu, variant });
+  if (variant.kind === "tile") return convTile(io, sizes, { kernel: 3, stride, pad: before, upsample, silu, variant });
   const { subgroups, weights, tileM, tileY } = variant;
   const columns = ceilDiv(oh, tileY) * ow;
   const tasks = (subgroups ? ceilDiv(columns, 4) : columns) * ceilDiv(oc, tileM) * n;
@@ -156,7 +160,7 @@ export function conv3x3(io: ConvTensors, options: Conv3x3Options): Dispatch[] {
         OH: oh,
         OW: ow,
         STRIDE: stride,
-        PAD: pad === "same" ? 1 : 0,
+        PAD: before,
         UPSAMPLE: upsample ? 2 : 1,
         ...inputConstants(io, silu),
         ...outputConstants(io),

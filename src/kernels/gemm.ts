@@ -61,7 +61,7 @@ export function gemmTile(label: string, bindings: Operands, s: GemmShape, tile: 
   return {
     label,
     shader: "gemm_tile",
-    constants: { ...sizes(s, 4, 4), ...tileConstants(tile, tile.slices ? 32 : 16) },
+    constants: { ...sizes(s, 4, 4), ...tileConstants(tile), DEPTH: tile.slices ? 32 : 16 },
     bindings,
     workgroups: grid1d(workgroupsOf(s.m, s.n, tile) * s.batches),
   };

@@ -51,21 +51,20 @@ export const workgroupsOf = (m: number, n: number, { tileM, tileN }: Tile): numb
   ceilDiv(m, tileM) * ceilDiv(n, tileN);
 
 /** Lanes of a workgroup in both directions and in slices, and the blocks of 4 x 4 that a lane keeps: 2 x 2 of large tiles.
- *  @param depth of a step; a multiple of 4 that gives every lane a load: 32 where there are 4 slices of 32 x 32 */
-export function tileConstants({ tileM, tileN, slices }: Tile, depth: 16 | 32) {
+ *  The depth of a step is the caller's; it gives every lane a load, and so is 32 for 4 slices of 32 x 32. */
+export function tileConstants({ tileM, tileN, slices }: Tile) {
   const blocks = tileM * tileN >= 64 * 128 ? 2 : 1;
   return {
     LANES_M: tileM / 4 / blocks,
     LANES_N: tileN / 4 / blocks,
     ROWS: blocks,
     COLUMNS: blocks,
-    DEPTH: depth,
     SLICES: slices ?? 1,
   };
 }
 
 /** Lanes of a workgroup. */
 export function lanesOf(tile: Tile): number {
-  const { LANES_M, LANES_N, SLICES } = tileConstants(tile, 16);
+  const { LANES_M, LANES_N, SLICES } = tileConstants(tile);
   return LANES_M * LANES_N * SLICES;
 }

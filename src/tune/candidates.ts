@@ -2,7 +2,7 @@ import type { ConvUse } from "../graph/lower";
 import { matrixVariants } from "../kernels/conv-matrix";
 import { isDeep } from "../kernels/conv-tile";
 import { chooseConv1x1 } from "../kernels/conv1x1";
-import { chooseConv3x3, suitsWinograd, winogradOnGpu } from "../kernels/conv3x3";
+import { chooseConv3x3, outputSides, suitsWinograd, winogradOnGpu } from "../kernels/conv3x3";
 import { tileHeight } from "../kernels/packing";
 import type { Tile } from "../kernels/tiles";
 import type { Conv1x1Variant, ConvShape, ConvVariant, DirectVariant, Target } from "../kernels/variants";
@@ -89,9 +89,9 @@ const others: readonly Tile[] = [
 const sliced: Tile = { tileM: 32, tileN: 32, slices: 4 };
 
 /** Of the output, over all samples. */
-function pixelsOf({ n, h, w, stride, upsample }: ConvShape): number {
-  const scale = (upsample ? 2 : 1) / stride;
-  return n * Math.ceil(h * scale) * Math.ceil(w * scale);
+function pixelsOf(shape: ConvShape): number {
+  const [oh, ow] = outputSides(shape);
+  return shape.n * oh * ow;
 }
 
 function direct({ oc }: ConvShape, { subgroups, weights }: Target): DirectVariant {

@@ -1,3 +1,4 @@
+import { readBuffers } from "../../src/gpu/buffers";
 import type { Device } from "../../src/gpu/device";
 import { byteLength, type Dispatch, elements, type Tensor } from "../../src/kernels/dispatch";
 
@@ -54,22 +55,8 @@ export async function runOn(
       pass.dispatchWorkgroups(...d.workgroups);
     });
     pass.end();
-    const reads = [...byName.values()].map(({ tensor, buffer }) => {
-      const staging = device.gpu.createBuffer({
-        size: buffer.size,
-        usage: GPUBufferUsage.COPY_DST | GPUBufferUsage.MAP_READ,
-      });
-      encoder.copyBufferToBuffer(buffer, 0, staging, 0, buffer.size);
-      return { tensor, staging };
-    });
-    device.gpu.queue.submit([encoder.finish()]);
-    const read = new Map<string, Uint32Array>();
-    for (const { tensor, staging } of reads) {
-      await device.wait(staging.mapAsync(GPUMapMode.READ));
-      read.set(tensor.name, new Uint32Array(staging.getMappedRange().slice(0)));
-      staging.destroy();
-    }
-    return read;
+    const contents = await readBuffers(device, [...byName.values()], encoder);
+    return new Map([...byName.keys()].map((name, i) => [name, new Uint32Array(contents[i]!)]));
   });
   for (const { buffer } of byName.values()) buffer.destroy();
   for (const [name, all] of results) {
