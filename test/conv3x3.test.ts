@@ -105,6 +105,9 @@ function variantsFor(s: ConvCase): Map<string, ConvVariant> {
     });
     found.set("F(2,3)", { ...base, m: 2, weights: "f32", tileM: 32, tileN: 4 });
     found.set("F(2,3) without subgroups", { ...base, m: 2, weights: "f32", tileM: 32, tileN: 4, product: "any" });
+    const held = { ...base, product: "stationary", weights: "f32" } as const;
+    found.set("F(4,3) with a tile held", { ...held, m: 4 });
+    found.set("F(2,3) with a tile held, in chunks", { ...held, m: 2, scratchBytes: 16 * 40 * 4 * 8 });
     const tile = { kind: "winograd", product: "tile", tiles: 1, weights: "f32", scratchBytes: 2 ** 25 } as const;
     found.set("F(4,3) for GPUs", { ...tile, m: 4 });
     found.set("F(2,3) for GPUs, sliced", { ...tile, m: 2, tile: { tileM: 32, tileN: 16, slices: 4 } });
@@ -117,6 +120,7 @@ function variantsFor(s: ConvCase): Map<string, ConvVariant> {
   } else {
     const base = { kind: "winograd", m: 2, stride: 2, weights: "f32", scratchBytes: 2 ** 25 } as const;
     found.set("F(2,3)", { ...base, product: "quad", tiles: 4, tileM: 16, tileN: 4 });
+    found.set("F(2,3) with a tile held", { ...base, product: "stationary", tiles: 4 });
     found.set("F(2,3) without subgroups", { ...base, product: "any", tiles: 2, tileM: 8, tileN: 2 });
     found.set("F(2,3) for GPUs, in chunks", { ...base, product: "tile", tiles: 1, scratchBytes: 25 * 40 * 4 * 8 });
   }

@@ -2,6 +2,7 @@ import { ShapeError } from "../errors";
 import { type ConvTensors, convSizes, inputBindings, inputConstants, outputBindings, outputConstants } from "./conv-io";
 import { convTile, packTile, tileWeight } from "./conv-tile";
 import { ceilDiv, type Dispatch, expectShape, grid1d, read, type Tensor } from "./dispatch";
+import { stationaryCost } from "./gemm";
 import { packed, quadTiles, REGISTER_TILE, scratchLimit, tileHeight } from "./packing";
 import type { ConvShape, ConvVariant, Dtype, Target, WinogradVariant } from "./variants";
 import { winograd, winogradShape, winogradWeights } from "./winograd";
@@ -22,18 +23,20 @@ export function chooseConv3x3(shape: ConvShape, target: Target): ConvVariant {
     return { kind: "tile", weights };
   }
   if (transforms && tilesOf(2) >= 4) {
-    const side = tilesOf(m) >= 4 ? m : 2; // F(2,3) where F(4,3) would not fill a quad of lanes
+    const held = subgroups && oc >= ROWS_TO_HOLD;
+    // F(2,3) where F(4,3) would not fill a quad of lanes, or the columns that a tile holds.
+    const cost = (side: 2 | 4) => (side + 2) ** 2 * stationaryCost(tilesOf(side));
+    const side = m === 4 && (held ? cost(4) < cost(2) : tilesOf(4) >= 4) ? 4 : 2;
     const tileN = tilesOf(side) >= 16 ? 4 : 2;
+    const product = subgroups ? "quad" : "any";
     return {
       kind: "winograd",
       m: side,
       ...(stride === 2 && { stride }),
       weights: "f32",
-      product: subgroups ? "quad" : "any",
       tiles: 4,
-      tileM: tileHeight(oc, REGISTER_TILE / tileN),
-      tileN,
       scratchBytes: scratchLimit(target),
+      ...(held ? { product: "stationary" } : { product, tileM: tileHeight(oc, REGISTER_TILE / tileN), tileN }),
     };
   }
   const pair = weights === "f16" ? 2 : 1;
@@ -55,6 +58,9 @@ export function outputSides({ h, w, stride, upsample }: ConvShape): [oh: number,
 
 /** With fewer input channels a convolution is computed directly. */
 const FEW_CHANNELS = 16;
+
+/** With fewer output channels, filling a tile for gemm_stationary costs more than it saves. */
+const ROWS_TO_HOLD = 24;
 
 /** Whether Winograd can compute a convolution, and its transforms can pay. */
 export const suitsWinograd = ({ c1, c2, stride }: ConvShape, weights: Dtype): boolean =>

@@ -13,6 +13,7 @@ import conv3x3Quad from "../../shaders/conv3x3_quad.wgsl";
 import ddim from "../../shaders/ddim.wgsl";
 import gemmAny from "../../shaders/gemm_any.wgsl";
 import gemmQuad from "../../shaders/gemm_quad.wgsl";
+import gemmStationary from "../../shaders/gemm_stationary.wgsl";
 import gemmTile from "../../shaders/gemm_tile.wgsl";
 import groupNormFinalize from "../../shaders/group_norm_finalize.wgsl";
 import groupNormGroup from "../../shaders/group_norm_group.wgsl";
@@ -63,6 +64,7 @@ export const shaders = {
   ddim,
   gemm_any: gemmAny,
   gemm_quad: gemmQuad,
+  gemm_stationary: gemmStationary,
   gemm_tile: gemmTile,
   group_norm_finalize: groupNormFinalize,
   group_norm_group: groupNormGroup,

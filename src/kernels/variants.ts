@@ -121,7 +121,12 @@ export type WinogradVariant = {
   readonly tiles: number;
   /** Scratch tensors stay below this. */
   readonly scratchBytes: number;
-} & (QuadProduct | TileProduct);
+} & (StationaryProduct | QuadProduct | TileProduct);
+
+/** shaders/gemm_stationary.wgsl, for a software adapter with subgroups. */
+export interface StationaryProduct {
+  readonly product: "stationary";
+}
 
 /** quad: shaders/gemm_quad.wgsl, for a device with subgroups; any: shaders/gemm_any.wgsl. */
 export interface QuadProduct {

@@ -1,6 +1,16 @@
 import { type ConvSizes, type ConvTensors, outputBindings, outputConstants } from "./conv-io";
 import { ceilDiv, type Dispatch, f32, grid1d, read, type Tensor, write } from "./dispatch";
-import { type GemmShape, gemmAny, gemmTile, gemmTiled } from "./gemm";
+import {
+  type GemmShape,
+  gemmAny,
+  gemmStationary,
+  gemmTile,
+  gemmTiled,
+  type StationaryTile,
+  stationaryDepth,
+  stationaryTile,
+  stationaryUnit,
+} from "./gemm";
 import { quadTiles } from "./packing";
 import { chooseGemmTile } from "./tiles";
 import type { WinogradVariant } from "./variants";
@@ -37,9 +47,11 @@ const G_STRIDE_2 = [
 const sideOf = ({ m, stride }: WinogradVariant): number => (m - 1) * (stride ?? 1) + 3;
 
 /** Channels rounded up to what the multiplication takes in one step. */
-export const winogradDepth = (channels: number): number => ceilDiv(channels, 4) * 4;
+const depthOf = (channels: number, { product }: WinogradVariant): number =>
+  product === "stationary" ? stationaryDepth(channels) : ceilDiv(channels, 4) * 4;
 
-/** U = G w G^T: f32 [side^2, OC, K], in the tiles of gemm_quad where that runs, or [side^2, K, OC] for gemm_tile.   w: OIHW
+/** U = G w G^T: f32 [side^2, OC, K], in the tiles or units of gemm_quad or gemm_stationary where they run, or
+ *  [side^2, K, OC] for gemm_tile.   w: OIHW
  *
  *  In blocks that lie together at every position of the transform, each copied whole: values written one by one would go to
  *  side^2 places a megabyte apart, and take five to eight times as long. */
@@ -82,24 +94,39 @@ const BLOCK = 512;
 
 /** Which filter (o * IC + c) lies at each place of a position's weights, counted from 1; 0 pads. f32 counts to 2^24. */
 function filterOrder(oc: number, ic: number, v: WinogradVariant): Float32Array {
-  const k = winogradDepth(ic);
-  const rows = winogradRows(oc, v);
+  const k = depthOf(ic, v);
+  const rows = rowsOf(oc, v);
   const order = new Float32Array(rows * k);
-  for (let o = 0; o < oc; o++)
-    for (let c = 0; c < ic; c++) order[v.product === "tile" ? c * rows + o : o * k + c] = o * ic + c + 1;
+  const place = placeOf(rows, k, v);
+  for (let o = 0; o < oc; o++) for (let c = 0; c < ic; c++) order[place(o, c)] = o * ic + c + 1;
   return v.product === "quad" ? quadTiles(order, oc, k, v.tileM, 4) : order;
 }
 
+/** Where the weight of output channel o and input channel c lies. */
+function placeOf(rows: number, k: number, { product }: WinogradVariant): (o: number, c: number) => number {
+  if (product === "tile") return (o, c) => c * rows + o;
+  const unit = product === "stationary" ? stationaryUnit(k) : k;
+  return (o, c) => (Math.floor(c / unit) * rows + o) * unit + (c % unit);
+}
+
 /** Output channels, padded to whole tiles for gemm_quad and to fours for gemm_tile. */
-function winogradRows(oc: number, v: WinogradVariant): number {
-  if (v.product === "any") return oc;
-  const unit = v.product === "quad" ? v.tileM : 4;
-  return ceilDiv(oc, unit) * unit;
+function rowsOf(oc: number, v: WinogradVariant): number {
+  switch (v.product) {
+    case "stationary":
+    case "any":
+      return oc;
+    case "quad":
+      return ceilDiv(oc, v.tileM) * v.tileM;
+    case "tile":
+      return ceilDiv(oc, 4) * 4;
+    default:
+      return v satisfies never;
+  }
 }
 
 /** Shape of the transformed weights: positions, output channels and K; K first for gemm_tile. */
 export function winogradShape(oc: number, ic: number, v: WinogradVariant): number[] {
-  const [rows, k] = [winogradRows(oc, v), winogradDepth(ic)];
+  const [rows, k] = [rowsOf(oc, v), depthOf(ic, v)];
   return [sideOf(v) ** 2, ...(v.product === "tile" ? [k, rows] : [rows, k])];
 }
 
@@ -113,15 +140,15 @@ export function winograd(
 ): Dispatch[] {
   const { m, stride = 1 } = v;
   const positions = sideOf(v) ** 2;
-  const rows = v.product === "tile" ? s.oc : winogradRows(s.oc, v); // of the sums
-  const k = winogradDepth(s.c1 + s.c2);
+  const rows = v.product === "tile" ? s.oc : rowsOf(s.oc, v); // of the sums
+  const k = depthOf(s.c1 + s.c2, v);
   const tilesX = ceilDiv(s.ow, m);
   const tilesY = ceilDiv(s.oh, m);
   const outputTiles = s.n * tilesX * tilesY;
   const quad = v.product === "quad";
-  const tileN = (v.product !== "tile" && [4, 2].find((t) => t <= v.tileN && 4 * t <= outputTiles)) || 1;
+  const tileN = tileColumns(v, outputTiles);
   const lane = [4, 2, 1].find((t) => t <= Math.min(v.tiles, quad ? tileN : 4) && tilesX % t === 0)!; // input tiles a lane transforms
-  const unit = { quad: tileN, any: lane, tile: 4 }[v.product];
+  const unit = { stationary: Math.max(4 * tileN, lane), quad: tileN, any: lane, tile: 4 }[v.product];
   const columns = ceilDiv(outputTiles, unit) * unit;
   const most = Math.max(unit, Math.floor(v.scratchBytes / (positions * Math.max(k, rows) * 4 * unit)) * unit);
   const chunk = ceilDiv(ceilDiv(columns, ceilDiv(columns, most)), unit) * unit;
@@ -178,7 +205,7 @@ export function winograd(
       k,
       batches: positions,
       inner: 1,
-      a: { start: 0, outer: k * winogradRows(s.oc, v), inner: 0 },
+      a: { start: 0, outer: k * rowsOf(s.oc, v), inner: 0 },
       b: { start: 0, outer: k * cols, inner: 0 },
     };
     dispatches.push(...inputs, multiply(`${name}/gemm`, operands, product, v, tileN), {
@@ -192,15 +219,23 @@ export function winograd(
   return dispatches;
 }
 
+/** Columns that a lane of the multiplication takes. */
+function tileColumns(v: WinogradVariant, columns: number): StationaryTile {
+  if (v.product === "stationary") return stationaryTile(columns);
+  return ([4, 2] as const).find((t) => v.product !== "tile" && t <= v.tileN && 4 * t <= columns) ?? 1;
+}
+
 function multiply(
   label: string,
   operands: Parameters<typeof gemmAny>[1],
   product: Omit<GemmShape, "aColumns">,
   v: WinogradVariant,
-  tileN: number,
+  tileN: StationaryTile,
 ): Dispatch {
   const { m, n, batches } = product;
   switch (v.product) {
+    case "stationary":
+      return gemmStationary(label, operands, product, { tileN, packed: true });
     case "quad":
       return gemmTiled(label, operands, product, { tileM: v.tileM, tileN });
     case "any":

@@ -54,8 +54,8 @@ function of3x3OnCpu(shape: ConvShape, target: Target): ConvVariant[] {
     { kind: "tile", weights: target.weights },
     direct(shape, target),
     exact,
-    ...(chosen.kind === "winograd" && chosen.product !== "tile" && chosen.tileN > 1
-      ? [{ ...chosen, tileN: chosen.tileN / 2 }]
+    ...(chosen.kind === "winograd" && chosen.product === "stationary"
+      ? [{ ...chosen, product: "quad", tileM: tileHeight(shape.oc, 16), tileN: 4 } as const]
       : []),
   ];
 }
