@@ -21,6 +21,19 @@ const cases: Record<string, ConvCase> = {
   "join at an odd channel": { kernel: 1, n: 2, c1: 5, c2: 6, oc: 12, h: 3, w: 9, skipN: 1 },
   "qkv after a norm": { kernel: 1, n: 2, c1: 20, oc: 60, h: 8, w: 8, normN: 2 },
   "projection with residual": { kernel: 1, n: 2, c1: 64, oc: 64, h: 8, w: 8, residualN: 2 },
+  "two passes, a join and a residual": {
+    kernel: 1,
+    n: 2,
+    c1: 90,
+    c2: 30,
+    oc: 150,
+    h: 4,
+    w: 6,
+    skipN: 1,
+    normN: 2,
+    tembN: 1,
+    residualN: 1,
+  },
   "everything at once": {
     kernel: 1,
     n: 4,
@@ -48,6 +61,11 @@ for (const [name, s] of Object.entries(cases)) {
     "without subgroups": chooseConv1x1(shape, { ...software, subgroups: false }),
     "f16 without subgroups": chooseConv1x1(shape, { ...software, subgroups: false, weights: "f16" }),
   };
+  if ((s.h * s.w) % 8 === 0) {
+    variants.held = { kind: "stationary", weights: "f32" };
+    variants["held, f16"] = { kind: "stationary", weights: "f16" };
+    if (!s.c2 || s.c1 % 4 === 0) variants.quad = { kind: "quad", weights: "f32", tileM: 8 };
+  }
   for (const [variantName, variant] of Object.entries(variants))
     test(`conv1x1 ${name}: ${variantName}`, async () => {
       const data = convData(s);

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { f32, read, write } from "../src/kernels/dispatch";
-import { gemmStationary, stationaryDepth, stationaryTile, stationaryUnit } from "../src/kernels/gemm";
+import { gemmStationary } from "../src/kernels/gemm";
+import { stationaryDepth, stationaryPlace, stationaryTasks, stationaryTile } from "../src/kernels/stationary";
 import { expectClose } from "./support/close";
 import { runDispatches } from "./support/device";
 import { seeded } from "./support/seeded";
@@ -11,7 +12,7 @@ for (const [tileN, k, m] of [
   [8, 160, 33],
   [4, 128, 33],
   [4, 256, 150],
-  [2, 12, 5],
+  [2, 24, 5],
   [1, 192, 7],
 ] as const)
   for (const packed of [true, false])
@@ -32,11 +33,11 @@ for (const [tileN, k, m] of [
         a: { start: heads * m * k, outer: heads * m * k, inner: m * k },
         b: { start: 0, outer: k * n, inner: samples * k * n },
       };
-      const unit = stationaryUnit(k);
+      const place = stationaryPlace(m, k);
       const left = new Float32Array(rows.length);
       rows.forEach((value, i) => {
         const [matrix, row, l] = [Math.floor(i / (m * k)), Math.floor(i / k) % m, i % k];
-        left[packed ? matrix * m * k + (Math.floor(l / unit) * m + row) * unit + (l % unit) : i] = value;
+        left[packed ? matrix * m * k + place(row, l) : i] = value;
       });
       const product = gemmStationary("product", [read(a), read(b), write(c)], shape, { tileN, packed });
       const inputs = new Map([
@@ -62,13 +63,13 @@ test("columns of a lane are as many as pay, padding included", () => {
   expect([1, 4, 5, 8, 16, 17, 32, 33, 48, 64, 1024].map(stationaryTile)).toEqual([1, 1, 2, 2, 4, 8, 8, 4, 4, 8, 8]);
 });
 
-test("units divide the padded depth into fours, and are at least 32 where it is deep", () => {
+test("units divide the padded depth into eights, and are at least 32 where it is deep", () => {
   for (let k = 1; k <= 2048; k++) {
     const depth = stationaryDepth(k);
-    const unit = stationaryUnit(depth);
+    const { UNIT: unit, UNITS: units } = stationaryTasks(64, depth, 1, 4);
     expect(depth).toBeGreaterThanOrEqual(k);
-    expect(depth % unit).toBe(0);
-    expect(unit % 4).toBe(0);
+    expect(depth % (unit * units)).toBe(0);
+    expect(unit % 8).toBe(0);
     expect(unit).toBeLessThanOrEqual(96);
     expect(unit).toBeGreaterThanOrEqual(Math.min(32, depth));
   }

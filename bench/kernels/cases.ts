@@ -58,6 +58,8 @@ function describe(v: ConvVariant | Conv1x1Variant): string {
       return `direct ${v.tileM}x${v.tileY}`;
     case "tile":
       return `${v.matrix ? `matrix ${v.matrix.component}` : "tile"} ${sizeOf(v.tile)}${v.splits ? ` /${v.splits}` : ""}`;
+    case "stationary":
+      return v.kind;
     default:
       return `${v.kind} ${v.tileM}`;
   }

@@ -2,8 +2,8 @@ import { ShapeError } from "../errors";
 import { type ConvTensors, convSizes, inputBindings, inputConstants, outputBindings, outputConstants } from "./conv-io";
 import { convTile, packTile, tileWeight } from "./conv-tile";
 import { ceilDiv, type Dispatch, expectShape, grid1d, read, type Tensor } from "./dispatch";
-import { stationaryCost } from "./gemm";
 import { packed, quadTiles, REGISTER_TILE, scratchLimit, tileHeight } from "./packing";
+import { ROWS_TO_HOLD, stationaryCost } from "./stationary";
 import type { ConvShape, ConvVariant, Dtype, Target, WinogradVariant } from "./variants";
 import { winograd, winogradShape, winogradWeights } from "./winograd";
 
@@ -58,9 +58,6 @@ export function outputSides({ h, w, stride, upsample }: ConvShape): [oh: number,
 
 /** With fewer input channels a convolution is computed directly. */
 const FEW_CHANNELS = 16;
-
-/** With fewer output channels, filling a tile for gemm_stationary costs more than it saves. */
-const ROWS_TO_HOLD = 24;
 
 /** Whether Winograd can compute a convolution, and its transforms can pay. */
 export const suitsWinograd = ({ c1, c2, stride }: ConvShape, weights: Dtype): boolean =>

@@ -1,5 +1,6 @@
 import { type Binding, ceilDiv, type Dispatch, grid1d } from "./dispatch";
 import { REGISTER_TILE, tileHeight } from "./packing";
+import { type StationaryTile, stationaryTasks } from "./stationary";
 import { chooseGemmTile, type Tile, tileConstants, workgroupsOf } from "./tiles";
 import type { Target } from "./variants";
 
@@ -85,29 +86,8 @@ export function gemmStrided(label: string, bindings: Operands, s: GemmShape, tar
   };
 }
 
-/** Values of K that lie together in packed rows: the most at which four lanes load a quarter each, 96 at most. */
-export const stationaryUnit = (k: number): number =>
-  k % 64 === 0 ? 64 : Array.from({ length: 24 }, (_, i) => 96 - 4 * i).find((unit) => k % unit === 0)!;
-
-/** K rounded up to where its unit is not too short. */
-export const stationaryDepth = (k: number): number => (k > 96 ? ceilDiv(k, 32) * 32 : ceilDiv(k, 4) * 4);
-
-/** Instructions for a multiply-add by columns of a lane: 3, and 48 for each load and store. */
-const STATIONARY_COST = { 8: 6, 4: 6.75, 2: 9.75, 1: 15.75 } as const;
-const stationaryTiles = [8, 4, 2, 1] as const;
-export type StationaryTile = (typeof stationaryTiles)[number];
-
-/** Columns of a lane for n columns: the cheapest, counting those that pad n. */
-export const stationaryTile = (n: number): StationaryTile =>
-  stationaryTiles.reduce((best, tileN) => (costOf(n, tileN) < costOf(n, best) ? tileN : best));
-
-/** Relative cost of n columns. */
-export const stationaryCost = (n: number): number => costOf(n, stationaryTile(n));
-
-const costOf = (n: number, tileN: StationaryTile): number => ceilDiv(n, 4 * tileN) * 4 * tileN * STATIONARY_COST[tileN];
-
-/** A tile of B held while rows of A go by. n: a multiple of 4 tileN, and b's starts of tileN. A: rows as they are, or packed
- *  by `stationaryRows`; k a multiple of 4. shaders/gemm_stationary.wgsl */
+/** A tile of B held while rows of A go by. n: a multiple of 4 tileN, and b's starts of tileN; k of 8. A: rows as they are, or
+ *  packed by `stationaryPlace`. shaders/gemm_stationary.wgsl */
 export function gemmStationary(
   label: string,
   bindings: Operands,
@@ -115,32 +95,22 @@ export function gemmStationary(
   { tileN, packed }: { tileN: StationaryTile; packed: boolean },
 ): Dispatch {
   const { m, n, k, batches } = s;
-  const unit = stationaryUnit(k);
-  const units = tileN < 8 && k % (2 * unit) === 0 && unit <= 64 ? 2 : 1;
-  const tiles = (n / (4 * tileN)) * batches;
-  // Every task fills its tile anew, which costs as much as 15 rows.
-  const tasks = Math.min(Math.max(1, Math.floor(m / 64)), ceilDiv(ENOUGH_TASKS, tiles));
+  const { tasks, ...tile } = stationaryTasks(m, k, (n / (4 * tileN)) * batches, tileN);
+  const unit = tile.UNIT;
   const { A_COLUMNS: _, ...constants } = sizes({ ...s, aColumns: false }, unit / 4, tileN);
   return {
     label,
     shader: "gemm_stationary",
     constants: {
       ...constants,
+      ...tile,
       A_STEP: packed ? 4 : (4 * k) / unit,
       A_BLOCK: packed ? 4 * m : 4,
-      ROWS: ceilDiv(m, tasks),
-      WG: 4,
-      UNIT: unit,
-      UNITS: units,
-      TILE_N: tileN,
     },
     bindings,
-    workgroups: grid1d(tasks * tiles),
+    workgroups: grid1d(tasks),
   };
 }
-
-/** Tasks that keep the cores of a host busy to the end. */
-const ENOUGH_TASKS = 32;
 
 /** Operands in the tiles of shaders/gemm_quad.wgsl. */
 export function gemmTiled(

@@ -8,6 +8,7 @@ import convMatrix from "../../shaders/conv_matrix.wgsl";
 import convTile from "../../shaders/conv_tile.wgsl";
 import conv1x1Any from "../../shaders/conv1x1_any.wgsl";
 import conv1x1Quad from "../../shaders/conv1x1_quad.wgsl";
+import conv1x1Stationary from "../../shaders/conv1x1_stationary.wgsl";
 import conv3x3Any from "../../shaders/conv3x3_any.wgsl";
 import conv3x3Quad from "../../shaders/conv3x3_quad.wgsl";
 import ddim from "../../shaders/ddim.wgsl";
@@ -56,6 +57,7 @@ export const shaders = {
   concat,
   conv1x1_any: conv1x1Any,
   conv1x1_quad: conv1x1Quad,
+  conv1x1_stationary: conv1x1Stationary,
   conv3x3_any: conv3x3Any,
   conv3x3_quad: conv3x3Quad,
   conv_matrix: convMatrix,

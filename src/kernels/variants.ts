@@ -75,7 +75,13 @@ export type ConvVariant = DirectVariant | TileVariant | WinogradVariant;
 
 /** How a 1x1 convolution is computed, and so how its weights are packed. Plain data.
  *  quad: shaders/conv1x1_quad.wgsl, for pixels in fours and a device with subgroups; any: shaders/conv1x1_any.wgsl. */
-export type Conv1x1Variant = RowsVariant | TileVariant;
+export type Conv1x1Variant = StationaryVariant | RowsVariant | TileVariant;
+
+/** shaders/conv1x1_stationary.wgsl, for a software adapter with subgroups and pixels in eights. */
+export interface StationaryVariant {
+  readonly kind: "stationary";
+  readonly weights: Dtype;
+}
 
 export interface RowsVariant {
   readonly kind: "quad" | "any";

@@ -1,17 +1,8 @@
 import { type ConvSizes, type ConvTensors, outputBindings, outputConstants } from "./conv-io";
 import { ceilDiv, type Dispatch, f32, grid1d, read, type Tensor, write } from "./dispatch";
-import {
-  type GemmShape,
-  gemmAny,
-  gemmStationary,
-  gemmTile,
-  gemmTiled,
-  type StationaryTile,
-  stationaryDepth,
-  stationaryTile,
-  stationaryUnit,
-} from "./gemm";
+import { type GemmShape, gemmAny, gemmStationary, gemmTile, gemmTiled } from "./gemm";
 import { quadTiles } from "./packing";
+import { type StationaryTile, stationaryDepth, stationaryPlace, stationaryTile } from "./stationary";
 import { chooseGemmTile } from "./tiles";
 import type { WinogradVariant } from "./variants";
 
@@ -104,9 +95,8 @@ function filterOrder(oc: number, ic: number, v: WinogradVariant): Float32Array {
 
 /** Where the weight of output channel o and input channel c lies. */
 function placeOf(rows: number, k: number, { product }: WinogradVariant): (o: number, c: number) => number {
-  if (product === "tile") return (o, c) => c * rows + o;
-  const unit = product === "stationary" ? stationaryUnit(k) : k;
-  return (o, c) => (Math.floor(c / unit) * rows + o) * unit + (c % unit);
+  if (product === "stationary") return stationaryPlace(rows, k);
+  return product === "tile" ? (o, c) => c * rows + o : (o, c) => o * k + c;
 }
 
 /** Output channels, padded to whole tiles for gemm_quad and to fours for gemm_tile. */

@@ -76,7 +76,9 @@ function of1x1(shape: ConvShape, target: Target): Conv1x1Variant[] {
   return [
     chosen,
     { kind: "tile", weights },
-    ...(chosen.kind === "quad" ? [{ ...chosen, tileM: tileHeight(shape.oc, 16) }] : []),
+    ...(chosen.kind === "stationary" && (shape.c2 === 0 || shape.c1 % 4 === 0)
+      ? [{ kind: "quad", weights, tileM: tileHeight(shape.oc, 16) } as const]
+      : []),
     any,
   ];
 }
