@@ -21,6 +21,8 @@ const cases: Record<string, AttentionCase & { /** inputs are uniform in [-scale,
   "odd plane and channels": { n: 1, c: 33, h: 7, w: 7, heads: 1, order: "legacy", scale: 1 },
   "four heads, legacy order": { n: 2, c: 32, h: 4, w: 6, heads: 4, order: "legacy", scale: 1 },
   "three heads, new order": { n: 2, c: 15, h: 5, w: 3, heads: 3, order: "new", scale: 1 },
+  "heads whose rows a tile holds": { n: 2, c: 48, h: 6, w: 8, heads: 2, order: "legacy", scale: 1 },
+  "a head deeper than a tile": { n: 1, c: 160, h: 4, w: 8, heads: 1, order: "new", scale: 1 },
   "scores in the thousands": { n: 1, c: 16, h: 4, w: 4, heads: 2, order: "new", scale: 50 },
 };
 

@@ -86,6 +86,7 @@ const conv: Record<string, ConvCase> = {
   "3x3, enlarged": { kernel: 3, n: 2, c1: 20, oc: 17, h: 5, w: 6, upsample: true },
   "3x3, stride 2": { kernel: 3, n: 1, c1: 5, oc: 6, h: 9, w: 7, stride: 2 },
   "1x1, shortcut of a join": { kernel: 1, n: 4, c1: 32, c2: 16, oc: 36, h: 6, w: 6, skipN: 2 },
+  "1x1, a join in eights": { kernel: 1, n: 2, c1: 33, c2: 70, oc: 150, h: 4, w: 6, skipN: 1, normN: 2, residualN: 1 },
   "1x1, norm, odd plane": { kernel: 1, n: 2, c1: 33, oc: 7, h: 5, w: 7, normN: 2, residualN: 1 },
 };
 
@@ -101,6 +102,7 @@ const targets: Record<string, Target> = {
 const attentions = [
   { n: 2, c: 24, h: 6, w: 6, heads: 2 },
   { n: 1, c: 33, h: 5, w: 7, heads: 1 },
+  { n: 2, c: 80, h: 6, w: 4, heads: 2 },
 ];
 
 for (const [target, t] of Object.entries(targets)) {

@@ -29,7 +29,7 @@ export function attention(
   const batches = { batches: n * heads, inner: heads };
   return [
     // scores[j, i] = k[:, j] . q[:, i]
-    gemmStrided(
+    ...gemmStrided(
       `${y.name}/scores`,
       [read(qkv), read(qkv), write(scores)],
       {
@@ -45,7 +45,7 @@ export function attention(
     ),
     softmax(`${y.name}/softmax`, scores, d, o.target),
     // y[e, i] = v[e, :] . scores[:, i]
-    gemmStrided(
+    ...gemmStrided(
       `${y.name}/values`,
       [read(qkv), read(scores), write(y)],
       {

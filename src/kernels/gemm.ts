@@ -1,6 +1,6 @@
-import { type Binding, ceilDiv, type Dispatch, grid1d } from "./dispatch";
+import { type Binding, ceilDiv, type Dispatch, f32, grid1d, read, type Tensor, write } from "./dispatch";
 import { REGISTER_TILE, tileHeight } from "./packing";
-import { type StationaryTile, stationaryTasks } from "./stationary";
+import { evenTile, type StationaryTile, stationaryTasks, suitsStationary } from "./stationary";
 import { chooseGemmTile, type Tile, tileConstants, workgroupsOf } from "./tiles";
 import type { Target } from "./variants";
 
@@ -68,8 +68,50 @@ export function gemmTile(label: string, bindings: Operands, s: GemmShape, tile: 
   };
 }
 
-/** For a GPU or with quads where sizes and starts are multiples of 4, else as `gemmAny`. shaders/attention_quad.wgsl */
-export function gemmStrided(label: string, bindings: Operands, s: GemmShape, target: Target): Dispatch {
+/** Operands as they lie, in any order. On a software adapter with subgroups a tile of B is held where that pays, after A is
+ *  transposed where it lies in columns. For a GPU or with quads otherwise, where sizes and starts are multiples of 4, else as
+ *  `gemmAny`. */
+export function gemmStrided(label: string, bindings: Operands, s: GemmShape, target: Target): Dispatch[] {
+  const { m, n, k, aColumns } = s;
+  if (target.adapterClass === "gpu" || !target.subgroups || !suitsStationary(m, n, k))
+    return [gemmUnheld(label, bindings, s, target)];
+  const tileN = evenTile(n)!;
+  if (!aColumns) return [gemmStationary(label, bindings, s, { tileN, packed: false })];
+  const [a, b, c] = bindings;
+  const rows = f32(`${c.tensor.name}/rows`, s.batches, m, k);
+  return [
+    transpose(`${label}/rows`, a.tensor, rows, s),
+    gemmStationary(
+      label,
+      [read(rows), b, c],
+      { ...s, a: { start: 0, outer: s.inner * m * k, inner: m * k } },
+      { tileN, packed: false },
+    ),
+  ];
+}
+
+/** y[z] = a[z]^T, where a lies in columns.   y: f32 [batches, m, k]; m and k multiples of 4 */
+function transpose(label: string, x: Tensor, y: Tensor, { m, k, batches, inner, a }: GemmShape): Dispatch {
+  return {
+    label,
+    shader: "transpose",
+    constants: {
+      BATCHES: batches,
+      HEIGHT: k,
+      WIDTH: m,
+      START: a.start / 4,
+      INNER: inner,
+      OUTER: a.outer / 4,
+      X_INNER: a.inner / 4,
+      WG: 16,
+    },
+    bindings: [read(x), write(y)],
+    workgroups: grid1d(ceilDiv((batches * m * k) / 16, 16)),
+  };
+}
+
+/** shaders/gemm_tile.wgsl, attention_quad.wgsl or gemm_any.wgsl */
+function gemmUnheld(label: string, bindings: Operands, s: GemmShape, target: Target): Dispatch {
   const { m, n, k, a, b, aColumns } = s;
   const counts = [n, k, a.start, a.outer, a.inner, b.start, b.outer, b.inner, aColumns ? m : 0];
   const fours = counts.every((count) => count % 4 === 0);

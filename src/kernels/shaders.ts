@@ -40,6 +40,7 @@ import stack from "../../shaders/stack.wgsl";
 import sumSplits from "../../shaders/sum_splits.wgsl";
 import timeEmbedding from "../../shaders/time_embedding.wgsl";
 import toRgba8 from "../../shaders/to_rgba8.wgsl";
+import transpose from "../../shaders/transpose.wgsl";
 import upsample2x from "../../shaders/upsample2x.wgsl";
 import winogradInput from "../../shaders/winograd_input.wgsl";
 import winogradOutput from "../../shaders/winograd_output.wgsl";
@@ -92,6 +93,7 @@ export const shaders = {
   sum_splits: sumSplits,
   time_embedding: timeEmbedding,
   to_rgba8: toRgba8,
+  transpose,
   upsample2x,
   winograd_input: winogradInput,
   winograd_output: winogradOutput,

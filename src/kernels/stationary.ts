@@ -42,6 +42,10 @@ const ROWS_THAT_PAY = 64;
 /** Tasks that keep the cores of a host busy to the end. */
 const ENOUGH_TASKS = 16;
 
+/** Whether a product of [m, k] and [k, n] as they lie pays with a tile held. */
+export const suitsStationary = (m: number, n: number, k: number): boolean =>
+  m >= ROWS_TO_HOLD && evenTile(n) !== undefined && k === stationaryDepth(k);
+
 /** How `rows` rows of depth k go by `held` tiles, each `tile` columns to a lane. */
 export function stationaryTasks(rows: number, k: number, held: number, tile: StationaryTile) {
   const unit = unitOf(k);
