@@ -1,10 +1,10 @@
-// C[z, m, n] = sum_k A[z, m, k] * B[z, k, n]: the products of Winograd's transform domain, z the position in the tile.
-// Both operands lie in memory as the tiles that a lane loads whole, K a multiple of 4, N of TILE_N:
-// A: f32 [BATCHES, ceil(M / TILE_M), K / 4, 4 (lane), TILE_M / 4, 4 (k)], row 4i + lane of its tile at i;
-// B: f32 [BATCHES, K / 4, N / TILE_N, 4 (k), TILE_N]; C: f32 [BATCHES, M rounded up to TILE_M, N].
+// C[z, m, n] = sum_k A[z, m, k] * B[z, k, n]
+// A: f32 [M, K] at A_START + z / INNER * A_OUTER + z % INNER * A_INNER; stored [K, M] where A_COLUMNS.
+// B: f32 [K, N] at B_START + z / INNER * B_OUTER + z % INNER * B_INNER; C: f32 [BATCHES, M, N].
+// K is a multiple of 4, N of TILE_N, M of 4 where A_COLUMNS; starts and strides of A count fours, those of B TILE_Ns.
 //
 // A subgroup computes TILE_M rows x 4 TILE_N columns: TILE_N columns side by side for each of its lanes. Each lane of a quad
-// loads different rows of A, and quadSwap shares them: lane l holds rows 4i + (l ^ s) in component s of its sums.
+// loads different rows of A, and quadSwap shares them: lane l holds the rows of lane l ^ s in component s of its sums.
 // Dispatch: 4 lanes per tile: x = ceil(tiles / (WG / 4)), tiles = ceil(M / TILE_M) * ceil(N / (4 TILE_N)) * BATCHES.
 enable subgroups;
 diagnostic(off, subgroup_uniformity);   // `tile` is the same in all lanes of a quad
@@ -13,69 +13,95 @@ override M: u32;
 override N: u32;
 override K: u32;
 override BATCHES: u32;
+override INNER: u32 = 1u;
+override A_START: u32 = 0u;
+override A_OUTER: u32 = 0u;
+override A_INNER: u32 = 0u;
+override B_START: u32 = 0u;
+override B_OUTER: u32 = 0u;
+override B_INNER: u32 = 0u;
 override WG: u32 = 16u;
 
-const TILE_M: u32 = 16u;      // a multiple of 4
+const TILE_M: u32 = 32u;      // a multiple of 4, of 16 where A_COLUMNS
 const TILE_N: u32 = 4u;       // 1, 2 or 4
+const A_COLUMNS: bool = false;
 const QUADS: u32 = TILE_M / 4u;
-const PIXELS: u32 = TILE_N * 4u;
 
-@group(0) @binding(0) var<storage, read> a: array<array<f32, TILE_M>>;
-@group(0) @binding(1) var<storage, read> b: array<vec4f>;
+@group(0) @binding(0) var<storage, read> a: array<array<f32, 4>>;
+@group(0) @binding(1) var<storage, read> b: array<array<f32, TILE_N>>;
 @group(0) @binding(2) var<storage, read_write> c: array<array<f32, TILE_N>>;
+
+// Row of A that quad member `lane` loads as its i-th.
+fn row(lane: u32, i: u32) -> u32 {
+  if (A_COLUMNS) { return i / 4u * 16u + lane * 4u + i % 4u; }
+  return i * 4u + lane;
+}
 
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) local: u32) {
-  let width = N / TILE_N;
-  let tiles_n = (width + 3u) / 4u;
+  let tiles_n = (N + TILE_N * 4u - 1u) / (TILE_N * 4u);
   let tiles_m = (M + TILE_M - 1u) / TILE_M;
   let tile = (wg.y * grid.x + wg.x) * (WG / 4u) + local / 4u;
   if (tile >= tiles_n * tiles_m * BATCHES) { return; }
   let lane = local % 4u;
+  let m0 = tile / tiles_n % tiles_m * TILE_M;
   let n = tile % tiles_n * 4u + lane;                        // in TILE_Ns
-  let zm = tile / tiles_n;                                   // position and tile of rows
-  let z = zm / tiles_m;
-  let a0 = zm * K + lane;
-  let b0 = z * (K / 4u) * width + min(n, width - 1u);
+  let z = tile / (tiles_n * tiles_m);
+  let width = N / TILE_N;
+  let a0 = A_START + z / INNER * A_OUTER + z % INNER * A_INNER;
+  var b_at = B_START + z / INNER * B_OUTER + z % INNER * B_INNER + min(n, width - 1u);
 
-  var sums: array<array<f32, PIXELS>, QUADS>;                // [rows][s, column]
-  for (var k = 0u; k < K / 4u; k++) {
-    let b_at = (b0 + k * width) * TILE_N;                     // four k of TILE_N columns lie together
-    let b_0 = b[b_at];
-    var b_1 = b_0;
-    var b_2 = b_0;
-    var b_3 = b_0;
-    if (TILE_N > 1u) { b_1 = b[b_at + 1u]; }
-    if (TILE_N > 2u) { b_2 = b[b_at + 2u]; b_3 = b[b_at + 3u]; }
-    let columns = mat4x4f(b_0, b_1, b_2, b_3);
-    let rows = a[a0 + k * 4u];
-    for (var i = 0u; i < QUADS; i++) { // unroll
-      for (var s = 0u; s < 4u; s++) { // unroll
-        var row: array<f32, 4>;
+  var a_at: array<u32, QUADS>;
+  for (var i = 0u; i < QUADS; i++) { // unroll
+    if (A_COLUMNS) {
+      a_at[i] = a0 + min(m0 / 4u + i / 4u * 4u + lane, M / 4u - 1u) + i % 4u * (M / 4u);
+    } else {
+      a_at[i] = a0 + min(m0 + i * 4u + lane, M - 1u) * (K / 4u);
+    }
+  }
+  var a_offset = 0u;
+  var sums: array<vec4f, QUADS * TILE_N>;
+  for (var k = 0u; k < K; k += 4u) {
+    var columns: array<array<f32, TILE_N>, 4>;
+    for (var q = 0u; q < 4u; q++) { // unroll
+      columns[q] = b[b_at + q * width];
+    }
+    b_at += 4u * width;
+    for (var g = 0u; g < (QUADS + 3u) / 4u; g++) { // unroll: four rows times four k
+      var block: array<array<f32, 4>, 4>;
+      for (var i = 4u * g; i < min(4u * g + 4u, QUADS); i++) { // unroll
+        block[i % 4u] = a[a_at[i] + a_offset];
+      }
+      for (var i = 4u * g; i < min(4u * g + 4u, QUADS); i++) { // unroll
+        var rows: array<vec4f, 4>;
         for (var q = 0u; q < 4u; q++) { // unroll
-          let v = rows[i * 4u + q];
-          if (s == 0u) { row[q] = v; } else if (s == 1u) { row[q] = quadSwapX(v); } else if (s == 2u) { row[q] = quadSwapY(v); } else { row[q] = quadSwapDiagonal(v); }
+          var v = 0.0;
+          if (A_COLUMNS) { v = block[q][i % 4u]; } else { v = block[i % 4u][q]; }
+          rows[q] = vec4f(v, quadSwapX(v), quadSwapY(v), quadSwapDiagonal(v));
         }
-        for (var j = 0u; j < TILE_N; j++) { // unroll
-          var sum = sums[i][s * TILE_N + j];
-          for (var q = 0u; q < 4u; q++) { // unroll
-            sum += columns[(q * TILE_N + j) / 4u][(q * TILE_N + j) % 4u] * row[q];
+        for (var s = 0u; s < 4u; s++) { // unroll
+          for (var j = 0u; j < TILE_N; j++) { // unroll
+            sums[i * TILE_N + j][s] += dot(
+              vec4f(columns[0][j], columns[1][j], columns[2][j], columns[3][j]),
+              vec4f(rows[0][s], rows[1][s], rows[2][s], rows[3][s]));
           }
-          sums[i][s * TILE_N + j] = sum;
         }
       }
     }
+    if (A_COLUMNS) { a_offset += M; } else { a_offset++; }
   }
 
   if (n >= width) { return; }
-  let c0 = zm * TILE_M * width + n;
   for (var i = 0u; i < QUADS; i++) { // unroll
     for (var s = 0u; s < 4u; s++) { // unroll
-      var out: array<f32, TILE_N>;
-      for (var j = 0u; j < TILE_N; j++) { // unroll
-        out[j] = sums[i][s * TILE_N + j];
+      let m = m0 + row(lane ^ s, i);
+      if (m < M) {
+        var out: array<f32, TILE_N>;
+        for (var j = 0u; j < TILE_N; j++) { // unroll
+          out[j] = sums[i * TILE_N + j][s];
+        }
+        c[(z * M + m) * width + n] = out;
       }
-      c[c0 + (i * 4u + (lane ^ s)) * width] = out;
     }
   }
 }

@@ -2,7 +2,7 @@
 // F(M x M, 3 x 3), Lavin & Gray 2016; with STRIDE 2 by parts of equal parity, Huang et al. 2020
 // d = act((x - mean) * scale + shift), optionally of x enlarged x2 (nearest); 0 outside. [x, skip] takes two dispatches.
 // x: f32 [X_N, C, H, W], read modulo its samples; norm: f32 [NORM_N, NORM_C, 4], channels from C_START on;
-// v: f32 [SIDE^2, K / DEPTH, COLS / COLUMNS_N, DEPTH, COLUMNS_N], the tiles that gemm_quad loads; COLUMNS_N a multiple of TILES.
+// v: f32 [SIDE^2, K, COLS].
 // Tile columns run over (sample, tile row, tile column); this dispatch does those from COL_START on, COLS at most,
 // and CHANNELS channels of v: those past C are written as 0.
 //
@@ -31,8 +31,6 @@ const M: u32 = 4u;            // output pixels along a tile's side: 4 or 2; 2 wh
 const STRIDE: u32 = 1u;
 const SIDE: u32 = (M - 1u) * STRIDE + 3u;
 const TILES: u32 = 1u;
-const DEPTH: u32 = 1u;
-const COLUMNS_N: u32 = TILES;
 const UPSAMPLE: u32 = 1u;                                    // 2: x is enlarged first
 const STEP: u32 = M * STRIDE;                                // from tile to tile
 const ROWS: u32 = (STEP + (3u - STRIDE) * UPSAMPLE) / UPSAMPLE;            // source rows of a tile
@@ -67,9 +65,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, 
   let y0 = column / TILES_X % TILES_Y * (STEP / UPSAMPLE) - PAD;
   let x0 = column % TILES_X * (STEP / UPSAMPLE) - PAD;           // both wrap above and left of the picture
 
-  const GROUPS: u32 = COLUMNS_N / TILES;                     // of TILES columns in a block of v
-  let row = C_START + c;
-  let v_at = ((row / DEPTH * (width / GROUPS) + id % width / GROUPS) * DEPTH + row % DEPTH) * GROUPS + id % width % GROUPS;
+  let v_at = (C_START + c) * width + id % width;
 
   var mean = 0.0;
   var scale = 1.0;

@@ -94,17 +94,10 @@ function variantsFor(s: ConvCase): Map<string, ConvVariant> {
   found.set("direct without subgroups", { kind: "direct", weights: "f32", subgroups: false, tileM: 5, tileY: 2 });
   if (!s.stride || s.stride === 1) {
     const base = { kind: "winograd", product: "quad", tiles: 4, scratchBytes: 2 ** 25 } as const;
-    found.set("F(4,3)", { ...base, m: 4, weights: "f32", tileM: 32, tileN: 4 });
-    found.set("F(4,3) in chunks", {
-      ...base,
-      m: 4,
-      weights: "f32",
-      tileM: 16,
-      tileN: 1,
-      scratchBytes: 36 * 40 * 4 * 3,
-    });
-    found.set("F(2,3)", { ...base, m: 2, weights: "f32", tileM: 32, tileN: 4 });
-    found.set("F(2,3) without subgroups", { ...base, m: 2, weights: "f32", tileM: 32, tileN: 4, product: "any" });
+    found.set("F(4,3)", { ...base, m: 4, weights: "f32" });
+    found.set("F(4,3) in chunks", { ...base, m: 4, weights: "f32", scratchBytes: 36 * 40 * 4 * 5 });
+    found.set("F(2,3)", { ...base, m: 2, weights: "f32" });
+    found.set("F(2,3) without subgroups", { ...base, m: 2, weights: "f32", product: "any" });
     const held = { ...base, product: "stationary", weights: "f32" } as const;
     found.set("F(4,3) with a tile held", { ...held, m: 4 });
     found.set("F(2,3) with a tile held, in chunks", { ...held, m: 2, scratchBytes: 16 * 40 * 4 * 8 });
@@ -119,9 +112,9 @@ function variantsFor(s: ConvCase): Map<string, ConvVariant> {
     });
   } else {
     const base = { kind: "winograd", m: 2, stride: 2, weights: "f32", scratchBytes: 2 ** 25 } as const;
-    found.set("F(2,3)", { ...base, product: "quad", tiles: 4, tileM: 16, tileN: 4 });
+    found.set("F(2,3)", { ...base, product: "quad", tiles: 4 });
     found.set("F(2,3) with a tile held", { ...base, product: "stationary", tiles: 4 });
-    found.set("F(2,3) without subgroups", { ...base, product: "any", tiles: 2, tileM: 8, tileN: 2 });
+    found.set("F(2,3) without subgroups", { ...base, product: "any", tiles: 2 });
     found.set("F(2,3) for GPUs, in chunks", { ...base, product: "tile", tiles: 1, scratchBytes: 25 * 40 * 4 * 8 });
   }
   return found;

@@ -4,7 +4,7 @@ import { chooseConv3x3 } from "../../src/kernels/conv3x3";
 import { type Dispatch, f32, type Tensor } from "../../src/kernels/dispatch";
 import { chooseGroupNorm, groupNorm } from "../../src/kernels/group-norm";
 import type { Tile } from "../../src/kernels/tiles";
-import type { Conv1x1Variant, ConvVariant, Target, WinogradVariant } from "../../src/kernels/variants";
+import type { Conv1x1Variant, ConvVariant, Target } from "../../src/kernels/variants";
 import { candidates } from "../../src/tune/candidates";
 import { convData, convRun } from "../../test/support/conv-run";
 import { groupNorm as groupNormReference } from "../../test/support/reference";
@@ -39,21 +39,10 @@ export interface BuiltCase {
 const sizeOf = (tile: Tile | undefined) =>
   tile ? `${tile.tileM}x${tile.tileN}${tile.slices ? `x${tile.slices}` : ""}` : "tile";
 
-function winogradProduct(v: WinogradVariant): string {
-  switch (v.product) {
-    case "tile":
-      return sizeOf(v.tile);
-    case "stationary":
-      return v.product;
-    default:
-      return `${v.tileM}x${v.tileN} t${v.tiles}`;
-  }
-}
-
 function describe(v: ConvVariant | Conv1x1Variant): string {
   switch (v.kind) {
     case "winograd":
-      return `F(${v.m},3)${v.stride === 2 ? " stride 2" : ""} ${winogradProduct(v)}`;
+      return `F(${v.m},3)${v.stride === 2 ? " stride 2" : ""} ${v.product === "tile" ? sizeOf(v.tile) : v.product}`;
     case "direct":
       return `direct ${v.tileM}x${v.tileY}`;
     case "tile":

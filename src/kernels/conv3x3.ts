@@ -2,7 +2,7 @@ import { ShapeError } from "../errors";
 import { type ConvTensors, convSizes, inputBindings, inputConstants, outputBindings, outputConstants } from "./conv-io";
 import { convTile, packTile, tileWeight } from "./conv-tile";
 import { ceilDiv, type Dispatch, expectShape, grid1d, read, type Tensor } from "./dispatch";
-import { packed, quadTiles, REGISTER_TILE, scratchLimit, tileHeight } from "./packing";
+import { packed, quadTiles, scratchLimit, tileHeight } from "./packing";
 import { ROWS_TO_HOLD, stationaryCost } from "./stationary";
 import type { ConvShape, ConvVariant, Dtype, Target, WinogradVariant } from "./variants";
 import { winograd, winogradShape, winogradWeights } from "./winograd";
@@ -23,20 +23,18 @@ export function chooseConv3x3(shape: ConvShape, target: Target): ConvVariant {
     return { kind: "tile", weights };
   }
   if (transforms && tilesOf(2) >= 4) {
-    const held = subgroups && oc >= ROWS_TO_HOLD;
+    const product = !subgroups ? "any" : oc >= ROWS_TO_HOLD ? "stationary" : "quad";
     // F(2,3) where F(4,3) would not fill a quad of lanes, or the columns that a tile holds.
     const cost = (side: 2 | 4) => (side + 2) ** 2 * stationaryCost(tilesOf(side));
-    const side = m === 4 && (held ? cost(4) < cost(2) : tilesOf(4) >= 4) ? 4 : 2;
-    const tileN = tilesOf(side) >= 16 ? 4 : 2;
-    const product = subgroups ? "quad" : "any";
+    const side = m === 4 && (product === "stationary" ? cost(4) < cost(2) : tilesOf(4) >= 4) ? 4 : 2;
     return {
       kind: "winograd",
       m: side,
       ...(stride === 2 && { stride }),
       weights: "f32",
-      tiles: 4,
+      tiles: stride === 2 ? 1 : 4, // parts of equal parity share nothing
       scratchBytes: scratchLimit(target),
-      ...(held ? { product: "stationary" } : { product, tileM: tileHeight(oc, REGISTER_TILE / tileN), tileN }),
+      product,
     };
   }
   const pair = weights === "f16" ? 2 : 1;
@@ -61,7 +59,7 @@ const FEW_CHANNELS = 16;
 
 /** Whether Winograd can compute a convolution, and its transforms can pay. */
 export const suitsWinograd = ({ c1, c2, stride }: ConvShape, weights: Dtype): boolean =>
-  weights === "f32" && c1 + c2 >= (stride === 2 ? 64 : FEW_CHANNELS);
+  weights === "f32" && c1 + c2 >= (stride === 2 ? 2 : 1) * FEW_CHANNELS;
 
 /** F(m, 3) with its products in workgroup memory, under the tile that suits the sizes. */
 export const winogradOnGpu = (m: 2 | 4, target: Target): WinogradVariant => ({

@@ -110,18 +110,24 @@ function transpose(label: string, x: Tensor, y: Tensor, { m, k, batches, inner, 
   };
 }
 
-/** shaders/gemm_tile.wgsl, attention_quad.wgsl or gemm_any.wgsl */
+/** shaders/gemm_tile.wgsl, gemm_quad.wgsl or gemm_any.wgsl */
 function gemmUnheld(label: string, bindings: Operands, s: GemmShape, target: Target): Dispatch {
   const { m, n, k, a, b, aColumns } = s;
   const counts = [n, k, a.start, a.outer, a.inner, b.start, b.outer, b.inner, aColumns ? m : 0];
   const fours = counts.every((count) => count % 4 === 0);
   if (fours && target.adapterClass === "gpu") return gemmTile(label, bindings, s, chooseGemmTile(m, n, s.batches));
-  if (!fours || !target.subgroups) return gemmAny(label, bindings, s);
+  return fours && target.subgroups ? gemmQuad(label, bindings, s) : gemmAny(label, bindings, s);
+}
+
+/** Sums in registers, for subgroups; n, k, starts and strides multiples of 4, and m where A lies in columns.
+ *  shaders/gemm_quad.wgsl */
+export function gemmQuad(label: string, bindings: Operands, s: GemmShape): Dispatch {
+  const { m, n, aColumns } = s;
   const tileM = tileHeight(m, REGISTER_TILE / 4, aColumns ? 16 : 4);
   const tiles = ceilDiv(m, tileM) * ceilDiv(n, 16) * s.batches;
   return {
     label,
-    shader: "attention_quad",
+    shader: "gemm_quad",
     constants: { ...sizes(s, 4, 4), WG: 16, TILE_M: tileM, TILE_N: 4 },
     bindings,
     workgroups: grid1d(ceilDiv(tiles, 4)),
@@ -151,23 +157,5 @@ export function gemmStationary(
     },
     bindings,
     workgroups: grid1d(tasks),
-  };
-}
-
-/** Operands in the tiles of shaders/gemm_quad.wgsl. */
-export function gemmTiled(
-  label: string,
-  bindings: Operands,
-  s: Pick<GemmShape, "m" | "n" | "k" | "batches">,
-  { tileM, tileN }: { tileM: number; tileN: number },
-): Dispatch {
-  const { m, n, k, batches } = s;
-  const tiles = ceilDiv(m, tileM) * ceilDiv(n, 4 * tileN) * batches;
-  return {
-    label,
-    shader: "gemm_quad",
-    constants: { M: m, N: n, K: k, BATCHES: batches, WG: 16, TILE_M: tileM, TILE_N: tileN },
-    bindings,
-    workgroups: grid1d(ceilDiv(tiles, 4)),
   };
 }

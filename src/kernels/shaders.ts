@@ -1,6 +1,5 @@
 import add from "../../shaders/add.wgsl";
 import addRow from "../../shaders/add_row.wgsl";
-import attentionQuad from "../../shaders/attention_quad.wgsl";
 import avgPool2 from "../../shaders/avg_pool2.wgsl";
 import calibrate from "../../shaders/calibrate.wgsl";
 import concat from "../../shaders/concat.wgsl";
@@ -52,7 +51,6 @@ const half = (source: string): string => source.replace("alias Element = f32;", 
 export const shaders = {
   add,
   add_row: addRow,
-  attention_quad: attentionQuad,
   avg_pool2: avgPool2,
   calibrate,
   concat,

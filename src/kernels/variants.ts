@@ -127,7 +127,7 @@ export type WinogradVariant = {
   readonly tiles: number;
   /** Scratch tensors stay below this. */
   readonly scratchBytes: number;
-} & (StationaryProduct | QuadProduct | TileProduct);
+} & (StationaryProduct | RowsProduct | TileProduct);
 
 /** shaders/gemm_stationary.wgsl, for a software adapter with subgroups. */
 export interface StationaryProduct {
@@ -135,12 +135,8 @@ export interface StationaryProduct {
 }
 
 /** quad: shaders/gemm_quad.wgsl, for a device with subgroups; any: shaders/gemm_any.wgsl. */
-export interface QuadProduct {
+export interface RowsProduct {
   readonly product: "quad" | "any";
-  /** Rows of a register tile of the multiplication, and most columns: 1, 2 or 4. The weights depend on the rows only;
-   *  a batch of two may fill more columns than one sample. */
-  readonly tileM: number;
-  readonly tileN: number;
 }
 
 /** shaders/gemm_tile.wgsl, for GPUs. */

@@ -1,7 +1,6 @@
 import { type ConvSizes, type ConvTensors, outputBindings, outputConstants } from "./conv-io";
 import { ceilDiv, type Dispatch, f32, grid1d, read, type Tensor, write } from "./dispatch";
-import { type GemmShape, gemmAny, gemmStationary, gemmTile, gemmTiled } from "./gemm";
-import { quadTiles } from "./packing";
+import { type GemmShape, gemmAny, gemmQuad, gemmStationary, gemmTile } from "./gemm";
 import { type StationaryTile, stationaryDepth, stationaryPlace, stationaryTile } from "./stationary";
 import { chooseGemmTile } from "./tiles";
 import type { WinogradVariant } from "./variants";
@@ -41,8 +40,7 @@ const sideOf = ({ m, stride }: WinogradVariant): number => (m - 1) * (stride ?? 
 const depthOf = (channels: number, { product }: WinogradVariant): number =>
   product === "stationary" ? stationaryDepth(channels) : ceilDiv(channels, 4) * 4;
 
-/** U = G w G^T: f32 [side^2, OC, K], in the tiles or units of gemm_quad or gemm_stationary where they run, or
- *  [side^2, K, OC] for gemm_tile.   w: OIHW
+/** U = G w G^T: f32 [side^2, OC, K], in units of K for gemm_stationary, or [side^2, K, OC] for gemm_tile.   w: OIHW
  *
  *  In blocks that lie together at every position of the transform, each copied whole: values written one by one would go to
  *  side^2 places a megabyte apart, and take five to eight times as long. */
@@ -90,7 +88,7 @@ function filterOrder(oc: number, ic: number, v: WinogradVariant): Float32Array {
   const order = new Float32Array(rows * k);
   const place = placeOf(rows, k, v);
   for (let o = 0; o < oc; o++) for (let c = 0; c < ic; c++) order[place(o, c)] = o * ic + c + 1;
-  return v.product === "quad" ? quadTiles(order, oc, k, v.tileM, 4) : order;
+  return order;
 }
 
 /** Where the weight of output channel o and input channel c lies. */
@@ -99,20 +97,8 @@ function placeOf(rows: number, k: number, { product }: WinogradVariant): (o: num
   return product === "tile" ? (o, c) => c * rows + o : (o, c) => o * k + c;
 }
 
-/** Output channels, padded to whole tiles for gemm_quad and to fours for gemm_tile. */
-function rowsOf(oc: number, v: WinogradVariant): number {
-  switch (v.product) {
-    case "stationary":
-    case "any":
-      return oc;
-    case "quad":
-      return ceilDiv(oc, v.tileM) * v.tileM;
-    case "tile":
-      return ceilDiv(oc, 4) * 4;
-    default:
-      return v satisfies never;
-  }
-}
+/** Output channels, padded to fours for gemm_tile. */
+const rowsOf = (oc: number, { product }: WinogradVariant): number => (product === "tile" ? ceilDiv(oc, 4) * 4 : oc);
 
 /** Shape of the transformed weights: positions, output channels and K; K first for gemm_tile. */
 export function winogradShape(oc: number, ic: number, v: WinogradVariant): number[] {
@@ -130,15 +116,14 @@ export function winograd(
 ): Dispatch[] {
   const { m, stride = 1 } = v;
   const positions = sideOf(v) ** 2;
-  const rows = v.product === "tile" ? s.oc : rowsOf(s.oc, v); // of the sums
+  const rows = s.oc; // of the sums
   const k = depthOf(s.c1 + s.c2, v);
   const tilesX = ceilDiv(s.ow, m);
   const tilesY = ceilDiv(s.oh, m);
   const outputTiles = s.n * tilesX * tilesY;
-  const quad = v.product === "quad";
-  const tileN = tileColumns(v, outputTiles);
-  const lane = [4, 2, 1].find((t) => t <= Math.min(v.tiles, quad ? tileN : 4) && tilesX % t === 0)!; // input tiles a lane transforms
-  const unit = { stationary: Math.max(4 * tileN, lane), quad: tileN, any: lane, tile: 4 }[v.product];
+  const lane = [4, 2, 1].find((t) => t <= v.tiles && tilesX % t === 0)!; // input tiles a lane transforms
+  const tileN = stationaryTile(outputTiles);
+  const unit = { stationary: 4 * tileN, quad: 4, any: lane, tile: 4 }[v.product];
   const columns = ceilDiv(outputTiles, unit) * unit;
   const most = Math.max(unit, Math.floor(v.scratchBytes / (positions * Math.max(k, rows) * 4 * unit)) * unit);
   const chunk = ceilDiv(ceilDiv(columns, ceilDiv(columns, most)), unit) * unit;
@@ -179,8 +164,6 @@ export function winograd(
         UPSAMPLE: o.upsample ? 2 : 1,
         PAD: o.pad,
         TILES: lane,
-        DEPTH: quad ? 4 : 1,
-        COLUMNS_N: quad ? unit : lane,
       },
       bindings: [read(x), read(io.norm ?? x), write(tiles)],
       workgroups: grid1d(ceilDiv((cols / lane) * (end - start), 64)),
@@ -209,12 +192,6 @@ export function winograd(
   return dispatches;
 }
 
-/** Columns that a lane of the multiplication takes. */
-function tileColumns(v: WinogradVariant, columns: number): StationaryTile {
-  if (v.product === "stationary") return stationaryTile(columns);
-  return ([4, 2] as const).find((t) => v.product !== "tile" && t <= v.tileN && 4 * t <= columns) ?? 1;
-}
-
 function multiply(
   label: string,
   operands: Parameters<typeof gemmAny>[1],
@@ -227,7 +204,7 @@ function multiply(
     case "stationary":
       return gemmStationary(label, operands, product, { tileN, packed: true });
     case "quad":
-      return gemmTiled(label, operands, product, { tileM: v.tileM, tileN });
+      return gemmQuad(label, operands, { ...product, aColumns: false });
     case "any":
       return gemmAny(label, operands, { ...product, aColumns: false });
     case "tile":

@@ -54,9 +54,7 @@ function of3x3OnCpu(shape: ConvShape, target: Target): ConvVariant[] {
     { kind: "tile", weights: target.weights },
     direct(shape, target),
     exact,
-    ...(chosen.kind === "winograd" && chosen.product === "stationary"
-      ? [{ ...chosen, product: "quad", tileM: tileHeight(shape.oc, 16), tileN: 4 } as const]
-      : []),
+    ...(chosen.kind === "winograd" && chosen.product === "stationary" ? [{ ...chosen, product: "quad" } as const] : []),
   ];
 }
 
