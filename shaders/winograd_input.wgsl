@@ -6,7 +6,8 @@
 // Tile columns run over (sample, tile row, tile column); this dispatch does those from COL_START on, COLS at most,
 // and CHANNELS channels of v: those past C are written as 0.
 //
-// A lane does TILES tiles side by side, which share input columns; TILES divides the tiles in a row and COLS.
+// A lane does TILES tiles side by side, which share input columns; TILES divides the tiles in a row and COLS. Where ALIGNED,
+// it loads M TILES = X_UNIT columns at once and one more on each side: M TILES divides W, with STRIDE and UPSAMPLE 1, PAD 1.
 // Dispatch: x = ceil(COLS / TILES * CHANNELS / WG), folded into two dimensions.
 override N: u32;
 override X_N: u32;
@@ -31,12 +32,14 @@ const M: u32 = 4u;            // output pixels along a tile's side: 4 or 2; 2 wh
 const STRIDE: u32 = 1u;
 const SIDE: u32 = (M - 1u) * STRIDE + 3u;
 const TILES: u32 = 1u;
+const ALIGNED: bool = false;
+const X_UNIT: u32 = 1u;
 const UPSAMPLE: u32 = 1u;                                    // 2: x is enlarged first
 const STEP: u32 = M * STRIDE;                                // from tile to tile
 const ROWS: u32 = (STEP + (3u - STRIDE) * UPSAMPLE) / UPSAMPLE;            // source rows of a tile
 const COLUMNS: u32 = (STEP * TILES + (3u - STRIDE) * UPSAMPLE) / UPSAMPLE;
 
-@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(0) var<storage, read> x: array<array<f32, X_UNIT>>;
 @group(0) @binding(1) var<storage, read> norm: array<f32>;
 @group(0) @binding(2) var<storage, read_write> v: array<array<f32, TILES>>;
 
@@ -76,19 +79,32 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, 
     scale = norm[at + 1u];
     shift = norm[at + 2u];
   }
-  var row_at: array<u32, ROWS>;
-  var column_at: array<u32, COLUMNS>;
-  for (var i = 0u; i < ROWS; i++) { // unroll
-    row_at[i] = min(y0 + i, H - 1u) * W;
-  }
-  for (var j = 0u; j < COLUMNS; j++) { // unroll
-    column_at[j] = min(x0 + j, W - 1u);
-  }
   var d: array<array<f32, COLUMNS>, ROWS>;
-  let plane = (n % X_N * C + min(c, C - 1u)) * H * W;
-  for (var i = 0u; i < ROWS; i++) { // unroll
+  let across = W / X_UNIT;
+  let plane = (n % X_N * C + min(c, C - 1u)) * H * across;
+  if (ALIGNED) {
+    let middle = column % TILES_X / TILES;
+    let left = max(middle, 1u) - 1u;                         // clamped: what is outside is 0 below
+    let right = min(middle + 1u, across - 1u);
+    for (var i = 0u; i < ROWS; i++) { // unroll
+      let row = plane + min(y0 + i, H - 1u) * across;
+      let inner = x[row + middle];
+      for (var j = 0u; j < X_UNIT; j++) { // unroll
+        d[i][(j + 1u) % COLUMNS] = inner[j];
+      }
+      d[i][0] = x[row + left][X_UNIT - 1u];
+      d[i][COLUMNS - 1u] = x[row + right][0];
+    }
+  } else {
+    var column_at: array<u32, COLUMNS>;
     for (var j = 0u; j < COLUMNS; j++) { // unroll
-      d[i][j] = x[plane + row_at[i] + column_at[j]];
+      column_at[j] = min(x0 + j, W - 1u);
+    }
+    for (var i = 0u; i < ROWS; i++) { // unroll
+      let row = plane + min(y0 + i, H - 1u) * across;
+      for (var j = 0u; j < COLUMNS; j++) { // unroll
+        d[i][j] = x[row + column_at[j]][0];
+      }
     }
   }
   for (var i = 0u; i < ROWS; i++) { // unroll

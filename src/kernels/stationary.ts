@@ -7,7 +7,8 @@ export const stationaryDepth = (k: number): number => (k > 96 ? ceilDiv(k, 32) *
 
 /** Elements of K that lie together, of which four lanes load a quarter each: eights, 96 at most.   k: of `stationaryDepth` */
 const unitOf = (k: number): number =>
-  k % 64 === 0 ? 64 : Array.from({ length: 12 }, (_, i) => 96 - 8 * i).find((unit) => k % unit === 0)!;
+  [96, 64].find((unit) => k % unit === 0) ??
+  Array.from({ length: 12 }, (_, i) => 96 - 8 * i).find((unit) => k % unit === 0)!;
 
 /** Place of element k of a row among [K / unit, rows, unit]. */
 export function stationaryPlace(rows: number, depth: number): (row: number, k: number) => number {

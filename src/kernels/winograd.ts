@@ -122,8 +122,11 @@ export function winograd(
   const tilesY = ceilDiv(s.oh, m);
   const outputTiles = s.n * tilesX * tilesY;
   const lane = [4, 2, 1].find((t) => t <= v.tiles && tilesX % t === 0)!; // input tiles a lane transforms
+  const aligned = stride === 1 && !o.upsample && o.pad === 1 && s.w % (m * lane) === 0;
+  const whole = v.product !== "tile" && s.ow % m === 0 && s.oh % m === 0;
+  const together = whole && tilesX % 2 === 0 ? 2 : 1; // output tiles of a lane
   const tileN = stationaryTile(outputTiles);
-  const unit = { stationary: 4 * tileN, quad: 4, any: lane, tile: 4 }[v.product];
+  const unit = { stationary: 4 * tileN, quad: 4, any: Math.max(lane, together), tile: 4 }[v.product];
   const columns = ceilDiv(outputTiles, unit) * unit;
   const most = Math.max(unit, Math.floor(v.scratchBytes / (positions * Math.max(k, rows) * 4 * unit)) * unit);
   const chunk = ceilDiv(ceilDiv(columns, ceilDiv(columns, most)), unit) * unit;
@@ -164,6 +167,8 @@ export function winograd(
         UPSAMPLE: o.upsample ? 2 : 1,
         PAD: o.pad,
         TILES: lane,
+        ALIGNED: Number(aligned),
+        X_UNIT: aligned ? m * lane : 1,
       },
       bindings: [read(x), read(io.norm ?? x), write(tiles)],
       workgroups: grid1d(ceilDiv((cols / lane) * (end - start), 64)),
@@ -184,9 +189,19 @@ export function winograd(
     dispatches.push(...inputs, multiply(`${name}/gemm`, operands, product, v, tileN), {
       label: `${name}/output`,
       shader: "winograd_output",
-      constants: { ...where, OC: s.oc, ROWS: rows, OH: s.oh, OW: s.ow, ...outputConstants(io) },
+      constants: {
+        ...where,
+        OC: s.oc,
+        ROWS: rows,
+        OH: s.oh,
+        OW: s.ow,
+        ...outputConstants(io),
+        TILES: together,
+        WHOLE: Number(whole),
+        Y_UNIT: whole ? m * together : 1,
+      },
       bindings: [read(sums), ...outputBindings(io)],
-      workgroups: grid1d(ceilDiv(cols * s.oc, 64)),
+      workgroups: grid1d(ceilDiv((cols / together) * s.oc, 64)),
     });
   }
   return dispatches;
