@@ -7,6 +7,7 @@ import type { Target } from "./variants";
 export function softmax(label: string, x: Tensor, d: number, { adapterClass }: Pick<Target, "adapterClass">): Dispatch {
   const [batches, height, width] = x.shape;
   if (x.shape.length !== 3) throw new ShapeError(`${x.name}: shape [${x.shape}], needed [batches, height, width]`);
+  const together = width! % 4 === 0 ? 4 : 1;
   const shape = { BATCHES: batches!, HEIGHT: height!, WIDTH: width!, D: d };
   return {
     label,
@@ -14,8 +15,8 @@ export function softmax(label: string, x: Tensor, d: number, { adapterClass }: P
       ? { shader: "softmax_tile", constants: shape, workgroups: grid1d(batches! * ceilDiv(width!, 32)) }
       : {
           shader: "softmax_columns",
-          constants: { ...shape, WG: 16, ROWS: height! % 4 === 0 ? 4 : 1 },
-          workgroups: grid1d(ceilDiv(batches! * width!, 16)),
+          constants: { ...shape, WG: 4, ROWS: height! % 2 === 0 ? 2 : 1, COLUMNS: together },
+          workgroups: grid1d(ceilDiv((batches! * width!) / together, 4)),
         }),
     bindings: [update(x)],
   };
