@@ -31,6 +31,7 @@ override WG: u32 = 16u;
 const UNIT: u32 = 64u;        // a multiple of 4
 const UNITS: u32 = 1u;        // of a pass
 const TILE_N: u32 = 8u;
+const ONE_PASS: bool = false; // K = DEPTH
 const QUARTER: u32 = UNIT / 4u;
 const DEPTH: u32 = UNIT * UNITS;
 
@@ -65,10 +66,17 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, 
     for (var m = 0u; m < rows; m++) {
       let a_at = a_k + m * A_STEP;
       let c_at = c0 + m * width;
-      let before = c[c_at];
       var sums: array<f32, TILE_N>;
-      for (var j = 0u; j < TILE_N; j++) { // unroll
-        sums[j] = select(0.0, before[j], k0 > 0u);
+      if (ONE_PASS) {
+        let zero = f32(k0);                                  // not a constant, so that sums begin, in registers, before the loads
+        for (var j = 0u; j < TILE_N; j++) { // unroll
+          sums[j] = zero * f32(j + 1u);
+        }
+      } else {
+        let before = c[c_at];
+        for (var j = 0u; j < TILE_N; j++) { // unroll
+          sums[j] = select(0.0, before[j], k0 > 0u);
+        }
       }
       for (var u = 0u; u < UNITS; u++) { // unroll
         let row = a[a_at + u * A_BLOCK];

@@ -3,8 +3,8 @@
 // d = act((x - mean) * scale + shift), optionally of x enlarged x2 (nearest); 0 outside. [x, skip] takes two dispatches.
 // x: f32 [X_N, C, H, W], read modulo its samples; norm: f32 [NORM_N, NORM_C, 4], channels from C_START on;
 // v: f32 [SIDE^2, K, COLS].
-// Tile columns run over (sample, tile row, tile column); this dispatch does those from COL_START on, COLS at most,
-// and CHANNELS channels of v: those past C are written as 0.
+// Tile columns run over (sample, tile row, tile column), SAMPLE to each sample, of which those past its tiles are padding; this
+// dispatch does those from COL_START on, COLS at most, and CHANNELS channels of v: those past C are written as 0.
 //
 // A lane does TILES tiles side by side, which share input columns; TILES divides the tiles in a row and COLS. Where ALIGNED,
 // it loads M TILES = X_UNIT columns at once and one more on each side: M TILES divides W, with STRIDE and UPSAMPLE 1, PAD 1.
@@ -18,8 +18,8 @@ override K: u32;
 override H: u32;
 override W: u32;
 override PAD: u32 = 1u;       // left and top
-override TILES_X: u32;        // tiles in a row and in a column of the output
-override TILES_Y: u32;
+override TILES_X: u32;        // tiles in a row of the output
+override SAMPLE: u32;
 override NORM: bool = false;
 override SILU: bool = false;
 override NORM_N: u32 = 1u;
@@ -64,9 +64,10 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, 
   if (id >= width * CHANNELS) { return; }
   let c = id / width;
   let column = COL_START + id % width * TILES;
-  let n = min(column / (TILES_X * TILES_Y), N - 1u);        // past the last tile, columns are padding
-  let y0 = column / TILES_X % TILES_Y * (STEP / UPSAMPLE) - PAD;
-  let x0 = column % TILES_X * (STEP / UPSAMPLE) - PAD;           // both wrap above and left of the picture
+  let n = min(column / SAMPLE, N - 1u);                      // past the last tile, columns are padding
+  let place = column % SAMPLE;
+  let y0 = place / TILES_X * (STEP / UPSAMPLE) - PAD;
+  let x0 = place % TILES_X * (STEP / UPSAMPLE) - PAD;           // both wrap above and left of the picture
 
   let v_at = (C_START + c) * width + id % width;
 
@@ -83,7 +84,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, 
   let across = W / X_UNIT;
   let plane = (n % X_N * C + min(c, C - 1u)) * H * across;
   if (ALIGNED) {
-    let middle = column % TILES_X / TILES;
+    let middle = place % TILES_X / TILES;
     let left = max(middle, 1u) - 1u;                         // clamped: what is outside is 0 below
     let right = min(middle + 1u, across - 1u);
     for (var i = 0u; i < ROWS; i++) { // unroll

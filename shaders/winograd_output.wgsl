@@ -12,6 +12,7 @@ override OH: u32;
 override OW: u32;
 override TILES_X: u32;
 override TILES_Y: u32;
+override SAMPLE: u32;         // TILES_X * TILES_Y at least
 override TEMB: bool = false;
 override RESIDUAL: bool = false;
 override TEMB_N: u32 = 1u;
@@ -53,10 +54,11 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, 
   if (id >= OC * width) { return; }
   let o = id / width;
   let column = COL_START + id % width * TILES;
-  let n = column / (TILES_X * TILES_Y);
-  if (n >= N) { return; }                                    // padding
-  let oy = column / TILES_X % TILES_Y * M;
-  let ox = column % TILES_X * M;
+  let n = column / SAMPLE;
+  let place = column % SAMPLE;
+  if (n >= N || place >= TILES_X * TILES_Y) { return; }      // padding
+  let oy = place / TILES_X * M;
+  let ox = place % TILES_X * M;
 
   var rows: array<array<array<f32, 6>, M>, TILES>;
   for (var j = 0u; j < SIDE; j++) { // unroll

@@ -153,3 +153,26 @@ test("a weight of the wrong shape is refused with both shapes", () => {
   const variant: ConvVariant = { kind: "direct", weights: "f32", subgroups: true, tileM: 8, tileY: 1 };
   expect(() => convRun({ ...s, oc: 20 }, convData(s), variant)).toThrow(/weights/);
 });
+
+// 9 tiles of F(4,3), of 36 of F(2,3): neither fills the columns that a tile of the product holds.
+for (const m of [2, 4] as const)
+  test(`a sample is the same to the bit in any batch: F(${m},3)`, async () => {
+    const variant = {
+      kind: "winograd",
+      product: "stationary",
+      m,
+      tiles: 4,
+      weights: "f32",
+      scratchBytes: 2 ** 25,
+    } as const;
+    const of = (n: number) => ({ kernel: 3, n, c1: 40, oc: 24, h: 12, w: 12 }) as const;
+    const data = convData(of(3));
+    const run = async (n: number, x: Float32Array) => {
+      const { dispatches, inputs, y } = convRun(of(n), { ...data, x }, variant);
+      const [values] = await runDispatches(dispatches, inputs, [y]);
+      return values!;
+    };
+    const x = Float32Array.from(data.x);
+    const alone = await run(1, x.slice((2 * x.length) / 3));
+    expect((await run(3, x)).slice(2 * alone.length)).toEqual(alone);
+  });

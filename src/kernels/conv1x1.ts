@@ -75,7 +75,6 @@ export function conv1x1(io: ConvTensors, options: { silu?: boolean; variant: Con
           ...outputConstants(io),
           ...held,
           JOINED: Number(c2 > 0),
-          ONE_PASS: Number(!!io.residual && k === held.UNIT * held.UNITS),
           PER_WORD: variant.weights === "f16" ? 2 : 1,
         },
         bindings: [...inputBindings(io), read(io.weight), ...outputBindings(io)],

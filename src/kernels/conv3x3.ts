@@ -13,7 +13,7 @@ export function chooseConv3x3(shape: ConvShape, target: Target): ConvVariant {
   const { n, c1, c2, oc, stride } = shape;
   const { subgroups, weights } = target;
   const [oh, ow] = outputSides(shape);
-  const tilesOf = (m: number) => n * ceilDiv(oh, m) * ceilDiv(ow, m);
+  const tilesOf = (m: number) => ceilDiv(oh, m) * ceilDiv(ow, m); // of a sample
   const m = target.precision === "fast" && stride === 1 ? 4 : 2;
   const transforms = suitsWinograd(shape, weights);
   if (target.adapterClass === "gpu" && c1 + c2 >= FEW_CHANNELS) {
@@ -22,11 +22,11 @@ export function chooseConv3x3(shape: ConvShape, target: Target): ConvVariant {
     if (transforms && stride === 1 && pixels >= 64) return winogradOnGpu(pixels >= 1024 ? m : 2, target);
     return { kind: "tile", weights };
   }
-  if (transforms && tilesOf(2) >= 4) {
+  if (transforms && n * tilesOf(2) >= 4) {
     const product = !subgroups ? "any" : oc >= ROWS_TO_HOLD ? "stationary" : "quad";
     // F(2,3) where F(4,3) would not fill a quad of lanes, or the columns that a tile holds.
     const cost = (side: 2 | 4) => (side + 2) ** 2 * stationaryCost(tilesOf(side));
-    const side = m === 4 && (product === "stationary" ? cost(4) < cost(2) : tilesOf(4) >= 4) ? 4 : 2;
+    const side = m === 4 && (product === "stationary" ? cost(4) < cost(2) : n * tilesOf(4) >= 4) ? 4 : 2;
     return {
       kind: "winograd",
       m: side,

@@ -52,12 +52,14 @@ export function stationaryTasks(rows: number, k: number, held: number, tile: Sta
   const unit = unitOf(k);
   const parts = Math.min(Math.max(1, Math.floor(rows / ROWS_THAT_PAY)), ceilDiv(ENOUGH_TASKS, held));
   const share = ceilDiv(rows, parts);
+  const units = tile < 8 && unit <= 64 && k % (2 * unit) === 0 ? 2 : 1;
   return {
     ROWS: share,
     WG: 4,
     UNIT: unit,
-    UNITS: tile < 8 && unit <= 64 && k % (2 * unit) === 0 ? 2 : 1,
+    UNITS: units,
     TILE_N: tile,
+    ONE_PASS: Number(k === unit * units),
     tasks: ceilDiv(rows, share) * held,
   };
 }

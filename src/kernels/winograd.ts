@@ -120,14 +120,16 @@ export function winograd(
   const k = depthOf(s.c1 + s.c2, v);
   const tilesX = ceilDiv(s.ow, m);
   const tilesY = ceilDiv(s.oh, m);
-  const outputTiles = s.n * tilesX * tilesY;
+  const tiles = tilesX * tilesY;
   const lane = [4, 2, 1].find((t) => t <= v.tiles && tilesX % t === 0)!; // input tiles a lane transforms
   const aligned = stride === 1 && !o.upsample && o.pad === 1 && s.w % (m * lane) === 0;
   const whole = v.product !== "tile" && s.ow % m === 0 && s.oh % m === 0;
   const together = whole && tilesX % 2 === 0 ? 2 : 1; // output tiles of a lane
-  const tileN = stationaryTile(outputTiles);
+  const tileN = stationaryTile(tiles);
   const unit = { stationary: 4 * tileN, quad: 4, any: Math.max(lane, together), tile: 4 }[v.product];
-  const columns = ceilDiv(outputTiles, unit) * unit;
+  // gemm_stationary adds in an order that depends on the column: a sample has the same ones in any batch.
+  const sample = v.product === "stationary" ? ceilDiv(tiles, unit) * unit : tiles;
+  const columns = ceilDiv(s.n * sample, unit) * unit;
   const most = Math.max(unit, Math.floor(v.scratchBytes / (positions * Math.max(k, rows) * 4 * unit)) * unit);
   const chunk = ceilDiv(ceilDiv(columns, ceilDiv(columns, most)), unit) * unit;
   const name = io.y.name;
@@ -135,12 +137,12 @@ export function winograd(
   for (let start = 0; start < columns; start += chunk) {
     const suffix = chunk < columns ? `${start / chunk}` : "";
     const cols = Math.min(chunk, columns - start);
-    const tiles = f32(`${name}/tiles${suffix}`, positions, k, cols);
+    const transformed = f32(`${name}/tiles${suffix}`, positions, k, cols);
     const sums = f32(`${name}/sums${suffix}`, positions, rows, cols);
     const where = {
       N: s.n,
       TILES_X: tilesX,
-      TILES_Y: tilesY,
+      SAMPLE: sample,
       COL_START: start,
       COLS: cols,
       WG: 64,
@@ -170,13 +172,13 @@ export function winograd(
         ALIGNED: Number(aligned),
         X_UNIT: aligned ? m * lane : 1,
       },
-      bindings: [read(x), read(io.norm ?? x), write(tiles)],
+      bindings: [read(x), read(io.norm ?? x), write(transformed)],
       workgroups: grid1d(ceilDiv((cols / lane) * (end - start), 64)),
     });
     const inputs = io.skip
       ? [part("input", io.x, 0, s.c1), part("skip", io.skip, s.c1, k)]
       : [part("input", io.x, 0, k)];
-    const operands = [read(io.weight), read(tiles), write(sums)] as const;
+    const operands = [read(io.weight), read(transformed), write(sums)] as const;
     const product = {
       m: s.oc,
       n: cols,
@@ -191,6 +193,7 @@ export function winograd(
       shader: "winograd_output",
       constants: {
         ...where,
+        TILES_Y: tilesY,
         OC: s.oc,
         ROWS: rows,
         OH: s.oh,
