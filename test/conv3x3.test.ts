@@ -167,7 +167,7 @@ for (const m of [2, 4] as const)
     } as const;
     const of = (n: number) => ({ kernel: 3, n, c1: 40, oc: 24, h: 12, w: 12 }) as const;
     const data = convData(of(3));
-    const run = async (n: number, x: Float32Array) => {
+    const run = async (n: number, x: Float32Array<ArrayBuffer>) => {
       const { dispatches, inputs, y } = convRun(of(n), { ...data, x }, variant);
       const [values] = await runDispatches(dispatches, inputs, [y]);
       return values!;
