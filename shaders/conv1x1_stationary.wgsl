@@ -33,7 +33,7 @@ const UNITS: u32 = 1u;        // of a pass
 const TILE_N: u32 = 8u;       // pixels of a lane
 const JOINED: bool = false;   // C2 > 0
 const RESIDUAL: bool = false;
-const ONE_PASS: bool = false; // K = DEPTH
+const ONE_PASS: bool = false; // where K = DEPTH, may be true
 const PER_WORD: u32 = 1u;     // weights in a u32: 1 (f32) or 2 (f16)
 const QUARTER: u32 = UNIT / 4u;
 const WORDS: u32 = QUARTER / PER_WORD;

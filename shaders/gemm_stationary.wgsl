@@ -31,7 +31,7 @@ override WG: u32 = 16u;
 const UNIT: u32 = 64u;        // a multiple of 4
 const UNITS: u32 = 1u;        // of a pass
 const TILE_N: u32 = 8u;
-const ONE_PASS: bool = false; // K = DEPTH
+const ONE_PASS: bool = false; // where K = DEPTH, may be true
 const QUARTER: u32 = UNIT / 4u;
 const DEPTH: u32 = UNIT * UNITS;
 

@@ -38,7 +38,8 @@ export function chooseConv3x3(shape: ConvShape, target: Target): ConvVariant {
     };
   }
   const pair = weights === "f16" ? 2 : 1;
-  const tileM = subgroups ? tileHeight(oc, 16, 4 * pair) : Math.min(8, ceilDiv(oc, pair) * pair);
+  const most = c1 + c2 < FEW_CHANNELS ? 8 : 16; // 16 is a tenth faster and compiles in twice the time
+  const tileM = subgroups ? tileHeight(oc, most, 4 * pair) : Math.min(8, ceilDiv(oc, pair) * pair);
   return {
     kind: "direct",
     weights,

@@ -5,10 +5,12 @@ import { ceilDiv } from "./dispatch";
 /** K rounded up to eights, or to where its units are not too short. */
 export const stationaryDepth = (k: number): number => (k > 96 ? ceilDiv(k, 32) * 32 : ceilDiv(k, 8) * 8);
 
-/** Elements of K that lie together, of which four lanes load a quarter each: eights, 96 at most.   k: of `stationaryDepth` */
-const unitOf = (k: number): number =>
-  [96, 64].find((unit) => k % unit === 0) ??
-  Array.from({ length: 12 }, (_, i) => 96 - 8 * i).find((unit) => k % unit === 0)!;
+/** Elements of K that lie together, of which four lanes load a quarter each: 96 where that is the most, or where K is deep enough
+ *  for the tenth it saves to earn a pipeline of its own; else 64, or what divides K.   k: of `stationaryDepth` */
+function unitOf(k: number): number {
+  if (k % 64 === 0 && (k % 96 !== 0 || k < 384)) return 64;
+  return Array.from({ length: 12 }, (_, i) => 96 - 8 * i).find((unit) => k % unit === 0)!;
+}
 
 /** Place of element k of a row among [K / unit, rows, unit]. */
 export function stationaryPlace(rows: number, depth: number): (row: number, k: number) => number {
@@ -59,7 +61,7 @@ export function stationaryTasks(rows: number, k: number, held: number, tile: Sta
     UNIT: unit,
     UNITS: units,
     TILE_N: tile,
-    ONE_PASS: Number(k === unit * units),
+    ONE_PASS: Number(k === unit),
     tasks: ceilDiv(rows, share) * held,
   };
 }
