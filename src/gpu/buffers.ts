@@ -67,23 +67,26 @@ export async function readBuffers(
     size += bytes;
     return { buffer, offset, bytes, at };
   });
-  const staging = device.gpu.createBuffer({ size, usage: 0x1 | 0x8 /* MAP_READ | COPY_DST */ });
+  const staging = device.staging.take(size);
   try {
     for (const { buffer, offset, bytes, at } of places) encoder.copyBufferToBuffer(buffer, offset, staging, at, bytes);
     device.gpu.queue.submit([encoder.finish()]);
-    await mapForReading(device, staging);
-    const mapped = staging.getMappedRange();
-    return places.map(({ at, bytes }) => mapped.slice(at, at + bytes));
-  } finally {
+    await mapForReading(device, staging, size);
+    const mapped = staging.getMappedRange(0, size);
+    const copies = places.map(({ at, bytes }) => mapped.slice(at, at + bytes));
+    device.staging.give(staging);
+    return copies;
+  } catch (error) {
     staging.destroy();
+    throw error;
   }
 }
 
-/** Waits until a staging buffer is mapped.
+/** Waits until the first `bytes` of a staging buffer are mapped.
  *  @throws DeviceLostError when the device went away, of which the mapping may hear a little earlier */
-export async function mapForReading(device: Device, staging: GPUBuffer): Promise<void> {
+export async function mapForReading(device: Device, staging: GPUBuffer, bytes: number): Promise<void> {
   try {
-    await device.wait(staging.mapAsync(1));
+    await device.wait(staging.mapAsync(1 /* READ */, 0, bytes));
   } catch (error) {
     await new Promise((resolve) => setTimeout(resolve, 50));
     device.check();

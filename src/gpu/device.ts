@@ -2,6 +2,7 @@ import { DeviceLostError, UserError } from "../errors";
 import type { MatrixConfig, Target } from "../kernels/variants";
 import { patiently } from "./patience";
 import { PipelineCache } from "./pipelines";
+import { StagingPool } from "./staging";
 
 /** What Chromium tells of an adapter beyond the standard. */
 interface AdapterInfo extends GPUAdapterInfo {
@@ -43,6 +44,7 @@ export type AdapterClass = "software" | "gpu";
 /** An open WebGPU device with its pipelines. Destroy it when done: in Node a live device keeps the process alive. */
 export class Device {
   readonly pipelines: PipelineCache;
+  readonly staging: StagingPool;
   /** Rejects when the device is lost; `wait` does then, too. */
   readonly lost: Promise<never>;
   #gone: DeviceLostError | undefined;
@@ -56,6 +58,7 @@ export class Device {
     options: { owned: boolean },
   ) {
     this.#owned = options.owned;
+    this.staging = new StagingPool(gpu);
     this.pipelines = new PipelineCache(gpu, (promise) => this.wait(promise));
     this.lost = gpu.lost.then((loss) => {
       this.#gone = new DeviceLostError(
@@ -131,6 +134,7 @@ export class Device {
   }
 
   destroy(): void {
+    this.staging.destroy();
     if (this.#owned) this.gpu.destroy();
   }
 

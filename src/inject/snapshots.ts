@@ -60,7 +60,7 @@ export class Snapshots {
     const sources = [{ name: "x", buffer: this.x }, ...steps.flatMap(({ keeps }) => keeps ?? [])];
     this.#unsaved = k + 1;
     const size = sources.reduce((sum, { buffer }) => sum + buffer.size, 0);
-    const staging = this.device.gpu.createBuffer({ label: `snapshot ${k + 1}`, size, usage: 0x1 | 0x8 }); // MAP_READ | COPY_DST
+    const staging = this.device.staging.take(size);
     let at = 0;
     const copies = sources.map(({ buffer: from }): Copy => {
       const copy = { from, to: staging, toOffset: at, bytes: from.size };
@@ -95,15 +95,17 @@ export class Snapshots {
   }
 
   async #receive(k: number, { buffer, parts }: Staged): Promise<void> {
-    await mapForReading(this.device, buffer);
-    const all = buffer.getMappedRange();
+    const size = parts.reduce((sum, { bytes }) => sum + bytes, 0);
+    await mapForReading(this.device, buffer, size);
+    const all = buffer.getMappedRange(0, size);
     let at = 0;
     const [x, ...kept] = parts.map(({ name, bytes }) => {
       const values = new Float32Array(all.slice(at, at + bytes));
       at += bytes;
       return [name, values] as const;
     });
-    buffer.destroy();
+    this.device.staging.give(buffer);
+    this.#staged.delete(k); // no longer close()'s to free
     this.#last = { ...this.run, step: k + 1, x: x![1], kept: { ...this.#last?.kept, ...Object.fromEntries(kept) } };
     this.options.onSnapshot?.(this.#last);
   }
