@@ -12,6 +12,8 @@ const STEPS = 6;
 
 let model: Model;
 let pair: Inversion;
+/** How far the same pair may be off in another batch: a GPU shares out its sums as the batch is large. */
+let alike: { rtol: number; atol: number };
 const side = 32;
 /** Smooth waves, unlike in every seed. */
 const picture = (seed: number) => {
@@ -26,6 +28,7 @@ const picture = (seed: number) => {
 beforeAll(async () => {
   model = await openNetwork(folder, readManifest<NetworkManifest>(folder, "ddpm_tiny_trained"), await testDevice());
   pair = await model.invert([picture(1), picture(2)], { steps: STEPS });
+  alike = { rtol: 0, atol: model.device.adapterClass === "gpu" ? 5e-4 : 1e-5 };
 }, 200_000);
 
 afterAll(() => {
@@ -99,13 +102,13 @@ test("gamma 0 and content equal to original both give the reconstruction", async
   expect(same.every(Number.isFinite)).toBe(true);
 });
 
-test("a batch of pairs and of variants equals single runs to 1e-5", async () => {
+test("a batch of pairs and of variants equals single runs", async () => {
   const single = [await run({ gamma: 0.3 }), await run({ gamma: 0.6, omega: "off" })];
   const variants = await run({ variants: [{ gamma: 0.3 }, { gamma: 0.6 }] });
-  expectClose(variants, [...single[0]!, ...single[1]!], [2, 3, side, side], { rtol: 0, atol: 1e-5 });
+  expectClose(variants, [...single[0]!, ...single[1]!], [2, 3, side, side], alike);
   const swapped = await run({ content: pair.select(0, 1), original: pair.select(1, 0), gamma: 0.3 });
   const other = await run({ content: pair.select(1), original: pair.select(0), gamma: 0.3 });
-  expectClose(swapped, [...single[0]!, ...other], [2, 3, side, side], { rtol: 0, atol: 1e-5 });
+  expectClose(swapped, [...single[0]!, ...other], [2, 3, side, side], alike);
 });
 
 test("omega 1 without re-scaling injects nothing", async () => {
@@ -127,11 +130,11 @@ test("boosting draws seeded noise: the same seed repeats, another differs", asyn
 
 test("a soft mask of ones is no mask, of zeros no injection", async () => {
   const mask = (value: number) => ({ values: new Float32Array(64).fill(value), width: 8, height: 8 });
-  expectClose(await run({ mask: mask(1) }), await run({}), [1, 3, side, side], { rtol: 0, atol: 1e-5 });
-  expectClose(await run({ mask: mask(0) }), await run({ gamma: 0 }), [1, 3, side, side], { rtol: 0, atol: 1e-5 });
+  expectClose(await run({ mask: mask(1) }), await run({}), [1, 3, side, side], alike);
+  expectClose(await run({ mask: mask(0) }), await run({ gamma: 0 }), [1, 3, side, side], alike);
   const variants = await run({ mask: mask(0), variants: [{ gamma: 0.2 }, { gamma: 0.9 }] });
   const [first, second] = [variants.subarray(0, 3 * side * side), variants.subarray(3 * side * side)];
-  expectClose(second, first, [3, side, side], { rtol: 0, atol: 1e-5 });
+  expectClose(second, first, [3, side, side], alike);
   await expect(run({ mask: { values: [0.5, 2, 0, 0], width: 2, height: 2 } })).rejects.toThrow("mask: a value of 2");
   await expect(run({ mask: { values: Array(6).fill(1), width: 3, height: 2 } })).rejects.toThrow(
     "mask: 3x2; needed a square",
@@ -183,7 +186,7 @@ test("the sample of a seed is the same in any batch", async () => {
   using both = await model.sample({ count: 2, seed: 7, steps: STEPS });
   using second = await model.sample({ count: 1, first: 1, seed: 7, steps: STEPS });
   const values = await both.read();
-  expectClose(await second.read(), values.subarray(values.length / 2), [1, 3, side, side], { rtol: 0, atol: 1e-5 });
+  expectClose(await second.read(), values.subarray(values.length / 2), [1, 3, side, side], alike);
 });
 
 test("cancelling stops the run with the signal's reason", async () => {
