@@ -7,7 +7,7 @@
 // Implicit matrix product for GPUs, 3x3 and 1x1: a workgroup computes TILE_M channels x TILE_N pixels from tiles of weights
 // and of gathered input in workgroup memory: one tap of DEPTH channels, so that a lane works out once where its pixel reads.
 // The next tiles are loaded while these are multiplied; a lane keeps ROWS x COLUMNS blocks of 4 x 4. SLICES groups of
-// LANES_M x LANES_N lanes share out the depth of every tile, as in gemm_tile.
+// LANES_M x LANES_N lanes share out the depth of every tile (sliced K) and add their sums at the end.
 // Dispatch: x = ceil(OC / TILE_M) * ceil(N OH OW / TILE_N) * SPLITS, folded into two dimensions.
 override N: u32;
 override C1: u32;
@@ -38,7 +38,7 @@ const LANES_M: u32 = 16u;
 const LANES_N: u32 = 16u;
 const ROWS: u32 = 1u;
 const COLUMNS: u32 = 1u;
-const DEPTH: u32 = 16u;       // 16; or 32 where KERNEL is 1 and the weights are of a multiple of 32 channels
+const DEPTH: u32 = 16u;
 const SLICES: u32 = 1u;       // divides DEPTH
 const TAPS: u32 = KERNEL * KERNEL;
 const TILE_M: u32 = 4u * LANES_M * ROWS;

@@ -1,11 +1,10 @@
-// C[z, m, n] = sum_k A[z, k, m] * B[z, k, n] for GPUs: the products of Winograd convolutions and of attention.
+// C[z, m, n] = sum_k A[z, k, m] * B[z, k, n] for GPUs: large products of Winograd convolutions and of attention.
 // A: f32 [K, M] at A_START + z / INNER * A_OUTER + z % INNER * A_INNER; stored [M, K] unless A_COLUMNS; B: f32 [K, N]
 // likewise; C: f32 [BATCHES, M, N]. A and B are read four at a time: starts and strides count in fours, and N, and M or
 // K, along which A lies, are multiples of 4. C has rows M, of those of A up to a multiple of 4.
 //
-// A workgroup computes TILE_M x TILE_N sums from tiles in workgroup memory, DEPTH deep, and loads the next tiles while it
-// multiplies; a lane keeps ROWS x COLUMNS blocks of 4 x 4. SLICES groups of LANES_M x LANES_N lanes share out the depth of
-// every tile (sliced K) and add their sums at the end: more lanes to hide latency where there are few tiles.
+// A workgroup of LANES_M x LANES_N lanes computes TILE_M x TILE_N sums from tiles in workgroup memory, DEPTH deep, and loads
+// the next tiles while it multiplies; a lane keeps ROWS x COLUMNS blocks of 4 x 4. gemm_sliced is for smaller products.
 // Dispatch: x = ceil(M / TILE_M) * ceil(N / TILE_N) * BATCHES, folded into two dimensions.
 override M: u32;
 override N: u32;
@@ -25,23 +24,19 @@ const LANES_N: u32 = 16u;
 const ROWS: u32 = 1u;
 const COLUMNS: u32 = 1u;
 const DEPTH: u32 = 16u;
-const SLICES: u32 = 1u;       // divides DEPTH
 const TILE_M: u32 = 4u * LANES_M * ROWS;
 const TILE_N: u32 = 4u * LANES_N * COLUMNS;
-const LANES: u32 = LANES_M * LANES_N * SLICES;
+const LANES: u32 = LANES_M * LANES_N;
 const A_LOADS: u32 = DEPTH * TILE_M / 4u / LANES;
 const B_LOADS: u32 = DEPTH * TILE_N / 4u / LANES;
-const FOURS: u32 = TILE_M * TILE_N / 4u / LANES;             // that a lane stores
 const B_TILE: u32 = DEPTH * TILE_M / 4u;
-const TILES: u32 = B_TILE + DEPTH * TILE_N / 4u;
-const SUMS: u32 = select(0u, SLICES * TILE_M * TILE_N / 4u, SLICES > 1u);
 
 @group(0) @binding(0) var<storage, read> a: array<vec4f>;
 @group(0) @binding(1) var<storage, read> b: array<vec4f>;
 @group(0) @binding(2) var<storage, read_write> c: array<vec4f>;
 
-// Tiles of A, [k][row], and from B_TILE on of B, [k][column]; at the end every slice's sums, [slice][row][column].
-var<workgroup> memory: array<vec4f, max(TILES, SUMS)>;
+// Tiles of A, [k][row], and from B_TILE on of B, [k][column].
+var<workgroup> memory: array<vec4f, B_TILE + DEPTH * TILE_N / 4u>;
 
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) local: u32) {
@@ -54,8 +49,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, 
   let z = tile / (tiles_m * tiles_n);
   let a0 = A_START + z / INNER * A_OUTER + z % INNER * A_INNER;
   let b0 = B_START + z / INNER * B_OUTER + z % INNER * B_INNER;
-  let slice = local / (LANES_M * LANES_N);
-  let lane_m = local / LANES_N % LANES_M;
+  let lane_m = local / LANES_N;
   let lane_n = local % LANES_N;
   let a_width = (M + 3u) / 4u;
 
@@ -106,8 +100,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, 
       }
     }
     if (k0 > 0u) {
-      for (var t = 0u; t < DEPTH / SLICES; t++) {
-        let k = slice * (DEPTH / SLICES) + t;
+      for (var k = 0u; k < DEPTH; k++) {
         var columns: array<vec4f, COLUMNS>;
         for (var j = 0u; j < COLUMNS; j++) { // unroll
           columns[j] = memory[B_TILE + k * (TILE_N / 4u) + j * LANES_N + lane_n];
@@ -124,31 +117,11 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, 
     }
   }
 
-  if (SLICES > 1u) {
-    workgroupBarrier();
-    for (var i = 0u; i < 4u * ROWS; i++) { // unroll
-      for (var j = 0u; j < COLUMNS; j++) { // unroll
-        let row = (i / 4u * LANES_M + lane_m) * 4u + i % 4u;
-        memory[(slice * TILE_M + row) * (TILE_N / 4u) + j * LANES_N + lane_n] = sums[i][j];
-      }
+  for (var i = 0u; i < 4u * ROWS; i++) { // unroll
+    for (var j = 0u; j < COLUMNS; j++) { // unroll
+      let m = m0 + (i / 4u * LANES_M + lane_m) * 4u + i % 4u;
+      let n = n0 / 4u + j * LANES_N + lane_n;
+      if (m < M && n < N / 4u) { c[(z * M + m) * (N / 4u) + n] = sums[i][j]; }
     }
-    workgroupBarrier();
-  }
-  for (var u = 0u; u < FOURS; u++) { // unroll
-    var row = (u / COLUMNS / 4u * LANES_M + lane_m) * 4u + u / COLUMNS % 4u;
-    var column = u % COLUMNS * LANES_N + lane_n;
-    var v = sums[u / COLUMNS][u % COLUMNS];
-    if (SLICES > 1u) {
-      let e = local + u * LANES;
-      row = e / (TILE_N / 4u);
-      column = e % (TILE_N / 4u);
-      v = memory[e];
-      for (var s = 1u; s < SLICES; s++) { // unroll
-        v += memory[s * (TILE_M * TILE_N / 4u) + e];
-      }
-    }
-    let m = m0 + row;
-    let n = n0 / 4u + column;
-    if (m < M && n < N / 4u) { c[(z * M + m) * (N / 4u) + n] = v; }
   }
 }

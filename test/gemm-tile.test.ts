@@ -1,15 +1,15 @@
 import { expect, test } from "vitest";
 import { f32, read, write } from "../src/kernels/dispatch";
 import { gemmTile } from "../src/kernels/gemm";
-import { chooseConvTile, chooseGemmTile, lanesOf, type Tile, tileConstants } from "../src/kernels/tiles";
+import { chooseConvTile, chooseGemmTile, lanesOf, slicedConstants, type Tile } from "../src/kernels/tiles";
 import { expectClose } from "./support/close";
 import { runDispatches } from "./support/device";
 import { seeded } from "./support/seeded";
 
 const tiles: readonly Tile[] = [
-  { tileM: 16, tileN: 64 },
-  { tileM: 32, tileN: 16, slices: 4 },
-  { tileM: 32, tileN: 32 },
+  { tileM: 16, tileN: 32, slices: 1 },
+  { tileM: 16, tileN: 32, slices: 8 },
+  { tileM: 32, tileN: 16, slices: 8 },
   { tileM: 32, tileN: 32, slices: 2 },
   { tileM: 32, tileN: 32, slices: 4 },
   { tileM: 64, tileN: 64 },
@@ -18,9 +18,14 @@ const tiles: readonly Tile[] = [
 ];
 
 for (const tile of tiles)
-  for (const aColumns of tile.slices === 2 || tile.tileM === 128 ? [true, false] : [true])
-    test(`gemm_tile ${tile.tileM} x ${tile.tileN}, ${tile.slices ?? 1} slices, A in ${aColumns ? "columns" : "rows"}`, async () => {
-      const [m, n, k, batches] = [68, 132, 44, 2];
+  for (const [aColumns, k] of [
+    [true, 44],
+    [false, 44],
+    [true, 200],
+    [false, 200],
+  ] as const)
+    test(`${tile.slices ? "gemm_sliced" : "gemm_tile"} ${tile.tileM} x ${tile.tileN}, ${tile.slices ?? 1} slices, ${k} deep, A in ${aColumns ? "columns" : "rows"}`, async () => {
+      const [m, n, batches] = [68, 132, 2];
       const a = f32("a", batches, ...(aColumns ? [k, m] : [m, k]));
       const b = f32("b", batches, k, n);
       const c = f32("c", batches, m, n);
@@ -51,23 +56,31 @@ for (const tile of tiles)
       expectClose(actual!, expected, c.shape, { rtol: 0, atol: 3e-5 });
     });
 
-test("every tile that is chosen gives each lane whole loads, fits the least workgroup memory, and has at most 256 lanes", () => {
+test("every tile that is chosen gives each lane whole loads, and fits the least workgroup memory and the lanes there are", () => {
   const sizes = [1, 3, 16, 17, 32, 48, 64, 96, 128, 192, 512];
   for (const m of sizes)
-    for (const n of [...sizes, 1024, 4096, 65536])
-      for (const deep of [false, true])
-        for (const [tile, depth] of [
-          [chooseGemmTile(m, n, 36), undefined],
-          [chooseConvTile(m, n, deep), deep ? 32 : 16],
-        ] as const) {
-          const { tileM, tileN, slices = 1 } = tile;
-          const k = slices > 1 ? (depth ?? 32) : 16;
-          const lanes = lanesOf(tile);
-          expect(lanes).toBeLessThanOrEqual(256);
-          expect((k * tileM) / 4 / lanes).toSatisfy(Number.isInteger);
-          expect((k * tileN) / (depth ? 1 : 4) / lanes).toSatisfy(Number.isInteger);
-          expect(k / slices).toSatisfy(Number.isInteger);
-          expect(4 * Math.max(k * (tileM + tileN), slices > 1 ? slices * tileM * tileN : 0)).toBeLessThanOrEqual(16384);
-          expect(tileConstants(tile).SLICES).toBe(slices);
+    for (const n of [...sizes, 1024, 4096, 65536]) {
+      const tile = chooseConvTile(m, n);
+      const { tileM, tileN, slices = 1 } = tile;
+      const lanes = lanesOf(tile);
+      expect(lanes).toBeLessThanOrEqual(256);
+      expect((16 * tileM) / 4 / lanes).toSatisfy(Number.isInteger);
+      expect((16 * tileN) / lanes).toSatisfy(Number.isInteger);
+      expect(16 / slices).toSatisfy(Number.isInteger);
+      expect(4 * Math.max(16 * (tileM + tileN), slices > 1 ? slices * tileM * tileN : 0)).toBeLessThanOrEqual(16384);
+      for (const k of [4, 32, 36, 192, 1024])
+        for (const most of [128, 256, 1024]) {
+          const tile = chooseGemmTile(m, n, k, 36, most);
+          const { tileM, tileN, slices } = tile;
+          if (!slices) {
+            expect(lanesOf(tile)).toBe(128);
+            continue;
+          }
+          const { LANES_M, LANES_N, ROWS, COLUMNS, STEP } = slicedConstants(tile, k);
+          expect(LANES_M * LANES_N * slices).toBeLessThanOrEqual(most);
+          expect([4 * LANES_M * ROWS, 4 * LANES_N * COLUMNS]).toEqual([tileM, tileN]);
+          expect(k % STEP).toBe(0);
+          expect(4 * Math.ceil(slices / 2) * tileM * tileN).toBeLessThanOrEqual(16384);
         }
+    }
 });

@@ -1,14 +1,28 @@
-import { type ConvSizes, type ConvTensors, inputConstants, outputBindings, outputConstants } from "./conv-io";
+import {
+  type ConvSizes,
+  type ConvTensors,
+  inputBindings,
+  inputConstants,
+  outputBindings,
+  outputConstants,
+} from "./conv-io";
 import { MATRIX_LANES, matrixShader } from "./conv-matrix";
 import { convNormalised } from "./conv-normalised";
 import { ceilDiv, type Dispatch, f32, grid1d, read, type Tensor, write } from "./dispatch";
 import { packed } from "./packing";
-import { chooseConvTile, lanesOf, tileConstants, workgroupsOf } from "./tiles";
-import type { Dtype, TileVariant } from "./variants";
+import {
+  chooseConvTile,
+  chooseGemmTile,
+  lanesOf,
+  slicedConstants,
+  type Tile,
+  tileConstants,
+  workgroupsOf,
+} from "./tiles";
+import type { Dtype, Target, TileVariant } from "./variants";
 
-/** Channels whose weights belong together: one step, or half of one. */
+/** Channels whose weights belong together: one step of conv_tile. */
 const DEPTH = 16;
-const DEEP = 32;
 
 /** Lanes below which a GPU has idle cores. */
 const ENOUGH_LANES = 2 ** 15;
@@ -40,8 +54,12 @@ export const tileWeight = (name: string, oc: number, ic: number, taps: number, d
   dtype,
 });
 
-/** Whether a step can be twice as deep: the weights of so many channels lie together, and there are so many. */
-export const isDeep = (kernel: 1 | 3, ic: number): boolean => kernel === 1 && ceilDiv(ic, DEPTH) % 2 === 0;
+/** The tile suits the sizes. */
+export const tileVariant = ({ weights, maxLanes }: Target): TileVariant => ({
+  kind: "tile",
+  weights,
+  ...(maxLanes && { maxLanes }),
+});
 
 export function convTile(
   io: ConvTensors,
@@ -55,9 +73,12 @@ export function convTile(
       convTile(plain, { ...sizes, c1: c1 + c2, c2: 0 }, { ...o, silu: false }),
     );
   const pixels = n * oh * ow;
-  const deep = isDeep(o.kernel, c1 + c2);
-  const tile = o.variant.tile ?? chooseConvTile(oc, pixels, deep);
-  const depth = matrix?.depth ?? (deep && tile.slices ? DEEP : DEPTH);
+  if (o.kernel === 1 && !matrix && [oh * ow, c1, c2].every((size) => size % 4 === 0)) {
+    const tile = o.variant.tile ?? chooseGemmTile(oc, pixels, c1 + c2, 1, o.variant.maxLanes);
+    if (tile.slices) return [conv1x1Sliced(io, sizes, { silu: o.silu, weights, tile })];
+  }
+  const tile = o.variant.tile ?? chooseConvTile(oc, pixels);
+  const depth = matrix?.depth ?? DEPTH;
   const workgroups = workgroupsOf(oc, pixels, tile);
   const lanes = matrix ? MATRIX_LANES : lanesOf(tile);
   const steps = ceilDiv(c1 + c2, depth) * o.kernel ** 2;
@@ -65,7 +86,9 @@ export function convTile(
   const after = outputConstants(io);
   const parts = f32(`${io.y.name}/parts`, splits, n, oc, oh, ow);
   const [bias, temb, residual, y] = outputBindings(io);
-  const { shader, constants } = matrix ? matrixShader(matrix) : { shader: "conv_tile", constants: tileConstants(tile) };
+  const { shader, constants } = matrix
+    ? matrixShader(matrix)
+    : { shader: "conv_tile", constants: { ...tileConstants(tile), SLICES: tile.slices ?? 1 } };
   const product: Dispatch = {
     label: splits > 1 ? parts.name : io.y.name,
     shader,
@@ -113,4 +136,29 @@ export function convTile(
       workgroups: grid1d(ceilDiv(n * oc * oh * ow, 64)),
     },
   ];
+}
+
+/** Pixels and channels in fours. */
+function conv1x1Sliced(
+  io: ConvTensors,
+  { n, c1, c2, oc, h, w }: ConvSizes,
+  { silu, weights, tile }: { silu: boolean; weights: Dtype; tile: Tile },
+): Dispatch {
+  return {
+    label: io.y.name,
+    shader: "conv1x1_sliced",
+    constants: {
+      N: n,
+      C1: c1,
+      C2: c2,
+      OC: oc,
+      P: h * w,
+      ...inputConstants(io, silu),
+      ...outputConstants(io),
+      PER_WORD: weights === "f16" ? 2 : 1,
+      ...slicedConstants(tile, c1, c2),
+    },
+    bindings: [...inputBindings(io), read(io.weight), ...outputBindings(io)],
+    workgroups: grid1d(workgroupsOf(oc, n * h * w, tile)),
+  };
 }

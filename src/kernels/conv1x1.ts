@@ -1,7 +1,7 @@
 import { ShapeError } from "../errors";
 import { type ConvTensors, convSizes, inputBindings, inputConstants, outputBindings, outputConstants } from "./conv-io";
 import { convNormalised } from "./conv-normalised";
-import { convTile, packTile, tileWeight } from "./conv-tile";
+import { convTile, packTile, tileVariant, tileWeight } from "./conv-tile";
 import { ceilDiv, type Dispatch, expectShape, grid1d, read, type Tensor } from "./dispatch";
 import { packed, quadTiles, REGISTER_TILE, tileHeight } from "./packing";
 import { evenTile, ROWS_TO_HOLD, stationaryDepth, stationaryPlace, stationaryTasks } from "./stationary";
@@ -10,7 +10,7 @@ import type { Conv1x1Variant, ConvShape, Target } from "./variants";
 /** The variant for a shape on a target; `shape.stride` and `shape.upsample` do not matter. */
 export function chooseConv1x1({ c1, c2, oc, h, w }: ConvShape, target: Target): Conv1x1Variant {
   const { weights } = target;
-  if (target.adapterClass === "gpu") return { kind: "tile", weights };
+  if (target.adapterClass === "gpu") return tileVariant(target);
   if (target.subgroups && oc >= ROWS_TO_HOLD && evenTile(h * w)) return { kind: "stationary", weights };
   if (target.subgroups && (h * w) % 4 === 0 && (c2 === 0 || c1 % 4 === 0))
     return { kind: "quad", weights, tileM: tileHeight(oc, REGISTER_TILE / 4) };

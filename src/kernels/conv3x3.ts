@@ -1,6 +1,6 @@
 import { ShapeError } from "../errors";
 import { type ConvTensors, convSizes, inputBindings, inputConstants, outputBindings, outputConstants } from "./conv-io";
-import { convTile, packTile, tileWeight } from "./conv-tile";
+import { convTile, packTile, tileVariant, tileWeight } from "./conv-tile";
 import { ceilDiv, type Dispatch, expectShape, grid1d, read, type Tensor } from "./dispatch";
 import { packed, quadTiles, scratchLimit, tileHeight } from "./packing";
 import { ROWS_TO_HOLD, stationaryCost } from "./stationary";
@@ -11,16 +11,18 @@ import { winograd, winogradShape, winogradWeights } from "./winograd";
  *  f16 weights are stored as they are, never transformed: Winograd would need four times the values, in f32. */
 export function chooseConv3x3(shape: ConvShape, target: Target): ConvVariant {
   const { n, c1, c2, oc, stride } = shape;
-  const { subgroups, weights } = target;
+  const { weights } = target;
+  const gpu = target.adapterClass === "gpu";
+  const subgroups = target.subgroups && !gpu; // a quad's exchanges are slower there than what they save
   const [oh, ow] = outputSides(shape);
   const tilesOf = (m: number) => ceilDiv(oh, m) * ceilDiv(ow, m); // of a sample
   const m = target.precision === "fast" && stride === 1 ? 4 : 2;
   const transforms = suitsWinograd(shape, weights);
-  if (target.adapterClass === "gpu" && c1 + c2 >= FEW_CHANNELS) {
+  if (gpu && c1 + c2 >= FEW_CHANNELS) {
     // Below 8 x 8, reading the transformed weights costs more than their arithmetic saves; so does F(4,3)'s below 32 x 32.
     const pixels = oh * ow;
-    if (transforms && stride === 1 && pixels >= 64) return winogradOnGpu(pixels >= 1024 ? m : 2, target);
-    return { kind: "tile", weights };
+    if (!transforms || pixels < 64) return tileVariant(target);
+    return stride === 2 ? { ...winogradOnGpu(2, target), stride } : winogradOnGpu(pixels >= 1024 ? m : 2, target);
   }
   if (transforms && n * tilesOf(2) >= 4) {
     const product = !subgroups ? "any" : oc >= ROWS_TO_HOLD ? "stationary" : "quad";
@@ -70,6 +72,7 @@ export const winogradOnGpu = (m: 2 | 4, target: Target): WinogradVariant => ({
   product: "tile",
   tiles: 1,
   scratchBytes: scratchLimit(target),
+  ...(target.maxLanes && { maxLanes: target.maxLanes }),
 });
 
 /** The weights in the variant's layout.   w: OIHW */

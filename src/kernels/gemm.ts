@@ -1,7 +1,7 @@
 import { type Binding, ceilDiv, type Dispatch, f32, grid1d, read, type Tensor, write } from "./dispatch";
 import { REGISTER_TILE, tileHeight } from "./packing";
 import { evenTile, type StationaryTile, stationaryTasks, suitsStationary } from "./stationary";
-import { chooseGemmTile, type Tile, tileConstants, workgroupsOf } from "./tiles";
+import { chooseGemmTile, slicedConstants, type Tile, tileConstants, workgroupsOf } from "./tiles";
 import type { Target } from "./variants";
 
 /** Where the operand of batch (outer, inner) starts, in elements. */
@@ -56,13 +56,14 @@ export function gemmAny(label: string, bindings: Operands, s: GemmShape): Dispat
   };
 }
 
-/** In workgroup memory, for GPUs: n, and m or k, along which A lies, multiples of 4, and so the strides.
- *  shaders/gemm_tile.wgsl */
+/** For GPUs: n, k, and where A lies in columns m, multiples of 4, and so the strides.
+ *  shaders/gemm_sliced.wgsl for a tile with slices, else shaders/gemm_tile.wgsl */
 export function gemmTile(label: string, bindings: Operands, s: GemmShape, tile: Tile): Dispatch {
   return {
     label,
-    shader: "gemm_tile",
-    constants: { ...sizes(s, 4, 4), ...tileConstants(tile), DEPTH: tile.slices ? 32 : 16 },
+    ...(tile.slices
+      ? { shader: "gemm_sliced", constants: { ...sizes(s, 4, 4), ...slicedConstants(tile, s.k) } }
+      : { shader: "gemm_tile", constants: { ...sizes(s, 4, 4), ...tileConstants(tile), DEPTH: 16 } }),
     bindings,
     workgroups: grid1d(workgroupsOf(s.m, s.n, tile) * s.batches),
   };
@@ -115,7 +116,8 @@ function gemmUnheld(label: string, bindings: Operands, s: GemmShape, target: Tar
   const { m, n, k, a, b, aColumns } = s;
   const counts = [n, k, a.start, a.outer, a.inner, b.start, b.outer, b.inner, aColumns ? m : 0];
   const fours = counts.every((count) => count % 4 === 0);
-  if (fours && target.adapterClass === "gpu") return gemmTile(label, bindings, s, chooseGemmTile(m, n, s.batches));
+  if (fours && target.adapterClass === "gpu")
+    return gemmTile(label, bindings, s, chooseGemmTile(m, n, k, s.batches, target.maxLanes));
   return fours && target.subgroups ? gemmQuad(label, bindings, s) : gemmAny(label, bindings, s);
 }
 

@@ -7,12 +7,14 @@ import convMatrix from "../../shaders/conv_matrix.wgsl";
 import convTile from "../../shaders/conv_tile.wgsl";
 import conv1x1Any from "../../shaders/conv1x1_any.wgsl";
 import conv1x1Quad from "../../shaders/conv1x1_quad.wgsl";
+import conv1x1Sliced from "../../shaders/conv1x1_sliced.wgsl";
 import conv1x1Stationary from "../../shaders/conv1x1_stationary.wgsl";
 import conv3x3Any from "../../shaders/conv3x3_any.wgsl";
 import conv3x3Quad from "../../shaders/conv3x3_quad.wgsl";
 import ddim from "../../shaders/ddim.wgsl";
 import gemmAny from "../../shaders/gemm_any.wgsl";
 import gemmQuad from "../../shaders/gemm_quad.wgsl";
+import gemmSliced from "../../shaders/gemm_sliced.wgsl";
 import gemmStationary from "../../shaders/gemm_stationary.wgsl";
 import gemmTile from "../../shaders/gemm_tile.wgsl";
 import groupNormFinalize from "../../shaders/group_norm_finalize.wgsl";
@@ -56,6 +58,7 @@ export const shaders = {
   concat,
   conv1x1_any: conv1x1Any,
   conv1x1_quad: conv1x1Quad,
+  conv1x1_sliced: conv1x1Sliced,
   conv1x1_stationary: conv1x1Stationary,
   conv3x3_any: conv3x3Any,
   conv3x3_quad: conv3x3Quad,
@@ -65,6 +68,7 @@ export const shaders = {
   ddim,
   gemm_any: gemmAny,
   gemm_quad: gemmQuad,
+  gemm_sliced: gemmSliced,
   gemm_stationary: gemmStationary,
   gemm_tile: gemmTile,
   group_norm_finalize: groupNormFinalize,

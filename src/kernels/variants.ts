@@ -14,6 +14,8 @@ export interface Target {
   readonly precision: "fast" | "exact";
   readonly weights: Dtype;
   readonly maxBindingBytes: number;
+  /** Lanes that a workgroup may have; 256, which every device allows, where absent. */
+  readonly maxLanes?: number;
   /** What subgroup matrices (tensor cores) can multiply, where the device has the feature
    *  `chromium-experimental-subgroup-matrix`. */
   readonly matrices?: Matrices;
@@ -89,7 +91,8 @@ export interface RowsVariant {
   readonly tileM: number;
 }
 
-/** Implicit matrix product in workgroup memory, for GPUs. shaders/conv_tile.wgsl */
+/** Matrix product for GPUs: implicit, in workgroup memory (shaders/conv_tile.wgsl), or of a 1x1 convolution too small to fill
+ *  one (shaders/conv1x1_sliced.wgsl). */
 export interface TileVariant {
   readonly kind: "tile";
   readonly weights: Dtype;
@@ -100,6 +103,8 @@ export interface TileVariant {
   readonly splits?: number;
   /** Its products are taken by subgroup matrices. shaders/conv_matrix.wgsl */
   readonly matrix?: MatrixTile;
+  /** The target's. */
+  readonly maxLanes?: number;
 }
 
 /** How the workgroups of shaders/conv_matrix.wgsl share their tile: matrices of M x N and K deep, `rows` x `columns` of
@@ -139,11 +144,13 @@ export interface RowsProduct {
   readonly product: "quad" | "any";
 }
 
-/** shaders/gemm_tile.wgsl, for GPUs. */
+/** shaders/gemm_tile.wgsl or gemm_sliced.wgsl, for GPUs. */
 export interface TileProduct {
   readonly product: "tile";
   /** Output tile of a workgroup; where absent, it suits the sizes. */
   readonly tile?: Tile;
+  /** The target's. */
+  readonly maxLanes?: number;
 }
 
 /** "partials": lanes sum parts of a channel, a second dispatch merges them; "quad": four lanes sum a whole group, in one

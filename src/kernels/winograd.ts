@@ -225,8 +225,10 @@ function multiply(
       return gemmQuad(label, operands, { ...product, aColumns: false });
     case "any":
       return gemmAny(label, operands, { ...product, aColumns: false });
-    case "tile":
-      return gemmTile(label, operands, { ...product, aColumns: true }, v.tile ?? chooseGemmTile(m, n, batches));
+    case "tile": {
+      const tile = v.tile ?? chooseGemmTile(m, n, product.k, batches, v.maxLanes);
+      return gemmTile(label, operands, { ...product, aColumns: true }, tile);
+    }
     default:
       return v satisfies never;
   }

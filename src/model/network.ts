@@ -214,6 +214,7 @@ export function targetOf(device: Device, { dtype = "f32", precision = "fast" }: 
     precision,
     weights: dtype,
     maxBindingBytes: device.gpu.limits.maxStorageBufferBindingSize,
+    maxLanes: device.gpu.limits.maxComputeInvocationsPerWorkgroup,
     ...(matrices && { matrices }),
   };
 }

@@ -1,6 +1,6 @@
 import type { ConvUse } from "../graph/lower";
 import { matrixVariants } from "../kernels/conv-matrix";
-import { isDeep } from "../kernels/conv-tile";
+import { tileVariant } from "../kernels/conv-tile";
 import { chooseConv1x1 } from "../kernels/conv1x1";
 import { chooseConv3x3, outputSides, suitsWinograd, winogradOnGpu } from "../kernels/conv3x3";
 import { tileHeight } from "../kernels/packing";
@@ -37,10 +37,10 @@ function of3x3OnGpu(shape: ConvShape, target: Target): ConvVariant[] {
   return [
     chooseConv3x3(shape, target),
     ...matrixVariants(shape.oc, pixelsOf(shape), target).slice(0, 3),
-    { kind: "tile", weights },
+    tileVariant(target),
     ...transformed,
     ...others.flatMap((tile) => transformed.slice(0, 1).map((variant) => ({ ...variant, tile }))),
-    ...others.map((tile) => ({ kind: "tile", weights, tile }) as const),
+    ...others.map((tile) => ({ ...tileVariant(target), tile })),
     direct(shape, target),
   ];
 }
@@ -51,7 +51,7 @@ function of3x3OnCpu(shape: ConvShape, target: Target): ConvVariant[] {
   const exact = chooseConv3x3(shape, { ...target, precision: "exact" });
   return [
     chosen,
-    { kind: "tile", weights: target.weights },
+    tileVariant(target),
     direct(shape, target),
     exact,
     ...(chosen.kind === "winograd" && chosen.product === "stationary" ? [{ ...chosen, product: "quad" } as const] : []),
@@ -67,13 +67,12 @@ function of1x1(shape: ConvShape, target: Target): Conv1x1Variant[] {
     return [
       chosen,
       ...matrixVariants(shape.oc, pixelsOf(shape), target).slice(0, 3),
-      ...others.map((tile) => ({ kind: "tile", weights, tile }) as const),
-      ...(isDeep(1, shape.c1 + shape.c2) ? [{ kind: "tile", weights, tile: sliced } as const] : []),
+      ...others.map((tile) => ({ ...tileVariant(target), tile })),
       any,
     ];
   return [
     chosen,
-    { kind: "tile", weights },
+    tileVariant(target),
     ...(chosen.kind === "stationary" && (shape.c2 === 0 || shape.c1 % 4 === 0)
       ? [{ kind: "quad", weights, tileM: tileHeight(shape.oc, 16) } as const]
       : []),
@@ -86,7 +85,6 @@ const others: readonly Tile[] = [
   { tileM: 64, tileN: 64 },
   { tileM: 32, tileN: 32, slices: 2 },
 ];
-const sliced: Tile = { tileM: 32, tileN: 32, slices: 4 };
 
 /** Of the output, over all samples. */
 function pixelsOf(shape: ConvShape): number {
