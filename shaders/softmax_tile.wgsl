@@ -1,12 +1,14 @@
 // x[z, :, i] = softmax(x[z, :, i] / sqrt(D)) in place, with the column's maximum subtracted: softmax_columns for GPUs.
-// x: f32 [BATCHES, HEIGHT, WIDTH].   A workgroup does 32 columns, eight lanes to a column.
-// Dispatch: x = BATCHES * ceil(WIDTH / 32), folded into two dimensions.
+// x: f32 [BATCHES, HEIGHT, WIDTH].   A workgroup does 8 columns, 32 lanes to a column, of which each keeps HELD values in
+// registers and reads what lies beyond again.
+// Dispatch: x = BATCHES * ceil(WIDTH / 8), folded into two dimensions.
 override BATCHES: u32;
 override HEIGHT: u32;
 override WIDTH: u32;
 override D: u32;
-const COLUMNS: u32 = 32u;
-const SHARES: u32 = 8u;
+const HELD: u32 = 8u;
+const COLUMNS: u32 = 8u;
+const SHARES: u32 = 32u;
 
 @group(0) @binding(0) var<storage, read_write> x: array<f32>;
 
@@ -21,10 +23,18 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, 
   let share = local / COLUMNS;
   let start = tile / tiles * HEIGHT * WIDTH + min(column, WIDTH - 1u);
   let mine = column < WIDTH;
+  let beyond = HELD * SHARES + share;
   let scale = 1.0 / sqrt(f32(D));
 
-  var peak = x[start];
-  for (var i = share; i < HEIGHT; i += SHARES) { peak = max(peak, x[start + i * WIDTH]); }
+  var held: array<f32, HELD>;
+  for (var j = 0u; j < HELD; j++) { // unroll
+    held[j] = x[start + min(share + j * SHARES, HEIGHT - 1u) * WIDTH];
+  }
+  var peak = held[0];
+  for (var j = 1u; j < HELD; j++) { // unroll
+    peak = max(peak, held[j]);
+  }
+  for (var i = beyond; i < HEIGHT; i += SHARES) { peak = max(peak, x[start + i * WIDTH]); }
   parts[local] = peak;
   workgroupBarrier();
   for (var i = 0u; i < SHARES; i++) { // unroll
@@ -32,7 +42,11 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, 
   }
   workgroupBarrier();
   var total = 0.0;
-  for (var i = share; i < HEIGHT; i += SHARES) {
+  for (var j = 0u; j < HELD; j++) { // unroll
+    held[j] = exp((held[j] - peak) * scale);
+    if (share + j * SHARES < HEIGHT) { total += held[j]; }
+  }
+  for (var i = beyond; i < HEIGHT; i += SHARES) {
     let e = exp((x[start + i * WIDTH] - peak) * scale);
     if (mine) { x[start + i * WIDTH] = e; }
     total += e;
@@ -44,6 +58,10 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, 
     total += parts[i * COLUMNS + local % COLUMNS];
   }
   if (mine) {
-    for (var i = share; i < HEIGHT; i += SHARES) { x[start + i * WIDTH] /= total; }
+    for (var j = 0u; j < HELD; j++) { // unroll
+      let i = share + j * SHARES;
+      if (i < HEIGHT) { x[start + i * WIDTH] = held[j] / total; }
+    }
+    for (var i = beyond; i < HEIGHT; i += SHARES) { x[start + i * WIDTH] /= total; }
   }
 }

@@ -49,6 +49,7 @@ for (const adapterClass of ["software", "gpu"] as const)
     [5, 36],
     [257, 35],
     [260, 36],
+    [1100, 9],
   ] as const)
     test(`softmax of ${width} columns of ${height}: ${adapterClass}`, async () => {
       const d = 3;

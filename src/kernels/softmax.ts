@@ -12,7 +12,11 @@ export function softmax(label: string, x: Tensor, d: number, { adapterClass }: P
   return {
     label,
     ...(adapterClass === "gpu"
-      ? { shader: "softmax_tile", constants: shape, workgroups: grid1d(batches! * ceilDiv(width!, 32)) }
+      ? {
+          shader: "softmax_tile",
+          constants: { ...shape, HELD: Math.min(32, 2 ** Math.ceil(Math.log2(Math.max(1, height! / 32)))) },
+          workgroups: grid1d(batches! * ceilDiv(width!, 8)),
+        }
       : {
           shader: "softmax_columns",
           constants: { ...shape, WG: 4, ROWS: height! % 2 === 0 ? 2 : 1, COLUMNS: together },

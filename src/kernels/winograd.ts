@@ -123,8 +123,8 @@ export function winograd(
   const tiles = tilesX * tilesY;
   const lane = [4, 2, 1].find((t) => t <= v.tiles && tilesX % t === 0)!; // input tiles a lane transforms
   const aligned = stride === 1 && !o.upsample && o.pad === 1 && s.w % (m * lane) === 0;
-  const whole = v.product !== "tile" && s.ow % m === 0 && s.oh % m === 0;
-  const together = whole && tilesX % 2 === 0 ? 2 : 1; // output tiles of a lane
+  const whole = s.ow % m === 0 && s.oh % m === 0;
+  const together = whole && v.product !== "tile" && tilesX % 2 === 0 ? 2 : 1; // output tiles of a lane
   const tileN = stationaryTile(tiles);
   const unit = { stationary: 4 * tileN, quad: 4, any: Math.max(lane, together), tile: 4 }[v.product];
   // gemm_stationary adds in an order that depends on the column: a sample has the same ones in any batch.
