@@ -73,7 +73,7 @@ test("every tile that is chosen gives each lane whole loads, and fits the least 
           const tile = chooseGemmTile(m, n, k, 36, most);
           const { tileM, tileN, slices } = tile;
           if (!slices) {
-            expect(lanesOf(tile)).toBe(128);
+            expect(lanesOf(tile)).toBe(256);
             continue;
           }
           const { LANES_M, LANES_N, ROWS, COLUMNS, STEP } = slicedConstants(tile, k);

@@ -22,7 +22,7 @@ const large: readonly TileFrom[] = [
   { tile: { tileM: 128, tileN: 128 }, workgroups: 512 },
   { tile: { tileM: 64, tileN: 64 }, workgroups: 256 },
 ];
-const largeProduct: TileFrom = { tile: { tileM: 64, tileN: 128 }, workgroups: 512 };
+const largeProduct: TileFrom = { tile: { tileM: 64, tileN: 64 }, workgroups: 1024 };
 
 const fits = (m: number, n: number, batches: number, { tile, workgroups }: TileFrom): boolean =>
   tile.tileM < 2 * m && tile.tileN < 2 * n && workgroupsOf(m, n, tile) * batches >= workgroups;
