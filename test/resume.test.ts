@@ -122,16 +122,19 @@ test("a lost device rejects with the last finished step, from which a new device
   });
   const error = (await lost.catch((reason: unknown) => reason)) as DeviceLostError;
   expect(error).toBeInstanceOf(DeviceLostError);
-  expect(error.snapshot).toMatchObject({ phase: "invert", step: CUT });
-  expect(Object.keys(error.snapshot!.kept)).toHaveLength(CUT);
+  const { phase, step, kept } = error.snapshot!;
+  expect(phase).toBe("invert");
+  expect(step).toBeGreaterThanOrEqual(CUT); // a GPU may finish another before it is gone
+  expect(Object.keys(kept)).toHaveLength(step);
   await expect(model.invert(pictures, { steps: STEPS })).rejects.toThrow(DeviceLostError);
 
   const second = await onNewDevice();
   const { steps, onStep } = counting();
   using resumed = await second.invert(pictures, { steps: STEPS, resume: error.snapshot!, onStep });
-  expect(steps).toEqual([4, 5, 6]);
+  const left = [4, 5, 6].filter((k) => k > step);
+  expect(steps).toEqual(left);
   expect(await valuesOf(resumed)).toEqual(expected);
   using complete = await second.invert(pictures, { steps: STEPS, resume: finished!, onStep });
-  expect(steps).toEqual([4, 5, 6]); // nothing was left to do
+  expect(steps).toEqual(left); // nothing was left to do
   expect(await valuesOf(complete)).toEqual(expected);
 }, 200_000);
