@@ -111,7 +111,7 @@ function transpose(label: string, x: Tensor, y: Tensor, { m, k, batches, inner, 
   };
 }
 
-/** shaders/gemm_tile.wgsl, gemm_quad.wgsl or gemm_any.wgsl */
+/** As `gemmTile`, `gemmQuad` or `gemmAny`. */
 function gemmUnheld(label: string, bindings: Operands, s: GemmShape, target: Target): Dispatch {
   const { m, n, k, a, b, aColumns } = s;
   const counts = [n, k, a.start, a.outer, a.inner, b.start, b.outer, b.inner, aColumns ? m : 0];
