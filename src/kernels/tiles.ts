@@ -2,7 +2,7 @@ import { ceilDiv } from "./dispatch";
 
 /** Output tile of a workgroup of a GPU: rows (output channels) by columns (pixels). Without slices it is computed from
  *  workgroup memory (shaders/conv_tile.wgsl, gemm_tile.wgsl). With slices, so many groups of lanes share out the depth: in
- *  conv_tile, or straight from memory in gemm_sliced.wgsl and conv1x1_sliced.wgsl, whose tiles are those of `slicedTile`. */
+ *  conv_tile, or straight from memory in gemm_sliced.wgsl and conv1x1_sliced.wgsl, whose tiles are those of `slicedConstants`. */
 export interface Tile {
   readonly tileM: 16 | 32 | 64 | 128;
   readonly tileN: 16 | 32 | 64 | 128 | 256;
