@@ -63,7 +63,7 @@ export function planBuffers(
   // kept unless it costs more.
   const random = generator(1);
   const pick = <T>(from: readonly T[]): T => from[Math.floor(random() * from.length)]!;
-  const tries = Math.min(1000, Math.ceil(1e8 / lives.length ** 2));
+  const tries = Math.min(550, Math.ceil(5e7 / lives.length ** 2));
   for (let { order, plan } of starts) {
     let avoided: ReadonlySet<string> = new Set<string>();
     for (let k = 0; k < tries && best.bytes > GOOD_ENOUGH * lowerBound; k++) {
