@@ -71,25 +71,32 @@ export async function readBuffers(
   try {
     for (const { buffer, offset, bytes, at } of places) encoder.copyBufferToBuffer(buffer, offset, staging, at, bytes);
     device.gpu.queue.submit([encoder.finish()]);
-    await mapForReading(device, staging, size);
-    const mapped = staging.getMappedRange(0, size);
-    const copies = places.map(({ at, bytes }) => mapped.slice(at, at + bytes));
-    device.staging.give(staging);
-    return copies;
+    return await receive(
+      device,
+      staging,
+      places.map(({ bytes }) => bytes),
+    );
   } catch (error) {
     staging.destroy();
     throw error;
   }
 }
 
-/** Waits until the first `bytes` of a staging buffer are mapped.
- *  @throws DeviceLostError when the device went away, of which the mapping may hear a little earlier */
-export async function mapForReading(device: Device, staging: GPUBuffer, bytes: number): Promise<void> {
+/** Copies of the parts that lie one after the other in a staging buffer, which goes back to the device's pool.
+ *  @throws DeviceLostError when the device went away, of which the mapping may hear a little earlier; the staging buffer is
+ *  then still the caller's */
+export async function receive(device: Device, staging: GPUBuffer, parts: readonly number[]): Promise<ArrayBuffer[]> {
+  const size = parts.reduce((sum, bytes) => sum + bytes, 0);
   try {
-    await device.wait(staging.mapAsync(1 /* READ */, 0, bytes));
+    await device.wait(staging.mapAsync(1 /* READ */, 0, size));
   } catch (error) {
     await new Promise((resolve) => setTimeout(resolve, 50));
     device.check();
     throw error;
   }
+  const mapped = staging.getMappedRange(0, size);
+  let at = 0;
+  const copies = parts.map((bytes) => mapped.slice(at, (at += bytes)));
+  device.staging.give(staging);
+  return copies;
 }

@@ -11,9 +11,10 @@ export class StagingPool {
 
   constructor(readonly gpu: GPUDevice) {}
 
-  /** An unmapped buffer of at least so many bytes: MAP_READ and COPY_DST. Give it back, or destroy it. */
+  /** An unmapped buffer of at least so many bytes, and of exactly as many where it is too large to keep: MAP_READ and
+   *  COPY_DST. Give it back, or destroy it. */
   take(bytes: number): GPUBuffer {
-    const size = Math.max(LEAST_BYTES, 2 ** Math.ceil(Math.log2(bytes)));
+    const size = bytes > KEPT_BYTES ? bytes : Math.max(LEAST_BYTES, 2 ** Math.ceil(Math.log2(bytes)));
     const at = this.#free.findIndex((buffer) => buffer.size === size);
     if (at < 0) return this.gpu.createBuffer({ label: "staging", size, usage: 0x1 | 0x8 /* MAP_READ | COPY_DST */ });
     this.#kept -= size;

@@ -1,6 +1,6 @@
 import type { RunOptions, RunSnapshot } from "../api";
 import { UserError } from "../errors";
-import { mapForReading } from "../gpu/buffers";
+import { receive } from "../gpu/buffers";
 import type { Device } from "../gpu/device";
 import { sha256 } from "../model/checkpoint/sha256";
 import type { Copy, Submission } from "./submission";
@@ -95,17 +95,10 @@ export class Snapshots {
   }
 
   async #receive(k: number, { buffer, parts }: Staged): Promise<void> {
-    const size = parts.reduce((sum, { bytes }) => sum + bytes, 0);
-    await mapForReading(this.device, buffer, size);
-    const all = buffer.getMappedRange(0, size);
-    let at = 0;
-    const [x, ...kept] = parts.map(({ name, bytes }) => {
-      const values = new Float32Array(all.slice(at, at + bytes));
-      at += bytes;
-      return [name, values] as const;
-    });
-    this.device.staging.give(buffer);
+    const sizes = parts.map(({ bytes }) => bytes);
+    const received = await receive(this.device, buffer, sizes);
     this.#staged.delete(k); // no longer close()'s to free
+    const [x, ...kept] = parts.map(({ name }, i) => [name, new Float32Array(received[i]!)] as const);
     this.#last = { ...this.run, step: k + 1, x: x![1], kept: { ...this.#last?.kept, ...Object.fromEntries(kept) } };
     this.options.onSnapshot?.(this.#last);
   }
