@@ -26,15 +26,14 @@ override RESIDUAL_N: u32 = 1u;
 const PER_WORD: u32 = 1u;     // weights in a u32: 1 (f32) or 2 (f16)
 const LANES_M: u32 = 8u;
 const LANES_N: u32 = 4u;
-const ROWS: u32 = 1u;
 const COLUMNS: u32 = 2u;
 const SLICES: u32 = 8u;       // a power of two
 const STEP: u32 = 4u;
-const TILE_M: u32 = 4u * LANES_M * ROWS;
+const TILE_M: u32 = 4u * LANES_M;
 const TILE_N: u32 = 4u * LANES_N * COLUMNS;
 const GROUP: u32 = LANES_M * LANES_N;
 const LANES: u32 = GROUP * SLICES;
-const BLOCKS: u32 = 4u * ROWS * COLUMNS;                     // fours that a lane sums
+const BLOCKS: u32 = 4u * COLUMNS;                            // fours that a lane sums
 const KEPT: u32 = (SLICES + 1u) / 2u;                        // slices whose sums memory holds at once
 
 @group(0) @binding(0) var<storage, read> x: array<vec4f>;
@@ -62,8 +61,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, 
   if (tile >= tiles_m * ((N * P + TILE_N - 1u) / TILE_N)) { return; }
   let slice = local / GROUP;
   let lane = local % GROUP;
-  let lane_m = lane / LANES_N;
-  let m4 = tile % tiles_m * (TILE_M / 4u);                   // in fours
+  let m4 = tile % tiles_m * LANES_M + lane / LANES_N;        // in fours
   let n4 = tile / tiles_m * (TILE_N / 4u) + lane % LANES_N;
   let width = (OC + 3u) / 4u;
   let channels = C1 + C2;
@@ -72,10 +70,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, 
   let last = min(first + share, channels);
 
   // Past the edges a lane reads what its neighbour does, and stores nothing.
-  var w_at: array<u32, ROWS>;
-  for (var i = 0u; i < ROWS; i++) { // unroll
-    w_at[i] = first * width + min(m4 + i * LANES_M + lane_m, width - 1u);
-  }
+  var w_at = first * width + min(m4, width - 1u);
   var x_at: array<u32, COLUMNS>;
   var skip_at: array<u32, COLUMNS>;
   var norm_at: array<u32, COLUMNS>;
@@ -87,16 +82,14 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, 
     norm_at[j] = n % NORM_N * channels;
   }
 
-  var sums: array<array<vec4f, COLUMNS>, 4u * ROWS>;
+  var sums: array<array<vec4f, COLUMNS>, 4>;
   for (var k = first; k < last; k += STEP) {
-    var rows: array<array<vec4f, ROWS>, STEP>;
+    var rows: array<vec4f, STEP>;
     var columns: array<array<vec4f, COLUMNS>, STEP>;
-    for (var i = 0u; i < ROWS; i++) { // unroll
-      for (var u = 0u; u < STEP; u++) { // unroll
-        rows[u][i] = weight(w_at[i] + u * width);
-      }
-      w_at[i] += STEP * width;
+    for (var u = 0u; u < STEP; u++) { // unroll
+      rows[u] = weight(w_at + u * width);
     }
+    w_at += STEP * width;
     for (var j = 0u; j < COLUMNS; j++) { // unroll
       if (k < C1) {
         for (var u = 0u; u < STEP; u++) { // unroll
@@ -116,11 +109,9 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, 
         }
         if (SILU) { columns[u][j] = columns[u][j] / (1.0 + exp(-columns[u][j])); }
       }
-      for (var i = 0u; i < ROWS; i++) { // unroll
-        for (var q = 0u; q < 4u; q++) { // unroll
-          for (var j = 0u; j < COLUMNS; j++) { // unroll
-            sums[4u * i + q][j] += rows[u][i][q] * columns[u][j];
-          }
+      for (var q = 0u; q < 4u; q++) { // unroll
+        for (var j = 0u; j < COLUMNS; j++) { // unroll
+          sums[q][j] += rows[u][q] * columns[u][j];
         }
       }
     }
@@ -151,7 +142,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, 
           v += memory[(s * BLOCKS + e) * GROUP + lane];
         }
       }
-      let o = 4u * (m4 + e / COLUMNS / 4u * LANES_M + lane_m) + e / COLUMNS % 4u;
+      let o = 4u * m4 + e / COLUMNS;
       let p = n4 + e % COLUMNS * LANES_N;
       let n = p / plane;
       if (o < OC && n < N) {

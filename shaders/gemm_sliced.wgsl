@@ -4,7 +4,7 @@
 // fours, and N, K, and where A lies in columns M, are multiples of 4. C has rows M, of those of A up to a multiple of 4.
 //
 // What takes time here is waiting for memory, so nothing waits for anything else: LANES_M x LANES_N lanes compute a tile of
-// TILE_M x TILE_N sums straight from memory into registers, STEP deep at once, a lane ROWS x COLUMNS blocks of 4 x 4. SLICES
+// TILE_M x TILE_N sums straight from memory into registers, STEP deep at once, a lane COLUMNS blocks of 4 x 4. SLICES
 // groups of such lanes share out the depth (sliced K), and the first barrier is where their sums meet.
 // Dispatch: x = ceil(M / TILE_M) * ceil(N / TILE_N) * BATCHES, folded into two dimensions.
 override M: u32;
@@ -22,15 +22,14 @@ override B_INNER: u32 = 0u;
 const A_COLUMNS: bool = true;
 const LANES_M: u32 = 8u;
 const LANES_N: u32 = 4u;
-const ROWS: u32 = 1u;
 const COLUMNS: u32 = 2u;
 const SLICES: u32 = 8u;       // a power of two
 const STEP: u32 = 4u;         // 4, or 8 where K is a multiple of 8
-const TILE_M: u32 = 4u * LANES_M * ROWS;
+const TILE_M: u32 = 4u * LANES_M;
 const TILE_N: u32 = 4u * LANES_N * COLUMNS;
 const GROUP: u32 = LANES_M * LANES_N;
 const LANES: u32 = GROUP * SLICES;
-const BLOCKS: u32 = 4u * ROWS * COLUMNS;                     // fours that a lane sums
+const BLOCKS: u32 = 4u * COLUMNS;                            // fours that a lane sums
 const KEPT: u32 = (SLICES + 1u) / 2u;                        // slices whose sums memory holds at once
 
 @group(0) @binding(0) var<storage, read> a: array<vec4f>;
@@ -48,10 +47,8 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, 
   let z = tile / (tiles_m * tiles_n);
   let slice = local / GROUP;
   let lane = local % GROUP;
-  let lane_m = lane / LANES_N;
-  let lane_n = lane % LANES_N;
-  let m4 = tile % tiles_m * (TILE_M / 4u);                   // in fours
-  let n4 = tile / tiles_m % tiles_n * (TILE_N / 4u);
+  let m4 = tile % tiles_m * LANES_M + lane / LANES_N;        // in fours
+  let n4 = tile / tiles_m % tiles_n * (TILE_N / 4u) + lane % LANES_N;
   let width_m = (M + 3u) / 4u;
   let width_n = N / 4u;
   let a0 = A_START + z / INNER * A_OUTER + z % INNER * A_INNER;
@@ -61,42 +58,37 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, 
   let last = min(first + share, K);
 
   // Past the edges a lane reads what its neighbour does, and stores nothing.
-  var a_at: array<u32, 4u * ROWS>;
-  for (var i = 0u; i < ROWS; i++) { // unroll
-    let m = m4 + i * LANES_M + lane_m;
-    if (A_COLUMNS) {
-      a_at[4u * i] = a0 + first * width_m + min(m, width_m - 1u);
-    } else {
-      for (var q = 0u; q < 4u; q++) { // unroll
-        a_at[4u * i + q] = a0 + min(4u * m + q, M - 1u) * (K / 4u) + first / 4u;
-      }
+  var a_at: array<u32, 4>;
+  if (A_COLUMNS) {
+    a_at[0] = a0 + first * width_m + min(m4, width_m - 1u);
+  } else {
+    for (var q = 0u; q < 4u; q++) { // unroll
+      a_at[q] = a0 + min(4u * m4 + q, M - 1u) * (K / 4u) + first / 4u;
     }
   }
   var b_at: array<u32, COLUMNS>;
   for (var j = 0u; j < COLUMNS; j++) { // unroll
-    b_at[j] = b0 + first * width_n + min(n4 + j * LANES_N + lane_n, width_n - 1u);
+    b_at[j] = b0 + first * width_n + min(n4 + j * LANES_N, width_n - 1u);
   }
 
-  var sums: array<array<vec4f, COLUMNS>, 4u * ROWS>;
+  var sums: array<array<vec4f, COLUMNS>, 4>;
   for (var k = first; k < last; k += STEP) {
-    var rows: array<array<vec4f, ROWS>, STEP>;
+    var rows: array<vec4f, STEP>;
     var columns: array<array<vec4f, COLUMNS>, STEP>;
-    for (var i = 0u; i < ROWS; i++) { // unroll
-      if (A_COLUMNS) {
-        for (var u = 0u; u < STEP; u++) { // unroll
-          rows[u][i] = a[a_at[4u * i] + u * width_m];
-        }
-        a_at[4u * i] += STEP * width_m;
-      } else {
-        for (var q = 0u; q < 4u; q++) { // unroll
-          for (var f = 0u; f < STEP / 4u; f++) { // unroll
-            let four = a[a_at[4u * i + q] + f];
-            for (var u = 0u; u < 4u; u++) { // unroll
-              rows[4u * f + u][i][q] = four[u];
-            }
+    if (A_COLUMNS) {
+      for (var u = 0u; u < STEP; u++) { // unroll
+        rows[u] = a[a_at[0] + u * width_m];
+      }
+      a_at[0] += STEP * width_m;
+    } else {
+      for (var q = 0u; q < 4u; q++) { // unroll
+        for (var f = 0u; f < STEP / 4u; f++) { // unroll
+          let four = a[a_at[q] + f];
+          for (var u = 0u; u < 4u; u++) { // unroll
+            rows[4u * f + u][q] = four[u];
           }
-          a_at[4u * i + q] += STEP / 4u;
         }
+        a_at[q] += STEP / 4u;
       }
     }
     for (var j = 0u; j < COLUMNS; j++) { // unroll
@@ -106,11 +98,9 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, 
       b_at[j] += STEP * width_n;
     }
     for (var u = 0u; u < STEP; u++) { // unroll
-      for (var i = 0u; i < ROWS; i++) { // unroll
-        for (var q = 0u; q < 4u; q++) { // unroll
-          for (var j = 0u; j < COLUMNS; j++) { // unroll
-            sums[4u * i + q][j] += rows[u][i][q] * columns[u][j];
-          }
+      for (var q = 0u; q < 4u; q++) { // unroll
+        for (var j = 0u; j < COLUMNS; j++) { // unroll
+          sums[q][j] += rows[u][q] * columns[u][j];
         }
       }
     }
@@ -141,8 +131,8 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, 
           v += memory[(s * BLOCKS + e) * GROUP + lane];
         }
       }
-      let m = 4u * (m4 + e / COLUMNS / 4u * LANES_M + lane_m) + e / COLUMNS % 4u;
-      let n = n4 + e % COLUMNS * LANES_N + lane_n;
+      let m = 4u * m4 + e / COLUMNS;
+      let n = n4 + e % COLUMNS * LANES_N;
       if (m < M && n < width_n) { c[(z * M + m) * width_n + n] = v; }
     }
   }

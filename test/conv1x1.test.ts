@@ -48,6 +48,20 @@ const cases: Record<string, ConvCase> = {
     tembN: 4,
     residualN: 1,
   },
+  "everything at once, in fours": {
+    kernel: 1,
+    n: 4,
+    c1: 16,
+    c2: 24,
+    oc: 35,
+    h: 4,
+    w: 5,
+    silu: true,
+    skipN: 2,
+    normN: 1,
+    tembN: 4,
+    residualN: 1,
+  },
 }; // prettier-ignore
 
 for (const [name, s] of Object.entries(cases)) {

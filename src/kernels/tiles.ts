@@ -85,7 +85,6 @@ export function slicedConstants({ tileM, tileN, slices = 1 }: Tile, ...depths: r
   return {
     LANES_M: tileM / 4,
     LANES_N: tileN / 4 / columns,
-    ROWS: 1,
     COLUMNS: columns,
     SLICES: slices,
     STEP: depths.every((depth) => depth % 8 === 0) && k >= 8 * slices ? 8 : 4,
