@@ -102,7 +102,8 @@ test("samples go on too; snapshots come as often as asked, and none unless asked
     GPUBuffer.prototype.mapAsync = mapAsync;
   }
   const snapshot = await cutShort(run, 2, 5);
-  expect([4, 6]).toContain(snapshot.step); // a GPU may finish the sixth before it hears of the fifth
+  // A GPU may finish the sixth before it hears of the fifth.
+  expect(model.device.adapterClass === "gpu" ? [4, 6] : [4]).toContain(snapshot.step);
   expect(await run({ resume: snapshot })).toEqual(expected);
 }, 200_000);
 
@@ -124,7 +125,8 @@ test("a lost device rejects with the last finished step, from which a new device
   expect(error).toBeInstanceOf(DeviceLostError);
   const { phase, step, kept } = error.snapshot!;
   expect(phase).toBe("invert");
-  expect(step).toBeGreaterThanOrEqual(CUT); // a GPU may finish another before it is gone
+  expect(step).toBeGreaterThanOrEqual(CUT);
+  if (model.device.adapterClass === "software") expect(step).toBe(CUT); // a GPU may finish another before it is gone
   expect(Object.keys(kept)).toHaveLength(step);
   await expect(model.invert(pictures, { steps: STEPS })).rejects.toThrow(DeviceLostError);
 
