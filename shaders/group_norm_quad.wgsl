@@ -49,9 +49,10 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) local
   let per_group = channels / GROUPS;
   let c0 = id % GROUPS * per_group;
   let blocks = PLANE / 16u;
-  let in_x = min(per_group, C1 - min(c0, C1));               // channels of this group that x has
+  let from_skip = max(c0, C1) - C1;                          // its first channel of the skip; 0 for groups within x
+  let in_x = min(per_group, max(c0, C1) - c0);               // channels of this group that x has
   let x0 = (n * C1 + c0) * blocks;
-  let skip0 = (n % SKIP_SAMPLES * C2 + c0 + in_x - C1) * blocks;
+  let skip0 = (n % SKIP_SAMPLES * C2 + from_skip) * blocks;
 
   var value = 0.0;
   if (PARTS == 1u) {

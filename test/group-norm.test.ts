@@ -48,6 +48,8 @@ for (const { x: xShape, skip: skipShape, groups, film } of [
   { x: [4, 10, 3, 5], skip: [2, 5, 3, 5], groups: 3, film: true }, // it falls inside one; skip is shared
   { x: [2, 24, 8, 8], skip: [2, 24, 8, 8], groups: 32 - 16, film: true },
   { x: [2, 20, 8, 8], skip: [1, 28, 8, 8], groups: 16, film: true }, // inside one, planes of whole blocks
+  { x: [2, 32, 4, 4], skip: [1, 32, 4, 4], groups: 32, film: false }, // groups within x, shorter than a quad of lanes
+  { x: [2, 8, 4, 4], skip: [2, 24, 4, 4], groups: 16, film: false },
 ] as const) {
   test(`groupNorm of [${xShape}] and [${skipShape}], ${groups} groups, film ${film}`, async () => {
     const [n, c1, h, w] = xShape;
