@@ -28,7 +28,7 @@ const bareShaders = {
   /** @param {import("esbuild").PluginBuild} build */
   setup({ onLoad }) {
     onLoad({ filter: /\.wgsl$/ }, async ({ path }) => {
-      const bare = (await readFile(path, "utf8")).replace(/\s*\/\/(?! *(?:unroll|shape:)).*$/gm, "");
+      const bare = (await readFile(path, "utf8")).replace(/\s*\/\/(?! *(?:unroll|import |shape:)).*$/gm, "");
       return { contents: bare.replace(/\n{2,}/g, "\n"), loader: "text" };
     });
   },

@@ -1,4 +1,4 @@
-import type { MixRule } from "./kernels/step-row";
+import type { MixRule } from "./kernels/step/step-row";
 
 /** A decoded picture: 8-bit RGBA, rows top to bottom. `ImageData` is one. */
 export interface Pixels {

@@ -16,7 +16,7 @@ export { Model } from "./inject/model";
 export type * from "./inject/options";
 export { defaults, type PresetName, presets, resolveParameters } from "./inject/parameters";
 export { Result } from "./inject/result";
-export type { MixRule } from "./kernels/step-row";
+export type { MixRule } from "./kernels/step/step-row";
 export type { LoadOptions } from "./load";
 export type { ConfigHints } from "./model/checkpoint/infer";
 export type { UNetConfig } from "./model/config";

@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
-import { attention } from "../src/kernels/attention";
+import type { Target } from "../src/kernels/conv/variants";
 import { f32 } from "../src/kernels/dispatch";
-import { softmax } from "../src/kernels/softmax";
-import type { Target } from "../src/kernels/variants";
+import { attention } from "../src/kernels/product/attention";
+import { softmax } from "../src/kernels/product/softmax";
 import { expectClose, seeded } from "./support/close";
 import { runDispatches } from "./support/device";
 import { type AttentionCase, attentionReference } from "./support/reference-attention";

@@ -1,9 +1,9 @@
 import { expect, test } from "vitest";
 import { create, globals } from "webgpu";
 import { PipelineCache } from "../src/gpu/pipelines";
-import { matrixVariants } from "../src/kernels/conv-matrix";
-import { shaders } from "../src/kernels/shaders";
-import type { MatrixConfig, Target } from "../src/kernels/variants";
+import { matrixVariants } from "../src/kernels/conv/matrix";
+import type { MatrixConfig, Target } from "../src/kernels/conv/variants";
+import { shaders } from "../src/wgsl/shaders";
 import { expectClose } from "./support/close";
 import { convData, convRun, roundedWeights } from "./support/conv-run";
 import { runDispatches } from "./support/device";
@@ -144,14 +144,14 @@ const cases: Record<string, Case> = {
 
 for (const [name, { config, maxLanes, weights, splits = 1, ...s }] of Object.entries(cases))
   test(`${name}: matrices ${config.m}x${config.n}x${config.k}, ${maxLanes} lanes, ${weights} weights`, async () => {
-    Object.assign(shaders, { conv_matrix_emulated: emulated(shaders.conv_matrix) });
+    Object.assign(shaders, { "conv/matrix_emulated": emulated(shaders["conv/matrix"]) });
     const pixels = s.n * outputSize(s.h, s) * outputSize(s.w, s);
     const variant = { ...matrixVariants(s.oc, pixels, targetWith([config], { maxLanes, weights })).at(-1)!, splits };
     const data = convData(s);
     const { dispatches, inputs, y } = convRun(s, data, variant);
-    expect(dispatches.filter(({ shader }) => shader === "conv_matrix")).toHaveLength(1);
+    expect(dispatches.filter(({ shader }) => shader === "conv/matrix")).toHaveLength(1);
     const emulation = dispatches.map((d) =>
-      d.shader === "conv_matrix" ? { ...d, shader: "conv_matrix_emulated" } : d,
+      d.shader === "conv/matrix" ? { ...d, shader: "conv/matrix_emulated" } : d,
     );
     const [actual] = await runDispatches(emulation, inputs, [y]);
     const expected = convReference(s, weights === "f16" ? roundedWeights(data) : data);
@@ -219,7 +219,7 @@ test("Dawn compiles the shader with the built-ins, for operands in f32 and f16",
       )) {
         const { dispatches } = convRun(s, convData(s), variant);
         device.pushErrorScope("validation");
-        const { pipeline } = await pipelines.get(dispatches.find(({ shader }) => shader.startsWith("conv_matrix"))!);
+        const { pipeline } = await pipelines.get(dispatches.find(({ shader }) => shader.startsWith("conv/matrix"))!);
         expect(await device.popErrorScope()).toBeNull();
         expect(pipeline).toBeInstanceOf(GPUComputePipeline);
       }

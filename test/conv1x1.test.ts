@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { chooseConv1x1 } from "../src/kernels/conv1x1";
-import type { Conv1x1Variant, Target } from "../src/kernels/variants";
+import { chooseConv1x1 } from "../src/kernels/conv/conv1x1";
+import type { Conv1x1Variant, Target } from "../src/kernels/conv/variants";
 import { expectClose } from "./support/close";
 import { convData, convRun, roundedWeights } from "./support/conv-run";
 import { runDispatches } from "./support/device";

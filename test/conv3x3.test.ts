@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { chooseConv3x3 } from "../src/kernels/conv3x3";
-import type { ConvVariant, Target } from "../src/kernels/variants";
+import { chooseConv3x3 } from "../src/kernels/conv/conv3x3";
+import type { ConvVariant, Target } from "../src/kernels/conv/variants";
 import { expectClose } from "./support/close";
 import { convData, convRun, roundedWeights } from "./support/conv-run";
 import { runDispatches } from "./support/device";

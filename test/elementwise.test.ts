@@ -1,7 +1,7 @@
 import { afterEach, expect, test } from "vitest";
-import { elementwise } from "../src/kernels/elementwise";
-import { shaders } from "../src/kernels/shaders";
 import { loadModel, openDevice } from "../src/node";
+import { elementwise } from "../src/wgsl/elementwise";
+import { shaders } from "../src/wgsl/shaders";
 import { seeded } from "./support/seeded";
 
 const originals = { ...shaders };

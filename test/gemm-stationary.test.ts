@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { f32, read, write } from "../src/kernels/dispatch";
-import { gemmStationary } from "../src/kernels/gemm";
-import { stationaryDepth, stationaryPlace, stationaryTasks, stationaryTile } from "../src/kernels/stationary";
+import { gemmStationary } from "../src/kernels/product/gemm";
+import { stationaryDepth, stationaryPlace, stationaryTasks, stationaryTile } from "../src/kernels/product/stationary";
 import { expectClose } from "./support/close";
 import { runDispatches } from "./support/device";
 import { seeded } from "./support/seeded";

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { f32, read, write } from "../src/kernels/dispatch";
-import { gemmTile } from "../src/kernels/gemm";
-import { chooseConvTile, chooseGemmTile, lanesOf, slicedConstants, type Tile } from "../src/kernels/tiles";
+import { gemmTile } from "../src/kernels/product/gemm";
+import { chooseConvTile, chooseGemmTile, lanesOf, slicedConstants, type Tile } from "../src/kernels/product/tiles";
 import { expectClose } from "./support/close";
 import { runDispatches } from "./support/device";
 import { seeded } from "./support/seeded";
@@ -27,7 +27,7 @@ for (const tile of tiles)
     [true, 200],
     [false, 200],
   ] as const)
-    test(`${tile.slices ? "gemm_sliced" : "gemm_tile"} ${tile.tileM} x ${tile.tileN}, ${tile.slices ?? 1} slices, ${k} deep, A in ${aColumns ? "columns" : "rows"}`, async () => {
+    test(`${tile.slices ? "product/sliced" : "product/tile"} ${tile.tileM} x ${tile.tileN}, ${tile.slices ?? 1} slices, ${k} deep, A in ${aColumns ? "columns" : "rows"}`, async () => {
       const [m, n, batches] = [68, 132, 2];
       const a = f32("a", batches, ...(aColumns ? [k, m] : [m, k]));
       const b = f32("b", batches, k, n);

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
+import type { GroupNormVariant } from "../src/kernels/conv/variants";
 import { f32 } from "../src/kernels/dispatch";
-import { groupNorm } from "../src/kernels/group-norm";
-import type { GroupNormVariant } from "../src/kernels/variants";
+import { groupNorm } from "../src/kernels/norm/group-norm";
 import { expectClose, seeded } from "./support/close";
 import { runDispatches } from "./support/device";
 import * as reference from "./support/reference";

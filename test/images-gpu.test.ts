@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
 import { f32, type Tensor, u32 } from "../src/kernels/dispatch";
-import { ALL_FINITE, nonFinite } from "../src/kernels/non-finite";
-import { PLACEMENT_FLOATS, type Placement, placementData, resample } from "../src/kernels/resample";
-import { toRgba8 } from "../src/kernels/to-rgba8";
+import { ALL_FINITE, nonFinite } from "../src/kernels/pointwise/non-finite";
+import { PLACEMENT_FLOATS, type Placement, placementData, resample } from "../src/kernels/pointwise/resample";
+import { toRgba8 } from "../src/kernels/pointwise/to-rgba8";
 import { expectClose, seeded } from "./support/close";
 import { type Data, runDispatches } from "./support/device";
 import * as reference from "./support/reference";

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { f32 } from "../src/kernels/dispatch";
-import { chooseLinear, linear, linearWeight } from "../src/kernels/linear";
+import { chooseLinear, linear, linearWeight } from "../src/kernels/product/linear";
 import { fromHalf, toHalf } from "../src/model/checkpoint/dtype";
 import { expectClose, seeded } from "./support/close";
 import { runDispatches } from "./support/device";

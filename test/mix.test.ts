@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { f32, type Tensor } from "../src/kernels/dispatch";
-import { mix } from "../src/kernels/mix";
-import { MIX, type MixRule, STEP } from "../src/kernels/step-row";
+import { mix } from "../src/kernels/step/mix";
+import { MIX, type MixRule, STEP } from "../src/kernels/step/step-row";
 import { expectClose, seeded } from "./support/close";
 import { runDispatches } from "./support/device";
 import * as reference from "./support/reference";

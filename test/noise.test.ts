@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { gaussianNoise, philox4x32 } from "../src/inject/noise";
-import { ddimStep } from "../src/kernels/ddim";
 import { f32 } from "../src/kernels/dispatch";
-import { gaussian } from "../src/kernels/noise";
+import { ddimStep } from "../src/kernels/step/ddim";
+import { gaussian } from "../src/kernels/step/noise";
 import { expectClose, seeded } from "./support/close";
 import { runDispatches } from "./support/device";
 import { stepRows } from "./support/rows";

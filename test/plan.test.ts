@@ -2,7 +2,7 @@ import { afterAll, expect, test } from "vitest";
 import { dispatchesOf, lower } from "../src/graph/lower";
 import { externalNames, planOf } from "../src/graph/programs";
 import { calibratedStep, injectedStep, plainStep } from "../src/inject/step-graphs";
-import type { Target } from "../src/kernels/variants";
+import type { Target } from "../src/kernels/conv/variants";
 import { openModel } from "../src/model/checkpoint/model";
 import { openSource } from "../src/model/checkpoint/source-node";
 import { hShape, type UNetConfig } from "../src/model/config";

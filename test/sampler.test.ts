@@ -1,9 +1,9 @@
 import { describe, expect, test } from "vitest";
-import { calibrate } from "../src/kernels/calibrate";
-import { ddimStep } from "../src/kernels/ddim";
 import { f32 } from "../src/kernels/dispatch";
-import { moments } from "../src/kernels/moments";
-import { predictX0 } from "../src/kernels/predict-x0";
+import { calibrate } from "../src/kernels/step/calibrate";
+import { ddimStep } from "../src/kernels/step/ddim";
+import { moments } from "../src/kernels/step/moments";
+import { predictX0 } from "../src/kernels/step/predict-x0";
 import { expectClose, seeded } from "./support/close";
 import { runDispatches } from "./support/device";
 import * as reference from "./support/reference";

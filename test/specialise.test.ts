@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { evaluate, specialise } from "../src/kernels/specialise";
+import { evaluate, specialise } from "../src/wgsl/specialise";
 
 const squash = (code: string) => code.replace(/\s+/g, " ").trim();
 

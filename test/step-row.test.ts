@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { shaders } from "../src/kernels/shaders";
-import { MAX_CONTENTS, MIX, STEP, STEP_FLOATS } from "../src/kernels/step-row";
+import { MAX_CONTENTS, MIX, STEP, STEP_FLOATS } from "../src/kernels/step/step-row";
+import { shaders } from "../src/wgsl/shaders";
 
 /** Shaders that bind the step rows. */
 const readers = Object.entries<string>(shaders).filter(([, text]) => /<storage, read> steps: array<[fu]32>/.test(text));
@@ -37,7 +37,7 @@ test("scalars and contents lie side by side within a row", () => {
 });
 
 test("the rules of mix_weights.wgsl are those of step-row.ts", () => {
-  const header = shaders.mix_weights;
+  const header = shaders["step/mix_weights"];
   expect(header).toContain("0 slerp of");
   const spelled = { slerp: "0 slerp", slerpRaw: "1 slerp", lerp: "2 lerp", add: "3 add", replace: "4 replace" };
   for (const [rule, words] of Object.entries(spelled)) {

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { f32 } from "../src/kernels/dispatch";
-import { timeEmbedding } from "../src/kernels/time-embedding";
+import { timeEmbedding } from "../src/kernels/pointwise/time-embedding";
 import { expectClose } from "./support/close";
 import { runDispatches } from "./support/device";
 import * as reference from "./support/reference";

@@ -5,10 +5,9 @@ import { expect, test } from "vitest";
 import { randomCheckpoint } from "../bench/random-checkpoint";
 import { openDevice } from "../src/gpu/open-node";
 import { type ConvUse, lower } from "../src/graph/lower";
-import { chooseConv1x1 } from "../src/kernels/conv1x1";
-import { chooseConv3x3 } from "../src/kernels/conv3x3";
-import { shaders } from "../src/kernels/shaders";
-import { type ConvShape, convKey, type Target } from "../src/kernels/variants";
+import { chooseConv1x1 } from "../src/kernels/conv/conv1x1";
+import { chooseConv3x3 } from "../src/kernels/conv/conv3x3";
+import { type ConvShape, convKey, type Target } from "../src/kernels/conv/variants";
 import type { Folder } from "../src/model/checkpoint/opfs";
 import type { UNetConfig } from "../src/model/config";
 import { Network, targetOf } from "../src/model/network";
@@ -19,6 +18,7 @@ import { fileStore } from "../src/platform/tune-store-node";
 import { candidates } from "../src/tune/candidates";
 import { memoryStore, type TuneStore } from "../src/tune/store";
 import { tuneQuick } from "../src/tune/tune";
+import { shaders } from "../src/wgsl/shaders";
 import { expectClose } from "./support/close";
 import { testDevice } from "./support/device";
 import { seeded } from "./support/seeded";
@@ -85,7 +85,7 @@ test("a graph names each kind of its convolutions once, and lowers to the tuned 
   const tuned = lower(graph, { ...software, tuned: { conv3x3: { [key]: variant }, conv1x1: {} } });
   const shaderOf = (lowered: typeof tuned, name: string) =>
     lowered.nodes.find((node) => node.name === name)!.dispatches.at(-1)!.shader;
-  expect(shaderOf(tuned, "mid.block_1.conv1")).toBe("conv3x3_quad");
+  expect(shaderOf(tuned, "mid.block_1.conv1")).toBe("conv/direct_quad");
   expect(shaderOf(tuned, "up.0.block.0.conv1")).toBe(shaderOf(lower(graph, software), "up.0.block.0.conv1"));
 });
 
@@ -114,11 +114,11 @@ test("every candidate is checked and timed; a second run remembers", { timeout: 
 
 test("a kernel that is wrong is not timed, and never chosen", async () => {
   const device = await openDevice();
-  const right = shaders.conv_tile;
+  const right = shaders["conv/tile"];
   try {
     const wrong = right.replace("plane + p % plane] = v;", "plane + p % plane] = 1.001 * v;");
     expect(wrong).not.toBe(right);
-    Object.assign(shaders, { conv_tile: wrong });
+    Object.assign(shaders, { "conv/tile": wrong });
     // As on a GPU, where the tile would be the heuristic's choice.
     const target: Target = { ...targetOf(device), adapterClass: "gpu" };
     const { results } = await tuneQuick(device, [use3x3()], target, { store: memoryStore() });
@@ -128,7 +128,7 @@ test("a kernel that is wrong is not timed, and never chosen", async () => {
     expect(tile.ms).toBeUndefined();
     expect(variant.kind).not.toBe("tile");
   } finally {
-    Object.assign(shaders, { conv_tile: right });
+    Object.assign(shaders, { "conv/tile": right });
     device.destroy();
   }
 });

@@ -1,10 +1,10 @@
-import { attention } from "../../src/kernels/attention";
-import { chooseConv1x1 } from "../../src/kernels/conv1x1";
-import { chooseConv3x3 } from "../../src/kernels/conv3x3";
+import { chooseConv1x1 } from "../../src/kernels/conv/conv1x1";
+import { chooseConv3x3 } from "../../src/kernels/conv/conv3x3";
+import type { Conv1x1Variant, ConvVariant, Target } from "../../src/kernels/conv/variants";
 import { type Dispatch, f32, type Tensor } from "../../src/kernels/dispatch";
-import { chooseGroupNorm, groupNorm } from "../../src/kernels/group-norm";
-import type { Tile } from "../../src/kernels/tiles";
-import type { Conv1x1Variant, ConvVariant, Target } from "../../src/kernels/variants";
+import { chooseGroupNorm, groupNorm } from "../../src/kernels/norm/group-norm";
+import { attention } from "../../src/kernels/product/attention";
+import type { Tile } from "../../src/kernels/product/tiles";
 import { candidates } from "../../src/tune/candidates";
 import { convData, convRun } from "../../test/support/conv-run";
 import { groupNorm as groupNormReference } from "../../test/support/reference";

@@ -1,5 +1,5 @@
 import type { Device } from "../../src/gpu/device";
-import type { Target } from "../../src/kernels/variants";
+import type { Target } from "../../src/kernels/conv/variants";
 import { type BuiltCase, type KernelCase, kernelCases } from "./cases";
 import { median, type Prepared, prepare, Stopwatch } from "./gpu";
 import { prepareRoof, type Roof, roofUnits } from "./roof";

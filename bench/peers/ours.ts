@@ -3,8 +3,8 @@ import type { Device } from "../../src/gpu/device";
 import { type Lowered, lower } from "../../src/graph/lower";
 import { compile } from "../../src/graph/programs";
 import { replay } from "../../src/graph/record";
-import { STEP, STEP_FLOATS } from "../../src/kernels/step-row";
-import type { Target } from "../../src/kernels/variants";
+import type { Target } from "../../src/kernels/conv/variants";
+import { STEP, STEP_FLOATS } from "../../src/kernels/step/step-row";
 import { TIME } from "./cases";
 import type { Engine } from "./engine";
 

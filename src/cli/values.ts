@@ -1,5 +1,5 @@
 import { InvalidArgumentError, Option } from "commander";
-import { MIX } from "../kernels/step-row";
+import { MIX } from "../kernels/step/step-row";
 
 /** Parsers of option values. What they refuse ends the program with exit status 2 and one line. */
 

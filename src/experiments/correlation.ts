@@ -1,6 +1,6 @@
 import { UserError } from "../errors";
 import { slerpWeights } from "../inject/slerp";
-import { MIX, type MixRule } from "../kernels/step-row";
+import { MIX, type MixRule } from "../kernels/step/step-row";
 import { norm, pearson } from "../metrics/statistics";
 
 /** h~ of two whole vectors under a mixing rule; what shaders/mix*.wgsl compute, in f64. */

@@ -1,5 +1,5 @@
 import { DeviceLostError, UserError } from "../errors";
-import type { MatrixConfig, Target } from "../kernels/variants";
+import type { MatrixConfig, Target } from "../kernels/conv/variants";
 import { patiently } from "./patience";
 import { PipelineCache } from "./pipelines";
 import { StagingPool } from "./staging";

@@ -1,8 +1,8 @@
 import { DeviceLostError } from "../errors";
 import type { Access, Dispatch } from "../kernels/dispatch";
-import { elementwise } from "../kernels/elementwise";
-import { shaders } from "../kernels/shaders";
-import { shapeOf, specialise } from "../kernels/specialise";
+import { elementwise } from "../wgsl/elementwise";
+import { shaders } from "../wgsl/shaders";
+import { shapeOf, specialise } from "../wgsl/specialise";
 
 export interface Pipeline {
   readonly pipeline: GPUComputePipeline;

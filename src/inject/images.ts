@@ -3,8 +3,8 @@ import { UserError } from "../errors";
 import { readBuffer } from "../gpu/buffers";
 import type { Device } from "../gpu/device";
 import { type Dispatch, f32, type Tensor, u32 } from "../kernels/dispatch";
-import { type Placement, placementData, resample } from "../kernels/resample";
-import { toRgba8 } from "../kernels/to-rgba8";
+import { type Placement, placementData, resample } from "../kernels/pointwise/resample";
+import { toRgba8 } from "../kernels/pointwise/to-rgba8";
 import { centreCrop, stretch } from "./placement";
 
 /** Runs a few dispatches once on given buffers. */

@@ -25,7 +25,7 @@ function multiplyWide(a: number, b: number): [high: number, low: number] {
   return [Number(product >> 32n), Number(product & 0xffffffffn)];
 }
 
-/** The `count` standard normals of one sample, in f64: the host twin of shaders/noise.wgsl.   Box & Muller 1958 */
+/** The `count` standard normals of one sample, in f64: the host twin of shaders/step/noise.wgsl.   Box & Muller 1958 */
 export function gaussianNoise({ seed, stream, draw }: NoiseKey, count: number): Float64Array {
   const out = new Float64Array(count);
   for (let i = 0; i < count; i += 4) {

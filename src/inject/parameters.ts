@@ -1,6 +1,6 @@
 import type { InjectParameters } from "../api";
 import { UserError } from "../errors";
-import { MIX } from "../kernels/step-row";
+import { MIX } from "../kernels/step/step-row";
 import { TRAIN_STEPS } from "../model/schedule";
 
 /** A named set of parameters; `stepsInversion` belongs to the inversions that go with it. */

@@ -1,5 +1,5 @@
 import { mat3 } from "wgpu-matrix";
-import type { Placement } from "../kernels/resample";
+import type { Placement } from "../kernels/pointwise/resample";
 
 /** The official preparation as a placement: the largest centred square, resized to side x side.
  *  The crop's corner is rounded half to even, as Python rounds. */

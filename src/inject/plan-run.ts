@@ -1,5 +1,5 @@
 import type { InjectParameters } from "../api";
-import type { MixRule } from "../kernels/step-row";
+import type { MixRule } from "../kernels/step/step-row";
 import { generationSteps, inversionSteps, nearestTime, timeSteps } from "../model/schedule";
 import type { Step } from "./step-table";
 

@@ -1,4 +1,4 @@
-import { MAX_CONTENTS, MIX, type MixRule, STEP, STEP_FLOATS } from "../kernels/step-row";
+import { MAX_CONTENTS, MIX, type MixRule, STEP, STEP_FLOATS } from "../kernels/step/step-row";
 
 /** One step of one sample, in the paper's symbols. */
 export interface Step {

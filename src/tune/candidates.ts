@@ -1,11 +1,11 @@
 import type { ConvUse } from "../graph/lower";
-import { matrixVariants } from "../kernels/conv-matrix";
-import { tileVariant } from "../kernels/conv-tile";
-import { chooseConv1x1 } from "../kernels/conv1x1";
-import { chooseConv3x3, outputSides, suitsWinograd, winogradOnGpu } from "../kernels/conv3x3";
-import { tileHeight } from "../kernels/packing";
-import type { Tile } from "../kernels/tiles";
-import type { Conv1x1Variant, ConvShape, ConvVariant, DirectVariant, Target } from "../kernels/variants";
+import { chooseConv1x1 } from "../kernels/conv/conv1x1";
+import { chooseConv3x3, outputSides, suitsWinograd, winogradOnGpu } from "../kernels/conv/conv3x3";
+import { matrixVariants } from "../kernels/conv/matrix";
+import { tileHeight } from "../kernels/conv/packing";
+import { tileVariant } from "../kernels/conv/tile";
+import type { Conv1x1Variant, ConvShape, ConvVariant, DirectVariant, Target } from "../kernels/conv/variants";
+import type { Tile } from "../kernels/product/tiles";
 
 export type AnyVariant = ConvVariant | Conv1x1Variant;
 

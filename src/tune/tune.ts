@@ -1,8 +1,8 @@
 import type { Device } from "../gpu/device";
 import { Stopwatch } from "../gpu/stopwatch";
 import type { ConvUse } from "../graph/lower";
-import { shaders } from "../kernels/shaders";
-import { convKey, type Target } from "../kernels/variants";
+import { convKey, type Target } from "../kernels/conv/variants";
+import { shaders } from "../wgsl/shaders";
 import { type AnyVariant, candidates } from "./candidates";
 import { type TrialData, trialData } from "./reference";
 import type { TuneStore } from "./store";

@@ -1,9 +1,9 @@
 import { f32, type Tensor, u32 } from "../../src/kernels/dispatch";
-import { linear } from "../../src/kernels/linear";
-import { mix } from "../../src/kernels/mix";
-import { PLACEMENT_FLOATS, placementData, resample } from "../../src/kernels/resample";
-import { MIX, type MixRule, STEP, STEP_FLOATS } from "../../src/kernels/step-row";
-import { timeEmbedding } from "../../src/kernels/time-embedding";
+import { PLACEMENT_FLOATS, placementData, resample } from "../../src/kernels/pointwise/resample";
+import { timeEmbedding } from "../../src/kernels/pointwise/time-embedding";
+import { linear } from "../../src/kernels/product/linear";
+import { mix } from "../../src/kernels/step/mix";
+import { MIX, type MixRule, STEP, STEP_FLOATS } from "../../src/kernels/step/step-row";
 import { type Check, type Made, type Manifest, Roles, type Subcase, type Values } from "./roles";
 
 /** `raw.gammaG`, `norm.gammaG`, `mask.gammaG`: the official slerp, norm-matched slerp, and slerp inside a mask. */

@@ -1,11 +1,11 @@
 import type { Device } from "../../src/gpu/device";
-import { attention, type QkvOrder } from "../../src/kernels/attention";
-import { chooseConv1x1, conv1x1, conv1x1Weight, packConv1x1 } from "../../src/kernels/conv1x1";
-import { chooseConv3x3, conv3x3, conv3x3Weight, packConv3x3 } from "../../src/kernels/conv3x3";
+import { chooseConv1x1, conv1x1, conv1x1Weight, packConv1x1 } from "../../src/kernels/conv/conv1x1";
+import { chooseConv3x3, conv3x3, conv3x3Weight, packConv3x3 } from "../../src/kernels/conv/conv3x3";
+import type { Target } from "../../src/kernels/conv/variants";
 import { type Dispatch, f32, type Tensor } from "../../src/kernels/dispatch";
-import { groupNorm } from "../../src/kernels/group-norm";
-import { softmax } from "../../src/kernels/softmax";
-import type { Target } from "../../src/kernels/variants";
+import { groupNorm } from "../../src/kernels/norm/group-norm";
+import { attention, type QkvOrder } from "../../src/kernels/product/attention";
+import { softmax } from "../../src/kernels/product/softmax";
 import type { Check, Roles } from "./roles";
 
 const precisions = ["fast", "exact"] as const;

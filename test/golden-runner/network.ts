@@ -3,7 +3,7 @@ import { officialMask } from "../../src/inject/images";
 import type { Model } from "../../src/inject/model";
 import { calibratedStep, injectedStep, plainStep, TENSOR } from "../../src/inject/step-graphs";
 import { type Step, stepTable } from "../../src/inject/step-table";
-import { STEP_FLOATS } from "../../src/kernels/step-row";
+import { STEP_FLOATS } from "../../src/kernels/step/step-row";
 import { hShape } from "../../src/model/config";
 import { alphaBars } from "../../src/model/schedule";
 import { compare } from "./compare";

@@ -1,5 +1,5 @@
-import { conv1x1, conv1x1Weight, packConv1x1 } from "../../src/kernels/conv1x1";
-import { conv3x3, conv3x3Weight, packConv3x3 } from "../../src/kernels/conv3x3";
+import { conv1x1, conv1x1Weight, packConv1x1 } from "../../src/kernels/conv/conv1x1";
+import { conv3x3, conv3x3Weight, packConv3x3 } from "../../src/kernels/conv/conv3x3";
 import { type Dispatch, f32, type Tensor } from "../../src/kernels/dispatch";
 import { fromHalf, toHalf } from "../../src/model/checkpoint/dtype";
 import type { Data } from "./device";

@@ -1,4 +1,4 @@
-import type { QkvOrder } from "../../src/kernels/attention";
+import type { QkvOrder } from "../../src/kernels/product/attention";
 import type { Data } from "./device";
 
 export interface AttentionCase {

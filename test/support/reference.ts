@@ -1,6 +1,6 @@
 // Slow, obvious, f64: what the kernels should compute. Activations are row-major [N, C, H, W].
 import { slerpWeights } from "../../src/inject/slerp";
-import type { MixRule } from "../../src/kernels/step-row";
+import type { MixRule } from "../../src/kernels/step/step-row";
 
 type Numbers = ArrayLike<number>;
 type Shape4 = readonly [n: number, c: number, h: number, w: number];

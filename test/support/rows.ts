@@ -1,5 +1,5 @@
 import { f32, type Tensor } from "../../src/kernels/dispatch";
-import { STEP, STEP_FLOATS } from "../../src/kernels/step-row";
+import { STEP, STEP_FLOATS } from "../../src/kernels/step/step-row";
 
 /** Scalars of one sample's row by name; `GAMMA` and `RULE` are those of content 0. */
 export type Row = Partial<Record<keyof typeof STEP, number>>;

@@ -1,0 +1,86 @@
+import { ShapeError } from "../../errors";
+import { type Binding, dims4, expectShape, read, type Tensor, write } from "../dispatch";
+
+/** What a convolution reads and writes. Tensors with fewer samples than y are read modulo theirs: sample n of y uses
+ *  sample n % N2, so that one skip serves two decoders run as a batch. */
+export interface ConvTensors {
+  /** f32 [N, C1, H, W] */
+  readonly x: Tensor;
+  /** f32 [N2, C2, H, W], joined to x after its channels */
+  readonly skip?: Tensor | undefined;
+  /** f32 [N3, C1 + C2, 4] = (mean, scale, shift, 0): an input v becomes (v - mean) * scale + shift */
+  readonly norm?: Tensor | undefined;
+  /** as packed for the variant */
+  readonly weight: Tensor;
+  /** f32 [OC] */
+  readonly bias: Tensor;
+  /** f32 [N4, width]: columns from `offset` on are added to the output channels */
+  readonly temb?: { readonly tensor: Tensor; readonly offset: number } | undefined;
+  /** f32 [N5, OC, OH, OW], added to the output */
+  readonly residual?: Tensor | undefined;
+  /** f32 [N, OC, OH, OW] */
+  readonly y: Tensor;
+}
+
+/** Sizes of a convolution, checked. */
+export interface ConvSizes {
+  readonly n: number;
+  readonly c1: number;
+  readonly c2: number;
+  readonly oc: number;
+  readonly h: number;
+  readonly w: number;
+  readonly oh: number;
+  readonly ow: number;
+}
+
+/** @throws ShapeError where the tensors do not fit together. */
+export function convSizes({ x, skip, norm, bias, temb, residual, y }: ConvTensors): ConvSizes {
+  const [n, c1, h, w] = dims4(x);
+  const [, oc, oh, ow] = dims4(y);
+  const c2 = skip ? dims4(skip)[1] : 0;
+  const divides = (t: Tensor) => {
+    if (n % t.shape[0]! !== 0)
+      throw new ShapeError(`${t.name}: ${t.shape[0]} samples do not divide the ${n} of ${x.name}`);
+    return t.shape[0]!;
+  };
+  expectShape(y, n, oc, oh, ow);
+  expectShape(bias, oc);
+  if (skip) expectShape(skip, divides(skip), c2, h, w);
+  if (norm) expectShape(norm, divides(norm), c1 + c2, 4);
+  if (residual) expectShape(residual, divides(residual), oc, oh, ow);
+  if (temb) {
+    const { tensor, offset } = temb;
+    if (tensor.shape.length !== 2 || offset + oc > tensor.shape[1]! || n % tensor.shape[0]! !== 0)
+      throw new ShapeError(`${tensor.name}: shape [${tensor.shape}], needed [${n}, at least ${offset + oc}]`);
+  }
+  return { n, c1, c2, oc, h, w, oh, ow };
+}
+
+/** The constants of the input side: joining, normalising, activating. */
+export const inputConstants = ({ skip, norm }: ConvTensors, silu: boolean) => ({
+  NORM: Number(!!norm),
+  SILU: Number(silu),
+  SKIP_N: skip?.shape[0] ?? 1,
+  NORM_N: norm?.shape[0] ?? 1,
+});
+
+/** The constants of the output side: time embedding and residual. */
+export const outputConstants = ({ temb, residual }: ConvTensors) => ({
+  TEMB: Number(!!temb),
+  TEMB_N: temb?.tensor.shape[0] ?? 1,
+  TEMB_WIDTH: temb?.tensor.shape[1] ?? 0,
+  TEMB_OFFSET: temb?.offset ?? 0,
+  RESIDUAL: Number(!!residual),
+  RESIDUAL_N: residual?.shape[0] ?? 1,
+});
+
+// A shader's absent inputs are bound to a tensor it reads anyway.
+export const inputBindings = ({ x, skip, norm }: ConvTensors): Binding[] => [read(x), read(skip ?? x), read(norm ?? x)];
+type OutputBindings = [bias: Binding, temb: Binding, residual: Binding, y: Binding];
+export const outputBindings = ({ x, bias, temb, residual, y }: ConvTensors): OutputBindings => [
+  read(bias),
+  read(temb?.tensor ?? bias),
+  read(residual ?? x),
+  write(y),
+];

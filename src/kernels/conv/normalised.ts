@@ -1,0 +1,14 @@
+import { type Dispatch, dims4, f32 } from "../dispatch";
+import { normalise } from "../norm/group-norm";
+import type { ConvTensors } from "./io";
+
+/** A convolution that normalises [x, skip] once, into scratch, and then convolves that, instead of once for every tap and
+ *  every tile of output channels.
+ *  @param io with a norm of as many samples as x
+ *  @param convolve the convolution of the scratch, without norm, skip or SiLU */
+export function convNormalised(io: ConvTensors, silu: boolean, convolve: (io: ConvTensors) => Dispatch[]): Dispatch[] {
+  const { x, skip, norm, ...rest } = io;
+  const [n, , h, w] = dims4(x);
+  const y = f32(`${io.y.name}/normalised`, n, norm!.shape[1]!, h, w);
+  return [...normalise({ x, ...(skip && { skip }), norm: norm!, y }, { silu }), ...convolve({ ...rest, x: y })];
+}

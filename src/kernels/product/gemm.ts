@@ -1,0 +1,163 @@
+import { REGISTER_TILE, tileHeight } from "../conv/packing";
+import type { Target } from "../conv/variants";
+import { type Binding, ceilDiv, type Dispatch, f32, grid1d, read, type Tensor, write } from "../dispatch";
+import { evenTile, type StationaryTile, stationaryTasks, suitsStationary } from "./stationary";
+import { chooseGemmTile, slicedConstants, type Tile, tileConstants, workgroupsOf } from "./tiles";
+
+/** Where the operand of batch (outer, inner) starts, in elements. */
+export interface Strides {
+  readonly start: number;
+  readonly outer: number;
+  readonly inner: number;
+}
+
+/** c[z] = a[z] b[z].   a: f32 [m, k] or, with `aColumns`, [k, m]; b: f32 [k, n]; c: f32 [batches, m, n]. */
+export interface GemmShape {
+  readonly m: number;
+  readonly n: number;
+  readonly k: number;
+  readonly batches: number;
+  /** Batches of the inner index: batch z is (z / inner, z % inner). */
+  readonly inner: number;
+  readonly a: Strides;
+  readonly b: Strides;
+  /** A is stored [K, M]. */
+  readonly aColumns: boolean;
+}
+
+type Operands = readonly [a: Binding, b: Binding, c: Binding];
+
+const sizes = ({ m, n, k, batches, inner, a, b, aColumns }: GemmShape, unitA: number, unitB: number) => ({
+  M: m,
+  N: n,
+  K: k,
+  BATCHES: batches,
+  INNER: inner,
+  A_START: a.start / unitA,
+  A_OUTER: a.outer / unitA,
+  A_INNER: a.inner / unitA,
+  B_START: b.start / unitB,
+  B_OUTER: b.outer / unitB,
+  B_INNER: b.inner / unitB,
+  A_COLUMNS: Number(aColumns),
+});
+
+/** Any sizes, no subgroups. shaders/product/any.wgsl */
+export function gemmAny(label: string, bindings: Operands, s: GemmShape): Dispatch {
+  const tileM = Math.min(8, s.m);
+  const tileN = Math.min(4, s.n);
+  const tiles = ceilDiv(s.m, tileM) * ceilDiv(s.n, tileN) * s.batches;
+  return {
+    label,
+    shader: "product/any",
+    constants: { ...sizes(s, 1, 1), WG: 64, TILE_M: tileM, TILE_N: tileN },
+    bindings,
+    workgroups: grid1d(ceilDiv(tiles, 64)),
+  };
+}
+
+/** For GPUs: n, k, and where A lies in columns m, multiples of 4, and so the strides.
+ *  shaders/product/sliced.wgsl for a tile with slices, else shaders/product/tile.wgsl */
+export function gemmTile(label: string, bindings: Operands, s: GemmShape, tile: Tile): Dispatch {
+  return {
+    label,
+    ...(tile.slices
+      ? { shader: "product/sliced", constants: { ...sizes(s, 4, 4), ...slicedConstants(tile, s.k) } }
+      : { shader: "product/tile", constants: { ...sizes(s, 4, 4), ...tileConstants(tile), DEPTH: 16 } }),
+    bindings,
+    workgroups: grid1d(workgroupsOf(s.m, s.n, tile) * s.batches),
+  };
+}
+
+/** Operands as they lie, in any order. On a software adapter with subgroups a tile of B is held where that pays, after A is
+ *  transposed where it lies in columns. For a GPU or with quads otherwise, where sizes and starts are multiples of 4, else as
+ *  `gemmAny`. */
+export function gemmStrided(label: string, bindings: Operands, s: GemmShape, target: Target): Dispatch[] {
+  const { m, n, k, aColumns } = s;
+  if (target.adapterClass === "gpu" || !target.subgroups || !suitsStationary(m, n, k))
+    return [gemmUnheld(label, bindings, s, target)];
+  const tileN = evenTile(n)!;
+  if (!aColumns) return [gemmStationary(label, bindings, s, { tileN, packed: false })];
+  const [a, b, c] = bindings;
+  const rows = f32(`${c.tensor.name}/rows`, s.batches, m, k);
+  return [
+    transpose(`${label}/rows`, a.tensor, rows, s),
+    gemmStationary(
+      label,
+      [read(rows), b, c],
+      { ...s, a: { start: 0, outer: s.inner * m * k, inner: m * k } },
+      { tileN, packed: false },
+    ),
+  ];
+}
+
+/** y[z] = a[z]^T, where a lies in columns.   y: f32 [batches, m, k]; m and k multiples of 4 */
+function transpose(label: string, x: Tensor, y: Tensor, { m, k, batches, inner, a }: GemmShape): Dispatch {
+  return {
+    label,
+    shader: "product/transpose",
+    constants: {
+      BATCHES: batches,
+      HEIGHT: k,
+      WIDTH: m,
+      START: a.start / 4,
+      INNER: inner,
+      OUTER: a.outer / 4,
+      X_INNER: a.inner / 4,
+      WG: 16,
+    },
+    bindings: [read(x), write(y)],
+    workgroups: grid1d(ceilDiv((batches * m * k) / 16, 16)),
+  };
+}
+
+/** As `gemmTile`, `gemmQuad` or `gemmAny`. */
+function gemmUnheld(label: string, bindings: Operands, s: GemmShape, target: Target): Dispatch {
+  const { m, n, k, a, b, aColumns } = s;
+  const counts = [n, k, a.start, a.outer, a.inner, b.start, b.outer, b.inner, aColumns ? m : 0];
+  const fours = counts.every((count) => count % 4 === 0);
+  if (fours && target.adapterClass === "gpu")
+    return gemmTile(label, bindings, s, chooseGemmTile(m, n, k, s.batches, target.maxLanes));
+  return fours && target.subgroups ? gemmQuad(label, bindings, s) : gemmAny(label, bindings, s);
+}
+
+/** Sums in registers, for subgroups; n, k, starts and strides multiples of 4, and m where A lies in columns.
+ *  shaders/product/quad.wgsl */
+export function gemmQuad(label: string, bindings: Operands, s: GemmShape): Dispatch {
+  const { m, n, aColumns } = s;
+  const tileM = tileHeight(m, REGISTER_TILE / 4, aColumns ? 16 : 4);
+  const tiles = ceilDiv(m, tileM) * ceilDiv(n, 16) * s.batches;
+  return {
+    label,
+    shader: "product/quad",
+    constants: { ...sizes(s, 4, 4), WG: 16, TILE_M: tileM, TILE_N: 4 },
+    bindings,
+    workgroups: grid1d(ceilDiv(tiles, 4)),
+  };
+}
+
+/** A tile of B held while rows of A go by. n: a multiple of 4 tileN, and b's starts of tileN; k of 8. A: rows as they are, or
+ *  packed by `stationaryPlace`. shaders/product/stationary.wgsl */
+export function gemmStationary(
+  label: string,
+  bindings: Operands,
+  s: Omit<GemmShape, "aColumns">,
+  { tileN, packed }: { tileN: StationaryTile; packed: boolean },
+): Dispatch {
+  const { m, n, k, batches } = s;
+  const { tasks, ...tile } = stationaryTasks(m, k, (n / (4 * tileN)) * batches, tileN);
+  const unit = tile.UNIT;
+  const { A_COLUMNS: _, ...constants } = sizes({ ...s, aColumns: false }, unit / 4, tileN);
+  return {
+    label,
+    shader: "product/stationary",
+    constants: {
+      ...constants,
+      ...tile,
+      A_STEP: packed ? 4 : (4 * k) / unit,
+      A_BLOCK: packed ? 4 * m : 4,
+    },
+    bindings,
+    workgroups: grid1d(tasks),
+  };
+}

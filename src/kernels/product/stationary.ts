@@ -1,0 +1,67 @@
+import { ceilDiv } from "../dispatch";
+
+// What shaders/product/stationary.wgsl and conv1x1_stationary.wgsl share: rows of K elements in units, tiles and tasks.
+
+/** K rounded up to eights, or to where its units are not too short. */
+export const stationaryDepth = (k: number): number => (k > 96 ? ceilDiv(k, 32) * 32 : ceilDiv(k, 8) * 8);
+
+/** Elements of K that lie together, of which four lanes load a quarter each: 96 where that is the most, or where K is deep enough
+ *  for the tenth it saves to earn a pipeline of its own; else 64, or what divides K.   k: of `stationaryDepth` */
+function unitOf(k: number): number {
+  if (k % 64 === 0 && (k % 96 !== 0 || k < 384)) return 64;
+  return Array.from({ length: 12 }, (_, i) => 96 - 8 * i).find((unit) => k % unit === 0)!;
+}
+
+/** Place of element k of a row among [K / unit, rows, unit]. */
+export function stationaryPlace(rows: number, depth: number): (row: number, k: number) => number {
+  const unit = unitOf(depth);
+  return (row, k) => (Math.floor(k / unit) * rows + row) * unit + (k % unit);
+}
+
+/** Columns of a lane, from the most. */
+const tiles = [8, 4, 2, 1] as const;
+export type StationaryTile = (typeof tiles)[number];
+
+/** Instructions for a multiply-add by the columns of a lane: 3, and a share of the loads and stores, 48 each. */
+const COST: Record<StationaryTile, number> = { 8: 6, 4: 6.75, 2: 9.75, 1: 15.75 };
+
+const costOf = (n: number, tile: StationaryTile): number => ceilDiv(n, 4 * tile) * 4 * tile * COST[tile];
+
+/** Columns of a lane for n columns that may be padded: the cheapest, padding included. */
+export const stationaryTile = (n: number): StationaryTile =>
+  tiles.reduce((best, tile) => (costOf(n, tile) < costOf(n, best) ? tile : best));
+
+/** Relative cost of n columns that may be padded. */
+export const stationaryCost = (n: number): number => costOf(n, stationaryTile(n));
+
+/** Columns of a lane for n columns that four lanes must share out evenly; undefined where that would not pay. */
+export const evenTile = (n: number): StationaryTile | undefined =>
+  tiles.find((tile) => tile > 1 && n % (4 * tile) === 0);
+
+/** With fewer rows, filling a tile costs more than it saves: as much as 15 rows. */
+export const ROWS_TO_HOLD = 24;
+const ROWS_THAT_PAY = 64;
+
+/** Tasks that keep the cores of a host busy to the end. */
+const ENOUGH_TASKS = 16;
+
+/** Whether a product of [m, k] and [k, n] as they lie pays with a tile held. */
+export const suitsStationary = (m: number, n: number, k: number): boolean =>
+  m >= ROWS_TO_HOLD && evenTile(n) !== undefined && k === stationaryDepth(k);
+
+/** How `rows` rows of depth k go by `held` tiles, each `tile` columns to a lane. */
+export function stationaryTasks(rows: number, k: number, held: number, tile: StationaryTile) {
+  const unit = unitOf(k);
+  const parts = Math.min(Math.max(1, Math.floor(rows / ROWS_THAT_PAY)), ceilDiv(ENOUGH_TASKS, held));
+  const share = ceilDiv(rows, parts);
+  const units = tile < 8 && unit <= 64 && k % (2 * unit) === 0 ? 2 : 1;
+  return {
+    ROWS: share,
+    WG: 4,
+    UNIT: unit,
+    UNITS: units,
+    TILE_N: tile,
+    ONE_PASS: Number(k === unit),
+    tasks: ceilDiv(rows, share) * held,
+  };
+}

@@ -1,0 +1,110 @@
+import convDirect from "../../shaders/conv/direct.wgsl";
+import convDirect1x1 from "../../shaders/conv/direct_1x1.wgsl";
+import convDirect1x1Quad from "../../shaders/conv/direct_1x1_quad.wgsl";
+import convDirectQuad from "../../shaders/conv/direct_quad.wgsl";
+import convMatrix from "../../shaders/conv/matrix.wgsl";
+import convSliced from "../../shaders/conv/sliced.wgsl";
+import convStationary from "../../shaders/conv/stationary.wgsl";
+import convSumSplits from "../../shaders/conv/sum_splits.wgsl";
+import convTile from "../../shaders/conv/tile.wgsl";
+import convWinogradInput from "../../shaders/conv/winograd_input.wgsl";
+import convWinogradOutput from "../../shaders/conv/winograd_output.wgsl";
+import normFinalize from "../../shaders/norm/finalize.wgsl";
+import normGroup from "../../shaders/norm/group.wgsl";
+import normNormalise from "../../shaders/norm/normalise.wgsl";
+import normNormaliseAny from "../../shaders/norm/normalise_any.wgsl";
+import normPartials from "../../shaders/norm/partials.wgsl";
+import normPartialsAny from "../../shaders/norm/partials_any.wgsl";
+import normQuad from "../../shaders/norm/quad.wgsl";
+import pointwiseAdd from "../../shaders/pointwise/add.wgsl";
+import pointwiseAddRow from "../../shaders/pointwise/add_row.wgsl";
+import pointwiseAvgPool2 from "../../shaders/pointwise/avg_pool2.wgsl";
+import pointwiseConcat from "../../shaders/pointwise/concat.wgsl";
+import pointwiseNonFinite from "../../shaders/pointwise/non_finite.wgsl";
+import pointwiseResample from "../../shaders/pointwise/resample.wgsl";
+import pointwiseSilu from "../../shaders/pointwise/silu.wgsl";
+import pointwiseStack from "../../shaders/pointwise/stack.wgsl";
+import pointwiseTimeEmbedding from "../../shaders/pointwise/time_embedding.wgsl";
+import pointwiseToRgba8 from "../../shaders/pointwise/to_rgba8.wgsl";
+import pointwiseUpsample2x from "../../shaders/pointwise/upsample2x.wgsl";
+import productAny from "../../shaders/product/any.wgsl";
+import productLinear from "../../shaders/product/linear.wgsl";
+import productLinearRows from "../../shaders/product/linear_rows.wgsl";
+import productQuad from "../../shaders/product/quad.wgsl";
+import productSliced from "../../shaders/product/sliced.wgsl";
+import productSoftmaxColumns from "../../shaders/product/softmax_columns.wgsl";
+import productSoftmaxTile from "../../shaders/product/softmax_tile.wgsl";
+import productStationary from "../../shaders/product/stationary.wgsl";
+import productTile from "../../shaders/product/tile.wgsl";
+import productTranspose from "../../shaders/product/transpose.wgsl";
+import stepCalibrate from "../../shaders/step/calibrate.wgsl";
+import stepDdim from "../../shaders/step/ddim.wgsl";
+import stepMixApply from "../../shaders/step/mix_apply.wgsl";
+import stepMixPartials from "../../shaders/step/mix_partials.wgsl";
+import stepMixWeights from "../../shaders/step/mix_weights.wgsl";
+import stepMoments from "../../shaders/step/moments.wgsl";
+import stepNoise from "../../shaders/step/noise.wgsl";
+import stepPredictX0 from "../../shaders/step/predict_x0.wgsl";
+import { link } from "./link";
+
+/** The parts that shaders share, by name: the text of shaders/lib/<name>.wgsl. */
+const library: Readonly<Record<string, string>> = {};
+
+const files = {
+  "conv/direct": convDirect,
+  "conv/direct_1x1": convDirect1x1,
+  "conv/direct_1x1_quad": convDirect1x1Quad,
+  "conv/direct_quad": convDirectQuad,
+  "conv/matrix": convMatrix,
+  "conv/sliced": convSliced,
+  "conv/stationary": convStationary,
+  "conv/sum_splits": convSumSplits,
+  "conv/tile": convTile,
+  "conv/winograd_input": convWinogradInput,
+  "conv/winograd_output": convWinogradOutput,
+  "norm/finalize": normFinalize,
+  "norm/group": normGroup,
+  "norm/normalise": normNormalise,
+  "norm/normalise_any": normNormaliseAny,
+  "norm/partials": normPartials,
+  "norm/partials_any": normPartialsAny,
+  "norm/quad": normQuad,
+  "pointwise/add": pointwiseAdd,
+  "pointwise/add_row": pointwiseAddRow,
+  "pointwise/avg_pool2": pointwiseAvgPool2,
+  "pointwise/concat": pointwiseConcat,
+  "pointwise/non_finite": pointwiseNonFinite,
+  "pointwise/resample": pointwiseResample,
+  "pointwise/silu": pointwiseSilu,
+  "pointwise/stack": pointwiseStack,
+  "pointwise/time_embedding": pointwiseTimeEmbedding,
+  "pointwise/to_rgba8": pointwiseToRgba8,
+  "pointwise/upsample2x": pointwiseUpsample2x,
+  "product/any": productAny,
+  "product/linear": productLinear,
+  "product/linear_rows": productLinearRows,
+  "product/quad": productQuad,
+  "product/sliced": productSliced,
+  "product/softmax_columns": productSoftmaxColumns,
+  "product/softmax_tile": productSoftmaxTile,
+  "product/stationary": productStationary,
+  "product/tile": productTile,
+  "product/transpose": productTranspose,
+  "step/calibrate": stepCalibrate,
+  "step/ddim": stepDdim,
+  "step/mix_apply": stepMixApply,
+  "step/mix_partials": stepMixPartials,
+  "step/mix_weights": stepMixWeights,
+  "step/moments": stepMoments,
+  "step/noise": stepNoise,
+  "step/predict_x0": stepPredictX0,
+} satisfies Record<string, string>;
+
+/** The shader with operands in f16, where its text says f32. */
+const half = (source: string): string => source.replace("alias Element = f32;", "enable f16;\nalias Element = f16;");
+
+/** Every shader by name, linked: the text of shaders/<name>.wgsl and of the parts that it imports. */
+export const shaders: Readonly<Record<keyof typeof files | "conv/matrix_f16", string>> = {
+  ...(Object.fromEntries(Object.entries(files).map(([name, source]) => [name, link(source, library)])) as typeof files),
+  "conv/matrix_f16": half(link(files["conv/matrix"], library)),
+};
