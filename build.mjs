@@ -1,58 +1,84 @@
-// Builds dist/: the library for Node and for browsers, their type declarations, and the command line.
+// Builds dist/: the library for Node and for browsers, its subpaths, their type declarations, and the command line.
 //   node build.mjs            everything
 //   node build.mjs --quiet    only what runs (no declarations), and no talk: what `npm start` needs
+//   node build.mjs --prepare  everything, for npm: an installation from a git address builds the package itself
 import { spawnSync } from "node:child_process";
 import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { basename, dirname, join, relative } from "node:path";
+import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
 import { firstLoad, forBrowser, forNode, root } from "./esbuild.mjs";
 
-const kilobytes = (bytes) => `${Math.round(bytes / 1024)} KB`;
 const quiet = process.argv.includes("--quiet");
+if (process.argv.includes("--prepare") && process.env.INJECTFUSION_SETUP) process.exit(0);
+const say = (line) => quiet || console.log(line);
 
-/** What goes into dist/, by output file. A source that is not there yet is skipped. */
-const targets = [
-  { entry: "src/node.ts", outfile: "dist/node.js", options: forNode },
+/** What goes into dist/, by platform and output. The outputs of one platform share parts, so that a class which two of
+ *  them export is one class. */
+const platforms = [
   {
-    entry: "src/browser.ts",
-    outfile: "dist/browser.js",
-    options: forBrowser,
+    options: { ...forBrowser, chunkNames: "parts/[name]-[hash]" },
+    entries: { browser: "src/browser.ts" },
   },
-  { entry: "src/cli/main.ts", outfile: "dist/cli.js", options: { ...forNode, banner: { js: "#!/usr/bin/env node" } } },
-].filter(({ entry }) => existsSync(join(root, entry)));
+  {
+    options: { ...forNode, splitting: true, chunkNames: "node-parts/[name]-[hash]" },
+    entries: { node: "src/node.ts", cli: "src/cli/main.ts" },
+  },
+];
 
-rmSync(join(root, "dist", "parts"), { recursive: true, force: true });
-for (const { entry, outfile, options } of targets) {
-  const entryPoints = [{ in: entry, out: basename(outfile, ".js") }];
-  const { metafile } = await build({ ...options, entryPoints, outdir: dirname(outfile), metafile: true });
-  const file = join(root, outfile);
-  if (outfile.endsWith("cli.js")) chmodSync(file, 0o755);
-  const gzipped = (part) => gzipSync(readFileSync(join(root, part))).length;
-  const bytes = firstLoad(metafile, outfile).reduce((sum, part) => sum + gzipped(part), 0);
-  const gzip = options === forBrowser ? `, ${kilobytes(bytes)} gzip with the parts it imports` : "";
-  if (!quiet) console.log(`${relative(root, file)}  ${kilobytes(statSync(file).size)}${gzip}`);
+const dist = join(root, "dist");
+// Whatever an older build left; the demo has a build of its own.
+for (const name of existsSync(dist) ? readdirSync(dist) : [])
+  if (name !== "demo" && !(quiet && name === "types")) rmSync(join(dist, name), { recursive: true, force: true });
+
+/** Folders of the packages that went into the bundles. */
+const bundled = new Set();
+for (const { entries, options } of platforms) {
+  const entryPoints = Object.entries(entries).map(([out, file]) => ({ in: file, out }));
+  const { metafile } = await build({ ...options, entryPoints, outdir: "dist", metafile: true });
+  for (const input of Object.keys(metafile.inputs)) {
+    const found = /^(.*node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(input);
+    if (found) bundled.add(found[1]);
+  }
+  for (const out of Object.keys(entries)) {
+    const parts = firstLoad(metafile, `dist/${out}.js`).map((part) => readFileSync(join(root, part)));
+    const kilobytes = (sizes) => `${Math.round(sizes.reduce((sum, size) => sum + size, 0) / 1024)} KB`;
+    const gzip = kilobytes(parts.map((part) => gzipSync(part).length));
+    say(`dist/${out}.js  ${kilobytes(parts.map((part) => part.length))}, ${gzip} gzip with the parts it imports`);
+  }
+}
+chmodSync(join(dist, "cli.js"), 0o755);
+writeFileSync(join(dist, "LICENSES.txt"), [...bundled].sort().map(licenceOf).join("\n\n"));
+
+/** Name, version and licence text of a package that the bundles contain. */
+function licenceOf(folder) {
+  const { name, version, license } = JSON.parse(readFileSync(join(root, folder, "package.json"), "utf8"));
+  const file = readdirSync(join(root, folder)).find((entry) => /^licen[cs]e/i.test(entry));
+  return `${name} ${version} (${license})\n${file ? readFileSync(join(root, folder, file), "utf8") : ""}`;
 }
 
 if (!quiet) {
-  const types = join(root, "dist", "types");
-  rmSync(types, { recursive: true, force: true });
   const compiler = join(root, "node_modules", "typescript", "bin", "tsc");
   const { status } = spawnSync(process.execPath, [compiler, "-p", "tsconfig.build.json"], {
     cwd: root,
     stdio: "inherit",
   });
   if (status !== 0) process.exit(1);
-  for (const file of readdirSync(types, { recursive: true, encoding: "utf8" })) {
+  const types = join(dist, "types");
+  for (const file of readdirSync(types, { recursive: true, encoding: "utf8" }))
     if (file.endsWith(".d.ts")) resolvable(join(types, file));
-  }
-  console.log("dist/types");
+  say("dist/types");
 }
 
-/** Node's own way of resolving wants extensions, which bundlers let us leave away; and the types of WebGPU are named where
- *  a reader begins. */
+/** Completes the addresses of a declaration file, as Node's resolution expects them: an extension, and the `index` of a
+ *  folder. Entries also name the types of WebGPU. */
 function resolvable(file) {
-  const text = readFileSync(file, "utf8").replace(/((?:from |import\()")(\.{1,2}\/[^"]+)(")/g, "$1$2.js$3");
-  const entry = /[\\/](node|browser)\.d\.ts$/.test(file);
-  writeFileSync(file, entry ? `/// <reference types="@webgpu/types" />\n${text}` : text);
+  const complete = (_, before, path, after) => {
+    const target = join(file, "..", path);
+    const isFolder = !existsSync(`${target}.d.ts`) && existsSync(target) && statSync(target).isDirectory();
+    return `${before}${path}${isFolder ? "/index" : ""}.js${after}`;
+  };
+  const text = readFileSync(file, "utf8").replace(/((?:from |import\()")(\.{1,2}\/[^"]+)(")/g, complete);
+  const isEntry = /[\\/]src[\\/](?:subpaths[\\/])?[\w-]+\.d\.ts$/.test(file);
+  writeFileSync(file, isEntry ? `/// <reference types="@webgpu/types" />\n${text}` : text);
 }

@@ -19,8 +19,11 @@ export const shared = {
   logLevel: "warning",
 };
 
-/** For Node: packages stay outside the bundle. @type {import("esbuild").BuildOptions} */
-export const forNode = { ...shared, platform: "node", target: "node20", packages: "external", sourcemap: "inline" };
+/** Packages that a bundle for Node leaves outside: optional ones, and ones with native code. */
+const outside = ["@sparticuz/chromium", "cli-progress", "commander", "onnxruntime-node", "sharp", "webgpu"];
+
+/** The library for Node. @type {import("esbuild").BuildOptions} */
+export const forNode = { ...shared, platform: "node", target: "node20", external: outside };
 
 /** Shaders without their comments, marks for the specialiser aside: a quarter fewer bytes to download. */
 const bareShaders = {
@@ -65,7 +68,7 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const folder = join(root, "node_modules", ".cache", "injectfusion");
   mkdirSync(folder, { recursive: true });
   const outfile = join(folder, `${entry.replaceAll(/[^a-z0-9]/gi, "_")}.${process.pid}.mjs`);
-  await build({ ...forNode, entryPoints: [entry], outfile });
+  await build({ ...forNode, packages: "external", sourcemap: "inline", entryPoints: [entry], outfile });
   process.on("exit", () => rmSync(outfile, { force: true }));
   process.argv.splice(1, process.argv.length - 1, outfile, ...args);
   await import(pathToFileURL(outfile).href);

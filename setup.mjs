@@ -1,9 +1,10 @@
-// Installs what package-lock.json asks for, when node_modules does not hold it yet; otherwise says and does nothing.
-// Runs before `npm start` and `npm test`, on a fresh clone too: so it may import nothing but Node itself.
+// Installs what package-lock.json asks for, unless node_modules already holds it; then it is silent.
+// Runs before `npm start` and `npm test`, on a fresh clone too, so neither it nor what it imports may need a package.
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { satisfies } from "./engines.mjs";
 
 const root = dirname(fileURLToPath(import.meta.url));
 
@@ -16,11 +17,15 @@ function packagesOf(file) {
   }
 }
 
-/** Whether every package of the lock file that is not optional is installed at its locked version. */
+/** Whether every package of the lock file is installed at its locked version. Packages of other platforms may be
+ *  missing: those are optional and come with a package that is not, unless this project names them itself. */
 function isInstalled() {
   const installed = packagesOf("node_modules/.package-lock.json"); // written by npm after each install
-  return Object.entries(packagesOf("package-lock.json")).every(
-    ([path, { version, optional, link }]) => path === "" || optional || link || installed[path]?.version === version,
+  const locked = packagesOf("package-lock.json");
+  const named = Object.keys(locked[""]?.optionalDependencies ?? {}).map((name) => `node_modules/${name}`);
+  return Object.entries(locked).every(
+    ([path, { version, optional, link }]) =>
+      path === "" || link || (optional && !named.includes(path)) || installed[path]?.version === version,
   );
 }
 
@@ -30,14 +35,15 @@ function npm(...args) {
   const [command, first] = program?.endsWith("js") ? [process.execPath, [program]] : ["npm", []];
   return spawnSync(command, [...first, ...args], {
     cwd: root,
+    env: { ...process.env, INJECTFUSION_SETUP: "1" }, // whoever called builds what it needs: see build.mjs --prepare
     stdio: ["ignore", 2, 2],
     shell: command === "npm" && process.platform === "win32",
   });
 }
 
-const [major, minor] = process.versions.node.split(".").map(Number);
-if (major < 20 || (major === 20 && minor < 9)) {
-  console.error(`setup: Node ${process.versions.node} is too old, needed 20.9 or newer`);
+const { engines } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+if (!satisfies(process.versions.node, engines.node)) {
+  console.error(`setup: found Node ${process.versions.node}, expected ${engines.node}; install a newer Node`);
   process.exit(1);
 }
 if (!isInstalled()) {
@@ -51,7 +57,7 @@ if (!isInstalled()) {
     "--loglevel=error",
   );
   if (error || status !== 0) {
-    console.error(`setup: npm ci failed (${error?.message ?? `exit status ${status}`}); is the network there?`);
+    console.error(`setup: npm ci failed (${error?.message ?? `exit status ${status}`}); check the network connection`);
     process.exit(1);
   }
 }

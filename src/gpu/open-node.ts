@@ -39,7 +39,10 @@ async function request({ powerPreference }: DeviceOptions, features = ""): Promi
 /** Dawn, once for each set of features and for the life of the process: its polling, which a garbage collector does not
  *  see, goes on for a while after the last device is destroyed, and in a collected instance ends in a crash or a deadlock. */
 async function instance(features: string): Promise<GPU> {
-  const { create, globals } = await import("webgpu");
+  const { create, globals } = await import("webgpu").catch((error: Error) => {
+    const [line] = error.message.trim().split("\n");
+    throw new UserError(`the package webgpu does not load (${line}); try: npm install webgpu`);
+  });
   let gpu = instances.get(features);
   if (gpu) return gpu;
   for (const [name, value] of Object.entries(globals))

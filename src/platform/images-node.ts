@@ -1,10 +1,10 @@
 import { extname } from "node:path";
 import { fileURLToPath } from "node:url";
-import sharp from "sharp";
 import type { MaskInput, Pixels } from "../api";
 import { UserError } from "../errors";
 import { checkWritable, readWhole, writeWhole } from "./files-node";
 import { addPngText } from "./png-text";
+import { sharpLibrary } from "./sharp";
 
 /** An image file, by path or by its bytes. */
 export type ImageFile = string | URL | Uint8Array | ArrayBuffer | Blob;
@@ -16,7 +16,7 @@ const needed = "a picture (JPEG, PNG, WebP, AVIF, GIF, TIFF)";
 export async function decodeImage(file: ImageFile, name = nameOf(file)): Promise<Pixels> {
   const bytes = await bytesOf(file, name);
   return guard(name, async () => {
-    const { data, info } = await opened(bytes)
+    const { data, info } = await (await opened(bytes))
       .autoOrient()
       .flatten({ background: "white" })
       .toColourspace("srgb")
@@ -33,7 +33,7 @@ export async function decodeImage(file: ImageFile, name = nameOf(file)): Promise
 export async function decodeMask(file: ImageFile, name = nameOf(file)): Promise<MaskInput> {
   const bytes = await bytesOf(file, name);
   return guard(name, async () => {
-    const { data, info } = await opened(bytes)
+    const { data, info } = await (await opened(bytes))
       .autoOrient()
       .toColourspace("srgb")
       .ensureAlpha()
@@ -57,6 +57,7 @@ export async function decodeMask(file: ImageFile, name = nameOf(file)): Promise<
 export async function resize({ data, width, height }: Pixels, toWidth: number, toHeight: number): Promise<Pixels> {
   if (width === toWidth && height === toHeight) return { data, width, height };
   const bytes = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+  const sharp = await sharpLibrary();
   const resized = await sharp(bytes, { raw: { width, height, channels: 4 } })
     .resize(toWidth, toHeight, { fit: "cover", kernel: "linear" })
     .raw()
@@ -70,6 +71,7 @@ export async function encodePng(
   text: Readonly<Record<string, string>> = {},
 ): Promise<Uint8Array<ArrayBuffer>> {
   const bytes = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+  const sharp = await sharpLibrary();
   const png = await sharp(bytes, { raw: { width, height, channels: 4 } })
     .removeAlpha()
     .png()
@@ -93,7 +95,8 @@ export async function checkPngTarget(file: string): Promise<void> {
   await checkWritable(file);
 }
 
-const opened = (bytes: Uint8Array) => sharp(bytes, { failOn: "error", limitInputPixels: 2 ** 28 });
+const opened = async (bytes: Uint8Array) =>
+  (await sharpLibrary())(bytes, { failOn: "error", limitInputPixels: 2 ** 28 });
 
 function nameOf(file: ImageFile): string {
   if (typeof file === "string") return file;

@@ -18,6 +18,15 @@ export function packageRoot(): string {
 /** Version in package.json. */
 export const packageVersion = (): string => manifestOf(join(packageRoot(), "package.json")).version ?? "0.0.0";
 
-function manifestOf(file: string): { name?: string; version?: string } {
-  return JSON.parse(readFileSync(file, "utf8")) as { name?: string; version?: string };
+/** Range of Node versions in package.json. */
+export const neededNode = (): string => manifestOf(join(packageRoot(), "package.json")).engines?.node ?? ">=0.0.0";
+
+interface Manifest {
+  readonly name?: string;
+  readonly version?: string;
+  readonly engines?: { readonly node?: string };
+}
+
+function manifestOf(file: string): Manifest {
+  return JSON.parse(readFileSync(file, "utf8")) as Manifest;
 }

@@ -1,5 +1,5 @@
-import sharp from "sharp";
 import { UserError } from "../../errors";
+import { sharpLibrary } from "../../platform/sharp";
 import { drawSheet, type Tile } from "./sheet";
 
 /** Milliseconds a frame stays, and how long the first and the last do. */
@@ -20,6 +20,7 @@ export async function drawAnimation(frames: readonly Tile[], format: "webp" | "g
   const drawn = await Promise.all(frames.map((tile) => drawSheet({ rows: [[tile]] })));
   const order = [...drawn, ...drawn.slice(1, -1).reverse()];
   const delay = order.map((_, i) => (i === 0 || i === drawn.length - 1 ? PAUSE : FRAME));
+  const sharp = await sharpLibrary();
   const joined = sharp(
     order.map((frame) => Buffer.from(frame)),
     { join: { animated: true } },

@@ -1,6 +1,6 @@
-import sharp from "sharp";
 import type { Pixels } from "../../api";
 import { addPngText } from "../../platform/png-text";
+import { sharpLibrary } from "../../platform/sharp";
 import { fitText, type TextStyle, textPath, textWidth } from "./lettering";
 
 /** One picture of a sheet; without pixels: an empty place with its caption (a pair that failed). */
@@ -35,6 +35,7 @@ export async function drawSheet(sheet: Sheet, text: Readonly<Record<string, stri
   );
   const { width, height } = place;
   const svg = `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}">${marks(sheet, place)}</svg>`;
+  const sharp = await sharpLibrary();
   const png = await sharp({ create: { width, height, channels: 3, background: "#fff" } })
     .composite([...pictures, { input: Buffer.from(svg), left: 0, top: 0 }])
     .png()
@@ -103,6 +104,7 @@ function marks({ rows, columnLabels = [], rowLabels = [], title, footer }: Sheet
 /** A picture at another size, smoothly; PNG bytes. */
 export async function enlarge({ data, width, height }: Pixels, side: number): Promise<Buffer> {
   const bytes = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+  const sharp = await sharpLibrary();
   return sharp(bytes, { raw: { width, height, channels: 4 } })
     .removeAlpha()
     .resize(side, side, { kernel: "lanczos3", fit: "cover" })
