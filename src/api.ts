@@ -12,9 +12,42 @@ export interface ImageTensor {
   readonly tensor: Float32Array;
 }
 
-/** Every form a picture may come in: file bytes (PNG, JPEG, WebP, ...), Blob, decoded pixels, what a canvas can draw,
- *  a tensor, and in Node a path. */
-export type ImageInput =
+/** A square of a picture, in pixels of the upright picture; (0, 0) is its top left corner. It may reach beyond the picture,
+ *  of which the edge is then repeated. */
+export interface Square {
+  /** centre */
+  readonly x: number;
+  readonly y: number;
+  /** length of a side */
+  readonly size: number;
+  /** turned clockwise by so many degrees; default 0 */
+  readonly degrees?: number;
+}
+
+/** A face by its eyes, in pixels of the upright picture; it is cut out as FFHQ and CelebA-HQ cut faces. */
+export interface Eyes {
+  /** centres of both eyes, in either order */
+  readonly eyes: readonly [x1: number, y1: number, x2: number, y2: number];
+  /** centre of the mouth; default: below the eyes at the usual distance, in a face that is turned by less than 90 degrees */
+  readonly mouth?: readonly [x: number, y: number];
+}
+
+/** Which square of a picture the model sees. */
+export type Placement = Square | Eyes;
+
+/** A picture and the square of it that the model sees. */
+export interface PlacedImage {
+  readonly image: BareImage;
+  /** default: the largest centred square */
+  readonly placement?: Placement | undefined;
+}
+
+/** Every form a picture may come in. Without a placement the model sees its largest centred square. */
+export type ImageInput = BareImage | PlacedImage;
+
+/** A picture alone: file bytes (PNG, JPEG, WebP, ...), Blob, decoded pixels, what a canvas can draw, a tensor, and in Node
+ *  a path. */
+export type BareImage =
   | string
   | URL
   | Uint8Array

@@ -13,6 +13,7 @@ export { Inversion } from "./inject/inversion";
 export { Model } from "./inject/model";
 export type * from "./inject/options";
 export { defaults, type PresetName, presets, resolveParameters } from "./inject/parameters";
+export { type PasteOptions, pasteBack } from "./inject/paste";
 export { Result } from "./inject/result";
 export type { MixRule } from "./kernels/step/step-row";
 export type { LoadOptions } from "./load";

@@ -5,6 +5,7 @@ import { readBuffer } from "../src/gpu/buffers";
 import { placeImages, placeMask } from "../src/inject/images";
 import type { Inversion } from "../src/inject/inversion";
 import type { Model } from "../src/inject/model";
+import { centreSquare } from "../src/inject/placement";
 import type { RunStep } from "../src/inject/plan-run";
 import { type NetworkManifest, openNetwork, readManifest } from "./golden-runner/files";
 import { expectClose } from "./support/close";
@@ -158,7 +159,8 @@ test("a mask goes to the h grid as its picture goes to the model's square", asyn
   const values = Float32Array.from({ length: width * height }, (_, i) => Math.round(255 * value(i)) / 255);
   const data = Uint8Array.from({ length: 4 * width * height }, (_, i) => (i % 4 === 3 ? 255 : 255 * values[i >> 2]!));
   const x = device.gpu.createBuffer({ size: 12 * grid * grid, usage: 0x80 | 0x8 | 0x4 });
-  await placeImages(device, [{ data, width, height } satisfies Pixels], grid, x);
+  const pixels: Pixels = { data, width, height };
+  await placeImages(device, [{ pixels, square: centreSquare(width, height) }], grid, x);
   const red = new Float32Array(await readBuffer(device, x)).subarray(0, grid * grid);
   const mask = await placeMask(device, { values, width, height }, grid, { width, height });
   const carried = new Float32Array(await readBuffer(device, mask));

@@ -1,11 +1,45 @@
-import type { ImageTensor, MaskInput, MaskOption, Pixels } from "../api";
+import type { BareImage, ImageInput, ImageTensor, MaskInput, MaskOption, Pixels, Square } from "../api";
 import { UserError } from "../errors";
 import { readBuffer } from "../gpu/buffers";
 import type { Device } from "../gpu/device";
 import { type Dispatch, f32, type Tensor, u32 } from "../kernels/dispatch";
 import { type Placement, placementData, resample } from "../kernels/pointwise/resample";
 import { toRgba8 } from "../kernels/pointwise/to-rgba8";
-import { centreCrop, stretch } from "./placement";
+import { centreSquare, sampleSquare, scaleSquare, squareOf, stretch } from "./placement";
+
+/** A decoded picture, and the square of it that the model sees; a tensor is the model's square already. */
+export type PlacedPixels = { readonly pixels: Pixels; readonly square: Square } | { readonly pixels: ImageTensor };
+
+/** A picture as it was before it was placed: its size, and its square unless that is the centred one. */
+export interface SourcePicture {
+  readonly width: number;
+  readonly height: number;
+  readonly square?: Square;
+}
+
+/** Decodes a picture and resolves its placement.
+ *  @throws UserError for a bad picture, and for a placement that is out of the picture, or given to a tensor */
+export async function placedPixels(
+  input: ImageInput,
+  decode: (image: BareImage) => Promise<Pixels | ImageTensor>,
+): Promise<PlacedPixels> {
+  const placed = typeof input === "object" && "image" in input;
+  const { image, placement } = placed ? input : { image: input, placement: undefined };
+  const pixels = await decode(image);
+  if (!("tensor" in pixels)) return { pixels, square: squareOf(placement, pixels.width, pixels.height) };
+  if (placement) throw new UserError("placement: a tensor is the model's square already; leave the placement out");
+  return { pixels };
+}
+
+/** What an inversion remembers of a picture's size and square. */
+export function sourceOf(placed: PlacedPixels): SourcePicture | undefined {
+  if (!("square" in placed)) return undefined;
+  const { width, height } = placed.pixels;
+  const { square } = placed;
+  const centre = centreSquare(width, height);
+  const moved = !!square.degrees || square.x !== centre.x || square.y !== centre.y || square.size !== centre.size;
+  return { width, height, ...(moved && { square }) };
+}
 
 /** Runs a few dispatches once on given buffers. */
 async function runOnce(device: Device, dispatches: readonly Dispatch[], buffers: ReadonlyMap<string, GPUBuffer>) {
@@ -32,15 +66,14 @@ const storage = (device: Device, label: string, data: ArrayBufferView<ArrayBuffe
  *  @throws UserError for an empty picture, a tensor of another size, or values that are not finite */
 export async function placeImages(
   device: Device,
-  images: readonly (Pixels | ImageTensor)[],
+  images: readonly PlacedPixels[],
   side: number,
   x: GPUBuffer,
-  place: (width: number, height: number) => Placement = (w, h) => centreCrop(w, h, side),
 ): Promise<void> {
   const count = 3 * side * side;
   for (const [slot, image] of images.entries()) {
-    if ("tensor" in image) {
-      const { tensor } = image;
+    if (!("square" in image)) {
+      const { tensor } = image.pixels;
       if (tensor.length !== count)
         throw new UserError(`image ${slot}: a tensor of ${tensor.length} values; the model needs 3x${side}x${side}`);
       if (!tensor.every(Number.isFinite)) throw new UserError(`image ${slot}: holds values that are not finite`);
@@ -48,7 +81,8 @@ export async function placeImages(
       continue;
     }
     const y = f32("x", images.length, 3, side, side);
-    await resampleInto(device, image, place(image.width, image.height), y, x, slot);
+    const { pixels, square } = image;
+    await resampleInto(device, pixels, sampleSquare(square, pixels.width, pixels.height, side), y, x, slot);
   }
 }
 
@@ -62,21 +96,22 @@ export function officialMask(height: number, width: number): MaskInput {
   return { values, height, width };
 }
 
-/** Carries a mask to the h grid, or to x: f32 [1, side, side]. A square mask covers the model's square; one of the picture's own
- *  aspect is cropped and resized as the picture was.
- *  @param picture size of the picture the mask belongs to
+/** Carries a mask to the h grid, or to x: f32 [1, side, side]. A mask of the picture's own aspect is placed as the picture
+ *  was. A square mask covers the model's square, unless it has the very size of a square picture that was placed.
+ *  @param picture the picture the mask belongs to
  *  @throws UserError for values outside [0, 1], or a mask of another aspect */
 export async function placeMask(
   device: Device,
   mask: MaskOption,
   side: number,
-  picture?: { readonly width: number; readonly height: number },
+  picture?: SourcePicture,
 ): Promise<GPUBuffer> {
   const { values, width, height } = mask === "official" ? officialMask(side, side) : mask;
   if (values.length !== width * height) throw new UserError(`mask: ${values.length} values for ${width}x${height}`);
   const bad = Array.from(values).find((v) => !(v >= 0 && v <= 1));
   if (bad !== undefined) throw new UserError(`mask: a value of ${bad}; needed 0 to 1`);
-  const square = width === height;
+  const follows = picture?.square && picture.width === width && picture.height === height;
+  const square = width === height && !follows;
   const same = picture && Math.abs((width * picture.height) / (height * picture.width) - 1) < 0.01;
   if (!square && !same) {
     const aspect =
@@ -88,7 +123,8 @@ export async function placeMask(
   if (square && width === side) return storage(device, "mask", Float32Array.from(values));
   const data = new Uint8Array(4 * width * height);
   for (let i = 0; i < width * height; i++) data.fill(Math.round(values[i]! * 255), 4 * i, 4 * i + 4);
-  const placement = square ? stretch(width, height, side, side) : centreCrop(width, height, side);
+  const own = picture?.square ? scaleSquare(picture.square, width / picture.width) : centreSquare(width, height);
+  const placement = square ? stretch(width, height, side, side) : sampleSquare(own, width, height, side);
   const y = f32("mask", 1, side, side);
   const buffer = device.gpu.createBuffer({ label: "mask", size: 4 * side * side, usage: 0x80 | 0x8 | 0x4 });
   await resampleInto(device, { data, width, height }, placement, y, buffer, 0);
@@ -100,7 +136,7 @@ export async function placeMasks(
   device: Device,
   masks: readonly MaskOption[],
   side: number,
-  picture?: { readonly width: number; readonly height: number },
+  picture?: SourcePicture,
 ): Promise<GPUBuffer> {
   const bytes = 4 * side * side;
   const placed = await Promise.all(masks.map((mask) => placeMask(device, mask, side, picture)));
@@ -114,7 +150,8 @@ export async function placeMasks(
   return all;
 }
 
-async function resampleInto(
+/** Resamples one picture into sample `slot` of y. */
+export async function resampleInto(
   device: Device,
   { data, width, height }: Pixels,
   placement: Placement,
@@ -147,12 +184,19 @@ async function resampleInto(
   matrix.destroy();
 }
 
-/** x: f32 [N, 3, side, side] in [-1, 1] on the GPU, as pictures on the host. */
-export async function toPixels(device: Device, x: GPUBuffer, count: number, side: number): Promise<Pixels[]> {
-  const bytes = device.gpu.createBuffer({ label: "rgba8", size: 4 * count * side * side, usage: 0x80 | 0x4 });
+/** x: f32 [N, 3, height, width] in [-1, 1] on the GPU, as pictures on the host. */
+export async function toPixels(
+  device: Device,
+  x: GPUBuffer,
+  count: number,
+  width: number,
+  height = width,
+): Promise<Pixels[]> {
+  const size = 4 * width * height;
+  const bytes = device.gpu.createBuffer({ label: "rgba8", size: count * size, usage: 0x80 | 0x4 });
   try {
-    const from = f32("x", count, 3, side, side);
-    const to = u32("rgba8", count, side, side);
+    const from = f32("x", count, 3, height, width);
+    const to = u32("rgba8", count, height, width);
     await runOnce(
       device,
       toRgba8({ x: from, y: to }),
@@ -162,12 +206,7 @@ export async function toPixels(device: Device, x: GPUBuffer, count: number, side
       ]),
     );
     const all = new Uint8ClampedArray(await readBuffer(device, bytes));
-    const size = 4 * side * side;
-    return Array.from({ length: count }, (_, n) => ({
-      data: all.slice(n * size, (n + 1) * size),
-      width: side,
-      height: side,
-    }));
+    return Array.from({ length: count }, (_, n) => ({ data: all.slice(n * size, (n + 1) * size), width, height }));
   } finally {
     bytes.destroy();
   }

@@ -5,7 +5,7 @@ import type { Device } from "../gpu/device";
 import { openContainer } from "../model/checkpoint/checkpoint";
 import { writeSafetensors } from "../model/checkpoint/safetensors-writer";
 import { memorySource } from "../model/checkpoint/source";
-import { toPixels } from "./images";
+import { type SourcePicture, toPixels } from "./images";
 
 /** What an inversion belongs to and how it was made. */
 export interface InversionInfo {
@@ -17,8 +17,8 @@ export interface InversionInfo {
   /** side of the image, and [C, H, W] of h */
   readonly side: number;
   readonly h: readonly [number, number, number];
-  /** sizes of the pictures before they were placed */
-  readonly sources: readonly ({ readonly width: number; readonly height: number } | undefined)[];
+  /** the pictures before they were placed; undefined for a tensor */
+  readonly sources: readonly (SourcePicture | undefined)[];
   /** tensor after which h was kept */
   readonly tap: string;
 }

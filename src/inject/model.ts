@@ -1,4 +1,4 @@
-import type { ImageInput, ImageTensor, InvertOptions, Pixels, RunOptions, RunSnapshot } from "../api";
+import type { BareImage, ImageInput, ImageTensor, InvertOptions, Pixels, RunOptions, RunSnapshot } from "../api";
 import { DeviceLostError, NonFiniteError, UserError } from "../errors";
 import { readBuffer } from "../gpu/buffers";
 import type { Device } from "../gpu/device";
@@ -10,7 +10,7 @@ import { MAX_CONTENTS } from "../kernels/step/step-row";
 import { hShape, type UNetConfig } from "../model/config";
 import { checkLabels, type Evaluation, type Network, type WeightStorage } from "../model/network";
 import { alphaBars, generationSteps, timeSteps } from "../model/schedule";
-import { officialMask, placeImages, placeMask, placeMasks, toPixels } from "./images";
+import { officialMask, placedPixels, placeImages, placeMask, placeMasks, sourceOf, toPixels } from "./images";
 import { Inversion } from "./inversion";
 import type { ContentInput, InjectOptions, OmegaRegion, SampleOptions } from "./options";
 import { resolveParameters } from "./parameters";
@@ -23,7 +23,7 @@ import { rowStride, type Step, stepTable } from "./step-table";
 import type { Copy, Submission } from "./submission";
 
 /** Turns any form of a picture into pixels: what differs between Node and browsers. */
-export type Decode = (input: ImageInput) => Promise<Pixels | ImageTensor>;
+export type Decode = (input: BareImage) => Promise<Pixels | ImageTensor>;
 
 const STORAGE = 0x80 | 0x8 | 0x4; // STORAGE | COPY_DST | COPY_SRC
 
@@ -73,7 +73,7 @@ export class Model {
     if (list.length === 0) throw new UserError("no picture to invert");
     if (!Number.isInteger(steps) || steps < 2 || steps > top + 1)
       throw new UserError(`inversion steps ${steps}: needed a whole number from 2 to ${top + 1}`);
-    const pictures = await Promise.all(list.map((image) => this.decode(image)));
+    const pictures = await Promise.all(list.map((image) => placedPixels(image, this.decode)));
     const batch = pictures.length;
     const net = this.network.unet(batch);
     const tap = options.tap ?? net.h;
@@ -113,7 +113,7 @@ export class Model {
       });
       await run.go(submissions, "invert", options);
       const shape = tap === net.h ? hShape(this.config) : this.tapShape(tap);
-      const sources = pictures.map((p) => ("tensor" in p ? undefined : { width: p.width, height: p.height }));
+      const sources = pictures.map(sourceOf);
       const info = { model: this.hash, steps, top, faithful, side: this.resolution, h: shape, sources, tap };
       return Inversion.of(this.device, info, { images: kept, xT, bank });
     } catch (error) {

@@ -1,4 +1,4 @@
-import type { ImageInput, ImageTensor, Pixels } from "../api";
+import type { BareImage, ImageTensor, Pixels } from "../api";
 import { UserError } from "../errors";
 import { addPngText } from "./png-text";
 
@@ -6,7 +6,7 @@ const needed = "a picture the browser can show (PNG, JPEG, WebP, AVIF, GIF)";
 
 /** Any form of a picture that a page or worker knows, decoded; pixels and tensors pass through. A string is a URL.
  *  @throws UserError for what cannot be fetched or decoded */
-export async function pixelsOf(input: ImageInput): Promise<Pixels | ImageTensor> {
+export async function pixelsOf(input: BareImage): Promise<Pixels | ImageTensor> {
   if (typeof input === "string" || input instanceof URL) return decodeImage(await fetchBlob(String(input)));
   if (input instanceof Blob) return decodeImage(input);
   if (input instanceof Uint8Array || input instanceof ArrayBuffer)

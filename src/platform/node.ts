@@ -1,13 +1,13 @@
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
-import type { ImageInput, ImageTensor, Pixels } from "../api";
+import type { BareImage, ImageTensor, Pixels } from "../api";
 import { UserError } from "../errors";
 import { decodeImage } from "./images-node";
 import { packageRoot } from "./package-root";
 
 /** Any form of a picture that Node knows, decoded; pixels and tensors pass through.
  *  @throws UserError for a bad file, and for what only browsers have. */
-export async function pixelsOf(input: ImageInput): Promise<Pixels | ImageTensor> {
+export async function pixelsOf(input: BareImage): Promise<Pixels | ImageTensor> {
   if (typeof input === "string" || input instanceof URL) return decodeImage(input);
   if (input instanceof Uint8Array || input instanceof ArrayBuffer || input instanceof Blob) return decodeImage(input);
   if ("tensor" in input) return input;
