@@ -5,6 +5,7 @@ import type { Device } from "../src/gpu/device";
 import { openDevice } from "../src/gpu/open-node";
 import { planOf } from "../src/graph/programs";
 import { Model } from "../src/inject/model";
+import { stepOps } from "../src/inject/ops";
 import { plainStep } from "../src/inject/step-graphs";
 import type { UNetConfig } from "../src/model/config";
 import { Network, type NetworkOptions } from "../src/model/network";
@@ -95,10 +96,10 @@ export function plotScaling(from: string, plot: string): void {
 async function step(device: Device, config: UNetConfig, batch: number, options: NetworkOptions) {
   const network = await Network.load(randomCheckpoint("ddpm", config), device, options);
   const graph = plainStep(network.unet(batch));
-  const programs = await network.compile({ plain: graph });
+  const programs = await network.compile({ plain: graph }, stepOps);
   try {
     feed(device, network, programs, batch);
-    const { bytes, lowerBound } = planOf(network.lower(graph), device.gpu.limits.maxBufferSize);
+    const { bytes, lowerBound } = planOf(network.lower(graph, stepOps), device.gpu.limits.maxBufferSize);
     const watch = new Stopwatch(device);
     const work = replayOf(programs, "plain");
     const first = await watch.seconds(work, 1);
@@ -128,7 +129,7 @@ async function stepSeries(device: Device, options: NetworkOptions): Promise<Scal
   using model = new Model(network, "ddpm32", decode);
   const graph = plainStep(network.unet(1));
   const flop = 2 * macsOf(network, graph);
-  const { bytes, lowerBound } = planOf(network.lower(graph), device.gpu.limits.maxBufferSize);
+  const { bytes, lowerBound } = planOf(network.lower(graph, stepOps), device.gpu.limits.maxBufferSize);
   const sample = async (steps: number) => (await model.sample({ steps })).dispose();
   await sample(2);
   const rows: ScalingResult[] = [];

@@ -10,6 +10,7 @@ import { openDevice } from "../src/gpu/open-node";
 import { planOf } from "../src/graph/programs";
 import { replay } from "../src/graph/record";
 import { gaussianNoise } from "../src/inject/noise";
+import { stepOps } from "../src/inject/ops";
 import { injectedStep, plainStep } from "../src/inject/step-graphs";
 import { stepTable } from "../src/inject/step-table";
 import { openContainer } from "../src/model/checkpoint/checkpoint";
@@ -138,11 +139,11 @@ async function main(): Promise<void> {
   const shape = hShape(config);
   const graphs = { forward: plainStep(net), injected: injectedStep(net, { contents: [{ masked: false }] }, shape) };
   for (const [name, graph] of Object.entries(graphs)) {
-    const lowered = network.lower(graph);
+    const lowered = network.lower(graph, stepOps);
     const { bytes, lowerBound } = planOf(lowered, device.gpu.limits.maxBufferSize);
     const gmacs = lowered.nodes.reduce((sum, n) => sum + n.macs, 0) / 1e9;
     const compileStart = performance.now();
-    const programs = await network.compile({ [name]: graph });
+    const programs = await network.compile({ [name]: graph }, stepOps);
     const compile = (performance.now() - compileStart) / 1000;
     const { queue } = device.gpu;
     queue.writeBuffer(programs.bufferOf(name, "x"), 0, noise(1, 3 * config.resolution ** 2));
@@ -191,7 +192,7 @@ async function plan(
     injected: injectedStep(net, { contents: [{ masked: false }] }, hShape(preset.config)),
   };
   for (const [step, graph] of Object.entries(graphs)) {
-    const lowered = lower(graph, target);
+    const lowered = lower(graph, target, stepOps);
     const { bytes, lowerBound } = planOf(lowered, device.gpu.limits.maxBufferSize);
     const weights = [...lowered.weights.values()].reduce(
       (sum, w) => sum + w.tensor.shape.reduce((a, b) => a * b, 1) * (w.tensor.dtype === "f16" ? 2 : 4),

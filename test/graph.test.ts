@@ -1,21 +1,33 @@
 import { expect, test } from "vitest";
-import { type Graph, instance, spliceAfter, taps } from "../src/graph/graph";
-import { lower } from "../src/graph/lower";
+import { f32Input, type Graph, instance, type Operation, spliceAfter, taps, u32Input } from "../src/graph/graph";
+import { lower, type Ops } from "../src/graph/lower";
+import { type StepGraph, type StepNode, stepOps } from "../src/inject/ops";
 import { defaults, resolveParameters } from "../src/inject/parameters";
 import { generationPlan, inversionPlan } from "../src/inject/plan-run";
+import type { Target } from "../src/kernels/conv/variants";
+import { STEP_FLOATS } from "../src/kernels/step/step-row";
 import { expectedTensors } from "../src/model/checkpoint/expected";
+import { networkOps } from "../src/model/ops";
 import { modelPresets } from "../src/model/presets";
 import { nearestTime, timeSteps } from "../src/model/schedule";
 import { unet } from "../src/model/unet";
 
-const chain: Graph = {
-  inputs: { x: [1, 4, 8, 8] },
+const chain: StepGraph = {
+  inputs: { x: f32Input(1, 4, 8, 8) },
   nodes: [
     { name: "a", op: { kind: "avgPool2" }, inputs: { x: "x" }, output: "a" },
     { name: "b", op: { kind: "upsample2x" }, inputs: { x: "a" }, output: "b" },
     { name: "c", op: { kind: "concat" }, inputs: { x: "b", skip: "x" }, output: "c" },
   ],
   outputs: ["c"],
+};
+
+const target: Target = {
+  adapterClass: "software",
+  subgroups: true,
+  precision: "fast",
+  weights: "f32",
+  maxBindingBytes: 2 ** 30,
 };
 
 test("a splice reroutes every later reader and leaves the given graph alone", () => {
@@ -30,13 +42,8 @@ test("a splice reroutes every later reader and leaves the given graph alone", ()
 
 test("behind a stack the batch is doubled, before it not", () => {
   const node = { name: "m", op: { kind: "stack" } as const, inputs: { a: "a", b: "a" }, output: "m" };
-  const { nodes } = lower(spliceAfter({ ...chain, nodes: chain.nodes.slice(0, 2), outputs: ["b"] }, "a", [node], "m"), {
-    adapterClass: "software",
-    subgroups: false,
-    precision: "fast",
-    weights: "f32",
-    maxBindingBytes: 2 ** 28,
-  });
+  const stacked = spliceAfter({ ...chain, nodes: chain.nodes.slice(0, 2), outputs: ["b"] }, "a", [node], "m");
+  const { nodes } = lower(stacked, target, stepOps);
   expect(nodes.map((n) => n.output.shape[0])).toEqual([1, 2, 2]);
 });
 
@@ -44,6 +51,47 @@ test("an instance keeps layers and renames tensors", () => {
   const copy = instance(chain.nodes, "again/", { x: "moved" });
   expect(copy.map((n) => n.output)).toEqual(["again/a", "again/b", "again/c"]);
   expect(copy[2]!.inputs).toEqual({ x: "again/b", skip: "moved" });
+});
+
+const step: StepNode = {
+  name: "ddim",
+  op: { kind: "ddim", asymmetric: false },
+  inputs: { steps: "steps", x: "x", eps: "eps" },
+  output: "next",
+  sideOutputs: { x0: "clean" },
+};
+const update: StepGraph = {
+  inputs: { x: f32Input(2, 3, 4, 4), eps: f32Input(2, 6, 4, 4), steps: f32Input(2, STEP_FLOATS) },
+  nodes: [step, { name: "half", op: { kind: "avgPool2" }, inputs: { x: "clean" }, output: "half" }],
+  outputs: ["next", "clean", "half"],
+};
+
+test("a node's side outputs are tensors like any other: read, kept, tapped and renamed", () => {
+  const { nodes, external } = lower(update, target, stepOps);
+  expect(nodes[1]!.output.shape).toEqual([2, 3, 2, 2]);
+  expect(external.get("clean")).toEqual({ name: "clean", shape: [2, 3, 4, 4], dtype: "f32" });
+  expect(taps(update)).toEqual(["next", "clean", "half"]);
+  const node: StepNode = { name: "m", op: { kind: "moments" }, inputs: { x: "clean" }, output: "m" };
+  expect(spliceAfter(update, "clean", [node], "next").nodes.map((n) => n.inputs.x)).toEqual(["x", "clean", "next"]);
+  const copy = instance(update.nodes, "again/", {});
+  expect(copy[0]!.sideOutputs).toEqual({ x0: "again/clean" });
+  expect(copy[1]!.inputs).toEqual({ x: "again/clean" });
+});
+
+test("lowering refuses outputs, inputs and operations that are not there", () => {
+  const of = (node: StepNode) => () => lower({ ...update, nodes: [node], outputs: [] }, target, stepOps);
+  expect(of({ ...step, sideOutputs: { z: "z" } })).toThrow('ddim: a ddim node has no output "z"');
+  expect(of({ ...step, inputs: { steps: "steps", x: "x" } })).toThrow('ddim: a ddim node needs an input "eps"');
+  expect(of({ ...step, inputs: { ...step.inputs, x: "y" } })).toThrow('the graph reads "y" before any node writes it');
+  const network: Graph = { ...update, outputs: [] };
+  expect(() => lower(network, target, networkOps as Ops<Operation>)).toThrow(
+    'ddim: no kernel for the operation "ddim"',
+  );
+});
+
+test("graph inputs keep their type", () => {
+  const labelled = { inputs: { labels: u32Input(2) }, nodes: [], outputs: [] };
+  expect(lower(labelled, target, networkOps).external.get("labels")!.dtype).toBe("u32");
 });
 
 test.each(Object.entries(modelPresets))("%s has the published tensors and parameters", (_, preset) => {
@@ -54,13 +102,7 @@ test.each(Object.entries(modelPresets))("%s has the published tensors and parame
 });
 
 test.each(Object.entries(modelPresets))("%s: the graph reads every tensor of the checkpoint once", (_, preset) => {
-  const { weights } = lower(unet(preset.config, 1).graph, {
-    adapterClass: "software",
-    subgroups: true,
-    precision: "fast",
-    weights: "f32",
-    maxBindingBytes: 2 ** 30,
-  });
+  const { weights } = lower(unet(preset.config, 1).graph, target, networkOps);
   const read = [...weights.values()].flatMap((w) => w.sources.map((s) => s.key)).sort();
   expect(read).toEqual([...expectedTensors(preset.config).keys()].sort());
 });

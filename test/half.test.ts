@@ -9,6 +9,7 @@ import { type ModelCheckpoint, openModel } from "../src/model/checkpoint/model";
 import { openSource } from "../src/model/checkpoint/source-node";
 import type { UNetConfig } from "../src/model/config";
 import { Network } from "../src/model/network";
+import { networkOps } from "../src/model/ops";
 import { modelPresets } from "../src/model/presets";
 import { unet } from "../src/model/unet";
 import { pixelsOf, shippedExamples, shippedModel } from "../src/platform/node";
@@ -33,7 +34,9 @@ for (const [name, config] of Object.entries(configs))
   for (const [where, target] of Object.entries(targets))
     test(`${name} on ${where}: f16 weights take half the bytes of f32`, () => {
       const { graph } = unet(config, 1);
-      const weights = (dtype: Target["weights"]) => [...lower(graph, { ...target, weights: dtype }).weights.values()];
+      const weights = (dtype: Target["weights"]) => [
+        ...lower(graph, { ...target, weights: dtype }, networkOps).weights.values(),
+      ];
       const bytes = (dtype: Target["weights"]) =>
         weights(dtype).reduce((sum, { tensor }) => sum + byteLength(tensor), 0);
       const parameters = weights("f32").reduce((sum, w) => w.sources.reduce((s, { elements }) => s + elements, sum), 0);

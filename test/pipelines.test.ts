@@ -2,6 +2,7 @@ import { afterAll, expect, test } from "vitest";
 import { openDevice } from "../src/gpu/open-node";
 import { pipelineKey } from "../src/gpu/pipelines";
 import { dispatchesOf, lower } from "../src/graph/lower";
+import { stepOps } from "../src/inject/ops";
 import { calibratedStep, injectedStep, plainStep } from "../src/inject/step-graphs";
 import type { Target } from "../src/kernels/conv/variants";
 import { f32 } from "../src/kernels/dispatch";
@@ -36,7 +37,7 @@ for (const [name, config] of Object.entries(configs))
         injectedStep(net, spec, hShape(config)),
         calibratedStep(net, spec, hShape(config)),
       ];
-      const dispatches = graphs.flatMap((graph) => dispatchesOf(lower(graph, target)));
+      const dispatches = graphs.flatMap((graph) => dispatchesOf(lower(graph, target, stepOps)));
       const distinct = new Set(dispatches.map(pipelineKey)).size;
       expect(distinct).toBeLessThanOrEqual(52); // each costs a compilation before the first step
       expect(dispatches.length / distinct).toBeGreaterThan(10);

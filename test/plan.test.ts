@@ -1,6 +1,7 @@
 import { afterAll, expect, test } from "vitest";
 import { dispatchesOf, lower } from "../src/graph/lower";
 import { externalNames, planOf } from "../src/graph/programs";
+import { stepOps } from "../src/inject/ops";
 import { calibratedStep, injectedStep, plainStep } from "../src/inject/step-graphs";
 import type { Target } from "../src/kernels/conv/variants";
 import { openModel } from "../src/model/checkpoint/model";
@@ -43,7 +44,7 @@ for (const [name, config] of Object.entries(configs))
   for (const [batch, target] of [1, 4].flatMap((batch) => targets.map((t) => [batch, t] as const)))
     test(`${name}, batch ${batch}, ${target.adapterClass}, ${target.weights}: plans are valid, within 5 % of the liveness bound`, () => {
       for (const [kind, graph] of Object.entries(stepGraphs(config, batch))) {
-        const lowered = lower(graph, target);
+        const lowered = lower(graph, target, stepOps);
         const plan = planOf(lowered);
         expect(plan.bytes, kind).toBeGreaterThanOrEqual(plan.lowerBound);
         expect(plan.bytes / plan.lowerBound, kind).toBeLessThanOrEqual(1.05);
@@ -82,7 +83,7 @@ function expectValid(lowered: ReturnType<typeof lower>, places: ReturnType<typeo
 
 test("multiply-adds are those of the published networks", () => {
   const gmacs = (config: UNetConfig, kind: "plain" | "injected") =>
-    lower(stepGraphs(config, 1)[kind], target).nodes.reduce((sum, n) => sum + n.macs, 0) / 1e9;
+    lower(stepGraphs(config, 1)[kind], target, stepOps).nodes.reduce((sum, n) => sum + n.macs, 0) / 1e9;
   expect(gmacs(modelPresets.celebahq.config, "plain")).toBeCloseTo(248.5, 0);
   expect(gmacs(modelPresets["afhq-dog"].config, "plain")).toBeCloseTo(194.0, 0);
   expect(gmacs(modelPresets.imagenet.config, "plain")).toBeCloseTo(1119.8, 0);

@@ -4,13 +4,14 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { randomCheckpoint } from "../bench/random-checkpoint";
 import { openDevice } from "../src/gpu/open-node";
-import { type ConvUse, lower } from "../src/graph/lower";
+import { lower } from "../src/graph/lower";
 import { chooseConv1x1 } from "../src/kernels/conv/conv1x1";
 import { chooseConv3x3 } from "../src/kernels/conv/conv3x3";
-import { type ConvShape, convKey, type Target } from "../src/kernels/conv/variants";
+import { type ConvShape, type ConvUse, convKey, type Target } from "../src/kernels/conv/variants";
 import type { Folder } from "../src/model/checkpoint/opfs";
 import type { UNetConfig } from "../src/model/config";
 import { Network, targetOf } from "../src/model/network";
+import { networkOps } from "../src/model/ops";
 import { modelPresets } from "../src/model/presets";
 import { unet } from "../src/model/unet";
 import { opfsStore } from "../src/platform/tune-store-browser";
@@ -77,16 +78,18 @@ test("candidates: the heuristic's choice first, 3 to 6 distinct ones, of the tar
 
 test("a graph names each kind of its convolutions once, and lowers to the tuned variants", () => {
   const { graph } = unet(modelPresets.celebahq.config, 1);
-  const { convs } = lower(graph, software);
+  const { convs } = lower(graph, software, networkOps);
   const use = convs.find(({ kernel, shape }) => kernel === 3 && shape.c1 === 512 && shape.h === 8 && shape.c2 === 0)!;
   const key = `1x[512+0]->512 8x8 f32`;
   const variant = { kind: "direct", weights: "f32", subgroups: true, tileM: 16, tileY: 4 } as const;
   expect(use.norm && use.silu).toBe(true);
-  const tuned = lower(graph, { ...software, tuned: { conv3x3: { [key]: variant }, conv1x1: {} } });
+  const tuned = lower(graph, { ...software, tuned: { conv3x3: { [key]: variant }, conv1x1: {} } }, networkOps);
   const shaderOf = (lowered: typeof tuned, name: string) =>
     lowered.nodes.find((node) => node.name === name)!.dispatches.at(-1)!.shader;
   expect(shaderOf(tuned, "mid.block_1.conv1")).toBe("conv/direct_quad");
-  expect(shaderOf(tuned, "up.0.block.0.conv1")).toBe(shaderOf(lower(graph, software), "up.0.block.0.conv1"));
+  expect(shaderOf(tuned, "up.0.block.0.conv1")).toBe(
+    shaderOf(lower(graph, software, networkOps), "up.0.block.0.conv1"),
+  );
 });
 
 test("every candidate is checked and timed; a second run remembers", { timeout: COMPILING }, async () => {
@@ -202,7 +205,7 @@ test("a network of other variants than the heuristic's computes the same", { tim
   };
   const device = await testDevice();
   const checkpoint = randomCheckpoint("small", config);
-  const { convs } = lower(unet(config, 1).graph, targetOf(device));
+  const { convs } = lower(unet(config, 1).graph, targetOf(device), networkOps);
   const second = (kernel: 1 | 3) =>
     convs
       .filter((use) => use.kernel === kernel)

@@ -1,6 +1,7 @@
 import type { Device } from "../../src/gpu/device";
 import { type NodeTime, profile } from "../../src/graph/profile";
 import { type Programs, planOf } from "../../src/graph/programs";
+import { stepOps } from "../../src/inject/ops";
 import type { Program } from "../../src/inject/plan-run";
 import { encodeStep } from "../../src/inject/run";
 import type { ModelCheckpoint } from "../../src/model/checkpoint/model";
@@ -72,7 +73,7 @@ export async function measureForwards(
   const loaded = performance.now();
   const before = device.pipelines.size;
   const graphs = stepGraphs(network, 1);
-  const programs = await network.compile(graphs);
+  const programs = await network.compile(graphs, stepOps);
   const compiled = performance.now();
   const cold: ColdResult = {
     network: name,
@@ -110,7 +111,7 @@ export async function measureForwards(
     const plainMacs = macsOf(network, graphs.plain);
     const forwards: ForwardResult[] = [];
     for (const [i, program] of programNames.entries()) {
-      const lowered = network.lower(graphs[program]);
+      const lowered = network.lower(graphs[program], stepOps);
       const macs = macsOf(network, graphs[program]);
       const plan = planOf(lowered, device.gpu.limits.maxBufferSize);
       const times = await profiled(device, programs, program);
@@ -146,7 +147,7 @@ export async function measureForwards(
 /** What every program computes without Winograd's rounding. */
 async function exactOutputs(device: Device, checkpoint: ModelCheckpoint, options: NetworkOptions) {
   const network = await Network.load(checkpoint, device, { ...options, tune: undefined, precision: "exact" });
-  const programs = await network.compile(stepGraphs(network, 1));
+  const programs = await network.compile(stepGraphs(network, 1), stepOps);
   try {
     feed(device, network, programs, 1);
     const outputs = new Map<Program, Float32Array[]>();

@@ -1,9 +1,9 @@
 import { readBuffer } from "../../src/gpu/buffers";
 import type { Device } from "../../src/gpu/device";
-import type { Graph } from "../../src/graph/graph";
 import type { Programs } from "../../src/graph/programs";
 import { replay } from "../../src/graph/record";
 import { gaussianNoise } from "../../src/inject/noise";
+import { type StepGraph, stepOps } from "../../src/inject/ops";
 import type { Program } from "../../src/inject/plan-run";
 import { calibratedStep, injectedStep, plainStep, TENSOR } from "../../src/inject/step-graphs";
 import { stepTable } from "../../src/inject/step-table";
@@ -15,7 +15,7 @@ import type { Replay } from "../kernels/gpu";
 export const programNames: readonly Program[] = ["plain", "injected", "calibrated"];
 
 /** The three step graphs of a network, as a run compiles them. */
-export function stepGraphs(network: Network, batch: number): Readonly<Record<Program, Graph>> {
+export function stepGraphs(network: Network, batch: number): Readonly<Record<Program, StepGraph>> {
   const net = network.unet(batch);
   const spec = { contents: [{ masked: false }] };
   const shape = hShape(network.config);
@@ -27,8 +27,8 @@ export function stepGraphs(network: Network, batch: number): Readonly<Record<Pro
 }
 
 /** Multiply-adds that a graph asks for, whichever variants compute it. */
-export const macsOf = (network: Network, graph: Graph): number =>
-  network.lower(graph).nodes.reduce((sum, node) => sum + node.macs, 0);
+export const macsOf = (network: Network, graph: StepGraph): number =>
+  network.lower(graph, stepOps).nodes.reduce((sum, node) => sum + node.macs, 0);
 
 /** Seeded x and content, and one step of the table: t = 500, gamma 0.3. */
 export function feed({ gpu }: Device, network: Network, programs: Programs, batch: number): void {

@@ -1,4 +1,5 @@
-import type { Graph, Node, Op } from "../../src/graph/graph";
+import { f32Input, type Graph, type Node } from "../../src/graph/graph";
+import type { NetworkOp } from "../../src/model/ops";
 import { unet } from "../../src/model/unet";
 import { timeEmbedding } from "../../test/support/reference";
 import { seeded } from "../../test/support/seeded";
@@ -8,7 +9,7 @@ import { randomCheckpoint, randomValues } from "../random-checkpoint";
 /** One graph that every engine runs with the same weights and inputs. */
 export interface PeerCase {
   readonly name: string;
-  readonly graph: Graph;
+  readonly graph: Graph<NetworkOp>;
   /** by graph input; `temb` is the embedded time step, for engines that do not embed it themselves */
   readonly inputs: ReadonlyMap<string, Float32Array<ArrayBuffer>>;
   readonly outputShape: readonly number[];
@@ -22,15 +23,15 @@ function nodeCase(
   name: string,
   [channels, side]: readonly [number, number],
   outChannels: number,
-  op: Op,
+  op: NetworkOp,
   shapes: Readonly<Record<string, readonly number[]>>,
 ): PeerCase {
   const role = op.kind === "attention" ? "qkv" : "x";
-  const node: Node = { name: "node", op, inputs: { [role]: "x" }, output: "y" };
+  const node: Node<NetworkOp> = { name: "node", op, inputs: { [role]: "x" }, output: "y" };
   const shape = [1, channels, side, side];
   return {
     name,
-    graph: { inputs: { x: shape }, nodes: [node], outputs: ["y"] },
+    graph: { inputs: { x: f32Input(...shape) }, nodes: [node], outputs: ["y"] },
     inputs: new Map([["x", seeded(1, shape)]]),
     outputShape: [1, outChannels, side, side],
     weights: async () =>

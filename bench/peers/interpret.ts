@@ -1,4 +1,5 @@
 import type { Graph, Node } from "../../src/graph/graph";
+import type { NetworkOp } from "../../src/model/ops";
 
 /** A weight in the layout of checkpoints: conv [O, I, K, K], linear [O, I]. */
 export interface Weight {
@@ -66,11 +67,11 @@ interface Value<T> {
 
 /** The first output of a graph, computed by a peer's operations.
  *  @throws Error for nodes that no benchmark graph has */
-export function interpret<T>(graph: Graph, ops: Ops<T>, weights: Weights): T {
+export function interpret<T>(graph: Graph<NetworkOp>, ops: Ops<T>, weights: Weights): T {
   const values = new Map<string, Value<T>>();
-  for (const [name, shape] of Object.entries(graph.inputs))
+  for (const [name, { shape }] of Object.entries(graph.inputs))
     if (name !== "steps") values.set(name, { t: ops.input(name, shape), shape });
-  const batch = graph.inputs.x![0]!;
+  const batch = graph.inputs.x!.shape[0]!;
   for (const node of graph.nodes) {
     values.set(node.output, evaluate(node, ops, values, weights, batch));
     if (node.output === graph.outputs[0]) break;
@@ -79,7 +80,7 @@ export function interpret<T>(graph: Graph, ops: Ops<T>, weights: Weights): T {
 }
 
 function evaluate<T>(
-  { op, inputs, name }: Node,
+  { op, inputs, name }: Node<NetworkOp>,
   ops: Ops<T>,
   values: ReadonlyMap<string, Value<T>>,
   weights: Weights,

@@ -1,4 +1,5 @@
 import type { Graph } from "../../src/graph/graph";
+import type { NetworkOp } from "../../src/model/ops";
 import { interpret, type Ops, type Weight, type Weights } from "./interpret";
 import { requirePeer } from "./packages";
 
@@ -204,7 +205,7 @@ class OnnxOps implements Ops<string> {
 }
 
 /** A graph as an ONNX file: inputs by their names, one output "y". */
-export function onnxModel(graph: Graph, weights: Weights, outputShape: readonly number[]): Uint8Array {
+export function onnxModel(graph: Graph<NetworkOp>, weights: Weights, outputShape: readonly number[]): Uint8Array {
   const ops = new OnnxOps();
   const y = interpret(graph, ops, weights);
   ops.nodes.push({ name: "output", opType: "Identity", input: [y], output: ["y"], attribute: [] });

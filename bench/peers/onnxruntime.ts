@@ -34,7 +34,7 @@ const engine = (name: string, ort: Ort, options: object): Engine => ({
         const feeds = Object.fromEntries(
           names.map((name) => {
             const data = inputs.get(name)!;
-            return [name, new ort.Tensor("float32", data, graph.inputs[name] ?? [1, data.length])];
+            return [name, new ort.Tensor("float32", data, graph.inputs[name]?.shape ?? [1, data.length])];
           }),
         );
         const { y } = await session.run(feeds);

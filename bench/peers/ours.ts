@@ -5,6 +5,7 @@ import { compile } from "../../src/graph/programs";
 import { replay } from "../../src/graph/record";
 import type { Target } from "../../src/kernels/conv/variants";
 import { STEP, STEP_FLOATS } from "../../src/kernels/step/step-row";
+import { networkOps } from "../../src/model/ops";
 import { TIME } from "./cases";
 import type { Engine } from "./engine";
 
@@ -12,7 +13,7 @@ import type { Engine } from "./engine";
 export const ours = (device: Device, target: Target): Engine => ({
   name: "injectfusion",
   async open({ graph, inputs, weights }) {
-    const lowered = lower(graph, target);
+    const lowered = lower(graph, target, networkOps);
     const buffers = upload(device, lowered, await weights());
     const programs = await compile(device, { case: lowered }, (name) => buffers.get(name));
     const { queue } = device.gpu;

@@ -1,6 +1,7 @@
 import { dispatchesOf } from "../graph/lower";
 import { planOf } from "../graph/programs";
 import type { Model } from "../inject/model";
+import { stepOps } from "../inject/ops";
 import { calibratedStep, injectedStep, plainStep } from "../inject/step-graphs";
 import { byteLength } from "../kernels/dispatch";
 import { hShape } from "../model/config";
@@ -44,7 +45,7 @@ export function graphReport(model: Model, step: StepName, batch: number): GraphR
     injected: () => injectedStep(net, spec, shape),
     calibrated: () => calibratedStep(net, spec, shape),
   }[step]();
-  const lowered = model.network.lower(graph);
+  const lowered = model.network.lower(graph, stepOps);
   const plan = planOf(lowered);
   const nodes = lowered.nodes.map(
     ({ name, kind, output, macs }): NodeReport => ({

@@ -2,7 +2,6 @@ import type { BareImage, ImageInput, ImageTensor, InvertOptions, Pixels, RunOpti
 import { DeviceLostError, NonFiniteError, UserError } from "../errors";
 import { readBuffer } from "../gpu/buffers";
 import type { Device } from "../gpu/device";
-import type { Graph } from "../graph/graph";
 import { firstNonFinite } from "../graph/profile";
 import type { Programs } from "../graph/programs";
 import { ALL_FINITE } from "../kernels/pointwise/non-finite";
@@ -12,6 +11,7 @@ import { checkLabels, type Evaluation, type Network, type WeightStorage } from "
 import { alphaBars, generationSteps, timeSteps } from "../model/schedule";
 import { officialMask, placedPixels, placeImages, placeMask, placeMasks, sourceOf, toPixels } from "./images";
 import { Inversion } from "./inversion";
+import { type StepGraph, stepOps } from "./ops";
 import type { ContentInput, InjectOptions, OmegaRegion, SampleOptions } from "./options";
 import { resolveParameters } from "./parameters";
 import { generationPlan, inversionPlan, type RunStep, type SampleRun } from "./plan-run";
@@ -171,7 +171,7 @@ export class Model {
     const plan = options.mutate?.(generationPlan(samples, times)) ?? generationPlan(samples, times);
     const used = new Set(plan.map((s) => s.program));
     const shape = contents[0]!.inversion.info.h;
-    const graphs: Record<string, Graph> = {};
+    const graphs: Record<string, StepGraph> = {};
     if (used.has("plain")) graphs.plain = plainStep(net, { givenNoise });
     if (used.has("injected")) graphs.injected = injectedStep(net, spec, shape);
     if (used.has("calibrated")) graphs.calibrated = calibratedStep(net, spec, shape);
@@ -247,7 +247,7 @@ export class Model {
       streams.map((stream): Step => ({ t: plan[0]!.t, next: plan[0]!.next, seed, stream, draw: 0xffffffff })),
       ...plan.map(({ t, next }, draw) => streams.map((stream): Step => ({ t, next, eta, seed, stream, draw }))),
     ];
-    const start: Graph = {
+    const start: StepGraph = {
       inputs: net.graph.inputs,
       nodes: [{ name: "x_T", op: { kind: "gaussian" }, inputs: { steps: "steps", like: "x" }, output: TENSOR.next }],
       outputs: [TENSOR.next],
@@ -287,7 +287,7 @@ export class Model {
 
   /** [C, H, W] of a tensor of the network. @throws UserError for a tap that is not there */
   tapShape(tap: string): readonly [number, number, number] {
-    const node = this.network.lower(this.network.unet(1).graph).nodes.find((n) => n.output.name === tap);
+    const node = this.network.lower(this.network.unet(1).graph, stepOps).nodes.find((n) => n.output.name === tap);
     const shape = node?.output.shape;
     if (shape?.length !== 4) throw new UserError(`no tap "${tap}" in this network; h is "${this.network.unet(1).h}"`);
     return [shape[1]!, shape[2]!, shape[3]!];
@@ -362,7 +362,7 @@ export class Model {
 
   /** Compiles step graphs and uploads their table. */
   async #open(
-    graphs: Readonly<Record<string, Graph>>,
+    graphs: Readonly<Record<string, StepGraph>>,
     table: readonly (readonly Step[])[],
     faithful: boolean,
     labels: readonly number[] | undefined,
@@ -385,7 +385,7 @@ export class Model {
     };
     let programs: Programs;
     try {
-      programs = await this.network.compile(graphs, own);
+      programs = await this.network.compile(graphs, stepOps, own);
     } catch (error) {
       close();
       throw error;

@@ -1,5 +1,6 @@
-import { type Graph, instance, type Node, spliceAfter } from "../graph/graph";
+import { f32Input, type GraphInput, instance, spliceAfter } from "../graph/graph";
 import type { UNet } from "../model/unet";
+import type { StepGraph, StepNode, StepOp } from "./ops";
 
 /** How one run edits the network. */
 export interface InjectionSpec {
@@ -26,14 +27,14 @@ export const TENSOR = {
 } as const;
 
 /** x -> x_next by one DDIM step. Used by inversion, and by generation where nothing is injected.   Song et al. 2021 */
-export function plainStep(net: UNet, options: { givenNoise?: boolean; keep?: readonly string[] } = {}): Graph {
+export function plainStep(net: UNet, options: { givenNoise?: boolean; keep?: readonly string[] } = {}): StepGraph {
   const { givenNoise = false, keep = [] } = options;
   return withUpdate(net.graph, net.graph.nodes, { x: "x", eps: net.eps, asymmetric: false, givenNoise }, keep);
 }
 
 /** One injected step: h~ is mixed at the tap and everything behind it runs on [h; h~] as a batch of two, over the same
  *  skips; P comes from e~, the direction from e.   Kwon et al. 2023, eq. 5 */
-export function injectedStep(net: UNet, spec: InjectionSpec, shapes: TapShape): Graph {
+export function injectedStep(net: UNet, spec: InjectionSpec, shapes: TapShape): StepGraph {
   const edited = inject(net, spec, shapes);
   const update = { x: "x", eps: net.eps, asymmetric: true, givenNoise: spec.givenNoise ?? false };
   return withUpdate(edited, edited.nodes, update);
@@ -41,14 +42,14 @@ export function injectedStep(net: UNet, spec: InjectionSpec, shapes: TapShape): 
 
 /** One injected step with latent calibration: x is moved so that a plain evaluation there gives the injected P~ at the
  *  scale of P, then an ordinary DDIM step is made from the moved x.   Jeong et al. 2023, section 3.3 */
-export function calibratedStep(net: UNet, spec: InjectionSpec, shapes: TapShape): Graph {
+export function calibratedStep(net: UNet, spec: InjectionSpec, shapes: TapShape): StepGraph {
   const edited = inject(net, spec, shapes);
   const steps = "steps";
   const { omegaRegions = 0 } = spec;
   const regions: Record<string, string> = omegaRegions > 0 ? { masks: TENSOR.omegaMasks, omegas: TENSOR.omegas } : {};
   const p = "calibration/p";
   const moved = "calibration/x";
-  const nodes: Node[] = [
+  const nodes: StepNode[] = [
     ...edited.nodes,
     { name: p, op: { kind: "predictX0" }, inputs: { steps, x: "x", eps: net.eps }, output: p },
     { name: "calibration/moments", op: { kind: "moments" }, inputs: { x: p }, output: "calibration/moments" },
@@ -62,18 +63,20 @@ export function calibratedStep(net: UNet, spec: InjectionSpec, shapes: TapShape)
   ];
   const eps = `calibrated/${net.eps}`;
   const update = { x: moved, eps, asymmetric: false, givenNoise: spec.givenNoise ?? false };
-  const [, , ...side] = edited.inputs.x!;
-  const inputs: Record<string, readonly number[]> =
-    omegaRegions > 0 ? { [TENSOR.omegaMasks]: [omegaRegions, ...side], [TENSOR.omegas]: [omegaRegions] } : {};
+  const [, , ...side] = edited.inputs.x!.shape;
+  const inputs: Record<string, GraphInput> =
+    omegaRegions > 0
+      ? { [TENSOR.omegaMasks]: f32Input(omegaRegions, ...side), [TENSOR.omegas]: f32Input(omegaRegions) }
+      : {};
   return withUpdate({ ...edited, inputs: { ...edited.inputs, ...inputs } }, nodes, update);
 }
 
 /** [C, H, W] of the tensor at the tap. */
 export type TapShape = readonly [number, number, number];
 
-function inject(net: UNet, { tap = net.h, contents }: InjectionSpec, [c, height, width]: TapShape): Graph {
-  const batch = net.graph.inputs.x![0]!;
-  const mixes = contents.map(({ masked }, slot): Node => {
+function inject(net: UNet, { tap = net.h, contents }: InjectionSpec, [c, height, width]: TapShape): StepGraph {
+  const batch = net.graph.inputs.x!.shape[0]!;
+  const mixes = contents.map(({ masked }, slot): StepNode => {
     const h = slot === 0 ? tap : `${tap}/mix.${slot - 1}`;
     const name = `${tap}/mix.${slot}`;
     const mask: Record<string, string> = masked ? { mask: TENSOR.mask(slot) } : {};
@@ -81,35 +84,36 @@ function inject(net: UNet, { tap = net.h, contents }: InjectionSpec, [c, height,
     return { name, op: { kind: "mix", slot }, inputs, output: name };
   });
   const both = `${tap}/both`;
-  const stack: Node = {
+  const stack: StepNode = {
     name: both,
     op: { kind: "stack" },
     inputs: { a: tap, b: mixes.at(-1)!.output },
     output: both,
   };
-  const inputs: Record<string, readonly number[]> = { ...net.graph.inputs };
+  const inputs: Record<string, GraphInput> = { ...net.graph.inputs };
   contents.forEach(({ masked }, slot) => {
-    inputs[TENSOR.content(slot)] = [batch, c, height, width];
-    if (masked) inputs[TENSOR.mask(slot)] = [1, height, width]; // every sample reads it
+    inputs[TENSOR.content(slot)] = f32Input(batch, c, height, width);
+    if (masked) inputs[TENSOR.mask(slot)] = f32Input(1, height, width); // every sample reads it
   });
-  return { ...spliceAfter(net.graph, tap, [...mixes, stack], both), inputs };
+  return { ...spliceAfter<StepOp>(net.graph, tap, [...mixes, stack], both), inputs };
 }
 
 /** Ends a step graph with the DDIM update and the check for values that are not finite. */
 function withUpdate(
-  graph: Graph,
-  nodes: readonly Node[],
+  graph: StepGraph,
+  nodes: readonly StepNode[],
   { x, eps, asymmetric, givenNoise = false }: { x: string; eps: string; asymmetric: boolean; givenNoise?: boolean },
   keep: readonly string[] = [],
-): Graph {
+): StepGraph {
   const noise: Record<string, string> = givenNoise ? { noise: TENSOR.noise } : {};
-  const ddim: Node = {
+  const ddim: StepNode = {
     name: "ddim",
     op: { kind: "ddim", asymmetric },
     inputs: { steps: "steps", x, eps, ...noise },
     output: TENSOR.next,
+    sideOutputs: { x0: TENSOR.x0 },
   };
-  const check: Node = {
+  const check: StepNode = {
     name: "non_finite",
     op: { kind: "nonFinite" },
     inputs: { x: TENSOR.next, steps: "steps" },

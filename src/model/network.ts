@@ -1,8 +1,8 @@
 import { UserError } from "../errors";
 import { Buffers, readBuffer, readBuffers } from "../gpu/buffers";
 import type { Device } from "../gpu/device";
-import type { Graph } from "../graph/graph";
-import { type Lowered, lower } from "../graph/lower";
+import type { Graph, Operation } from "../graph/graph";
+import { type Lowered, lower, type Ops } from "../graph/lower";
 import { compile, type Programs } from "../graph/programs";
 import { replay } from "../graph/record";
 import type { Target } from "../kernels/conv/variants";
@@ -12,7 +12,8 @@ import { type TuneResult, tuneQuick } from "../tune/tune";
 import type { HalfReport } from "./checkpoint/f16";
 import type { ModelCheckpoint } from "./checkpoint/model";
 import { hShape, type UNetConfig } from "./config";
-import { type UNet, unet } from "./unet";
+import { type NetworkOp, networkOps } from "./ops";
+import { INPUT, type UNet, unet } from "./unet";
 import { upload } from "./upload";
 
 export interface NetworkOptions {
@@ -72,8 +73,8 @@ export class Network {
     const { config } = checkpoint;
     const { graph } = unet(config, 1);
     const { target, results } = await tunedTarget(device, graph, options);
-    const stored = lower(graph, target).weights;
-    const full = target.weights === "f16" ? lower(graph, { ...target, weights: "f32" }).weights : stored;
+    const stored = lower(graph, target, networkOps).weights;
+    const full = target.weights === "f16" ? lower(graph, { ...target, weights: "f32" }, networkOps).weights : stored;
     const buffers = new Buffers(device);
     try {
       const { hash, notes } = await upload(checkpoint, stored, full, buffers, options.signal);
@@ -93,14 +94,19 @@ export class Network {
     return unet(this.config, batch);
   }
 
-  lower(graph: Graph): Lowered {
+  /** Lowers a graph of this network, which may hold more operations than the network's own. */
+  lower<O extends Operation>(graph: Graph<O>, ops: Ops<O>): Lowered {
     const { notes } = this.storage;
-    return lower(graph, this.target, new Set(Object.keys(notes).filter((name) => !notes[name]!.safe)));
+    return lower(graph, this.target, ops, new Set(Object.keys(notes).filter((name) => !notes[name]!.safe)));
   }
 
   /** Compiles graphs of this network into programs that share its weights. */
-  compile(graphs: Readonly<Record<string, Graph>>, given: (name: string) => GPUBuffer | undefined = () => undefined) {
-    const lowered = Object.fromEntries(Object.entries(graphs).map(([name, graph]) => [name, this.lower(graph)]));
+  compile<O extends Operation>(
+    graphs: Readonly<Record<string, Graph<O>>>,
+    ops: Ops<O>,
+    given: (name: string) => GPUBuffer | undefined = () => undefined,
+  ): Promise<Programs> {
+    const lowered = Object.fromEntries(Object.entries(graphs).map(([name, graph]) => [name, this.lower(graph, ops)]));
     return compile(this.device, lowered, (name) => this.weights.get(name) ?? given(name));
   }
 
@@ -121,14 +127,14 @@ export class Network {
     if (bad !== undefined) throw new UserError(`time step ${bad}: needed 0 to 999`);
     const programs = await this.#forward(batch);
     const { gpu } = this.device;
-    gpu.queue.writeBuffer(programs.bufferOf("forward", "x"), 0, new Float32Array(x));
+    gpu.queue.writeBuffer(programs.bufferOf("forward", INPUT.x), 0, new Float32Array(x));
     const rows = new Float32Array(batch * STEP_FLOATS);
     times.forEach((time, n) => {
       rows[n * STEP_FLOATS + STEP.T] = time;
     });
-    gpu.queue.writeBuffer(programs.bufferOf("forward", "steps"), 0, rows);
+    gpu.queue.writeBuffer(programs.bufferOf("forward", INPUT.steps), 0, rows);
     if (classes > 0)
-      gpu.queue.writeBuffer(programs.bufferOf("forward", "labels"), 0, checkLabels(labels, batch, classes));
+      gpu.queue.writeBuffer(programs.bufferOf("forward", INPUT.labels), 0, checkLabels(labels, batch, classes));
     const encoder = gpu.createCommandEncoder();
     const pass = encoder.beginComputePass();
     replay(pass, programs.recordings.forward!.nodes, 0);
@@ -146,14 +152,15 @@ export class Network {
 
   /** Runs any graph of this network once: tensors in, tensors out. For looking inside; compiles anew each time.
    *  @param inputs a value for every graph input @param outputs names of tensors, graph outputs or not */
-  async evaluate(
-    graph: Graph,
+  async evaluate<O extends Operation>(
+    graph: Graph<O>,
+    ops: Ops<O>,
     inputs: Readonly<Record<string, Float32Array | Uint32Array>>,
     outputs: readonly string[],
   ): Promise<Map<string, { shape: readonly number[]; data: Float32Array<ArrayBuffer> }>> {
     const kept = { ...graph, outputs: [...new Set([...graph.outputs, ...outputs])] };
-    const programs = await this.compile({ evaluate: kept });
-    const { external } = this.lower(kept);
+    const programs = await this.compile({ evaluate: kept }, ops);
+    const { external } = this.lower(kept, ops);
     try {
       for (const [name, values] of Object.entries(inputs)) {
         const buffer = programs.bufferOf("evaluate", name);
@@ -178,7 +185,7 @@ export class Network {
   #forward(batch: number): Promise<Programs> {
     let programs = this.#forwards.get(batch);
     if (!programs) {
-      programs = this.compile({ forward: this.unet(batch).graph });
+      programs = this.compile({ forward: this.unet(batch).graph }, networkOps);
       this.#forwards.set(batch, programs);
       programs.catch(() => this.#forwards.delete(batch));
     }
@@ -195,13 +202,17 @@ export class Network {
 /** The target with its variants measured, where the options ask for it. */
 async function tunedTarget(
   device: Device,
-  graph: Graph,
+  graph: Graph<NetworkOp>,
   options: NetworkOptions,
 ): Promise<{ target: Target; results: readonly TuneResult[] }> {
   const target = targetOf(device, options);
   if (options.tune !== "quick") return { target, results: [] };
   const { tuneStore: store = memoryStore(), signal, onTuned } = options;
-  const { tuned, results } = await tuneQuick(device, lower(graph, target).convs, target, { store, signal, onTuned });
+  const { tuned, results } = await tuneQuick(device, lower(graph, target, networkOps).convs, target, {
+    store,
+    signal,
+    onTuned,
+  });
   return { target: { ...target, tuned }, results };
 }
 

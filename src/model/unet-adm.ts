@@ -1,5 +1,6 @@
 import type { GraphBuilder } from "../graph/graph";
 import type { UNetConfig } from "./config";
+import type { NetworkOp } from "./ops";
 
 interface Running {
   readonly name: string;
@@ -8,7 +9,7 @@ interface Running {
 
 /** The ADM U-Net (guided, improved and P2 diffusion, ILVR), layer names as in the official checkpoints
  *  (`input_blocks.1.0.in_layers.0`).   Dhariwal & Nichol 2021 */
-export function admUNet(config: UNetConfig, b: GraphBuilder): { h: string; g: string; eps: string } {
+export function admUNet(config: UNetConfig, b: GraphBuilder<NetworkOp>): { h: string; g: string; eps: string } {
   const { channels, channelMult, resBlocks, groups, eps, scaleShift } = config;
   const levels = channelMult.length;
   const width = (level: number) => Math.trunc(channels * channelMult[level]!);

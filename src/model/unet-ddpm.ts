@@ -1,5 +1,6 @@
 import type { GraphBuilder } from "../graph/graph";
 import type { UNetConfig } from "./config";
+import type { NetworkOp } from "./ops";
 
 /** A res block's time projection: columns [offset, offset + channels) of one shared linear layer. */
 interface Projections {
@@ -9,7 +10,7 @@ interface Projections {
 
 /** The DDPM U-Net, layer names as in the official checkpoints (`down.0.block.0.norm1`).
  *  Time MLP, stem, L levels down, middle, L levels up with skips, head.   Ho et al. 2020, appendix B */
-export function ddpmUNet(config: UNetConfig, b: GraphBuilder): { h: string; g: string; eps: string } {
+export function ddpmUNet(config: UNetConfig, b: GraphBuilder<NetworkOp>): { h: string; g: string; eps: string } {
   const { channels, channelMult, resBlocks, groups, eps } = config;
   const levels = channelMult.length;
   const width = (level: number) => channels * channelMult[level]!;

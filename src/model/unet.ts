@@ -1,11 +1,13 @@
-import { type Graph, GraphBuilder } from "../graph/graph";
+import { f32Input, type Graph, GraphBuilder, u32Input } from "../graph/graph";
+import { STEP_FLOATS } from "../kernels/step/step-row";
 import type { UNetConfig } from "./config";
+import type { NetworkOp } from "./ops";
 import { admUNet } from "./unet-adm";
 import { ddpmUNet } from "./unet-ddpm";
 
 /** A U-Net as a graph, and the names by which the rest of the engine reaches into it. */
 export interface UNet {
-  readonly graph: Graph;
+  readonly graph: Graph<NetworkOp>;
   /** tensor of the bottleneck h: output of the last middle block */
   readonly h: string;
   /** tensor of the skip of the same level: what the first decoder block is given beside h */
@@ -19,14 +21,14 @@ export const INPUT = { x: "x", steps: "steps", labels: "labels" } as const;
 
 /** Builds the network of `config` for `batch` images.   Ho et al. 2020 (ddpm); Dhariwal & Nichol 2021 (adm) */
 export function unet(config: UNetConfig, batch: number): UNet {
-  const builder = new GraphBuilder();
+  const builder = new GraphBuilder<NetworkOp>();
   const { h, g, eps } = config.family === "ddpm" ? ddpmUNet(config, builder) : admUNet(config, builder);
   const side = config.resolution;
-  const graph: Graph = {
+  const graph: Graph<NetworkOp> = {
     inputs: {
-      [INPUT.x]: [batch, config.inChannels, side, side],
-      [INPUT.steps]: [batch],
-      ...(config.classes > 0 && { [INPUT.labels]: [batch] }),
+      [INPUT.x]: f32Input(batch, config.inChannels, side, side),
+      [INPUT.steps]: f32Input(batch, STEP_FLOATS),
+      ...(config.classes > 0 && { [INPUT.labels]: u32Input(batch) }),
     },
     nodes: builder.nodes,
     outputs: [eps, h],

@@ -81,7 +81,7 @@ class WeightWriter {
   /** One source of a weight. `values` may be used again afterwards. */
   async take(name: string, at: number, values: Float32Array<ArrayBuffer>): Promise<void> {
     const weight = this.stored.get(name)!;
-    if (weight.plain) return this.#write(weight, weight.pack(values), 4 * at);
+    if (weight.verbatim) return this.#write(weight, weight.pack(values), 4 * at);
     if (weight.sources.length === 1) return this.#finish(name, values);
     const total = weight.sources.reduce((sum, { elements }) => sum + elements, 0);
     const waiting = this.#waiting.get(name) ?? { all: new Float32Array(total), missing: weight.sources.length };

@@ -1,10 +1,9 @@
-import type { ConvUse } from "../graph/lower";
 import { chooseConv1x1 } from "../kernels/conv/conv1x1";
 import { chooseConv3x3, outputSides, suitsWinograd, winogradOnGpu } from "../kernels/conv/conv3x3";
 import { matrixVariants } from "../kernels/conv/matrix";
 import { tileHeight } from "../kernels/conv/packing";
 import { tileVariant } from "../kernels/conv/tile";
-import type { Conv1x1Variant, ConvShape, ConvVariant, DirectVariant, Target } from "../kernels/conv/variants";
+import type { Conv1x1Variant, ConvShape, ConvUse, ConvVariant, DirectVariant, Target } from "../kernels/conv/variants";
 import type { Tile } from "../kernels/product/tiles";
 
 export type AnyVariant = ConvVariant | Conv1x1Variant;

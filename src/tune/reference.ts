@@ -1,4 +1,4 @@
-import type { ConvUse } from "../graph/lower";
+import type { ConvUse } from "../kernels/conv/variants";
 
 /** Inputs of a trial, f32: x [1, C1, H, W], skip [1, C2, H, W], weight [OC, C1 + C2, K, K], bias [OC], and norm
  *  [1, C1 + C2, 4] of (mean, scale, shift, 0). */

@@ -1,9 +1,9 @@
 import { Buffers, readBuffer } from "../gpu/buffers";
 import type { Device } from "../gpu/device";
 import type { Replay } from "../gpu/stopwatch";
-import type { ConvUse } from "../graph/lower";
 import { conv1x1, conv1x1Weight, packConv1x1 } from "../kernels/conv/conv1x1";
 import { conv3x3, conv3x3Weight, packConv3x3 } from "../kernels/conv/conv3x3";
+import type { ConvUse } from "../kernels/conv/variants";
 import { type Dispatch, elements, f32, type Tensor } from "../kernels/dispatch";
 import type { AnyVariant } from "./candidates";
 import { convAt, outputSide, type TrialData } from "./reference";

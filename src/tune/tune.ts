@@ -1,6 +1,6 @@
 import type { Device } from "../gpu/device";
 import { Stopwatch } from "../gpu/stopwatch";
-import type { ConvUse } from "../graph/lower";
+import type { ConvUse } from "../kernels/conv/variants";
 import { convKey, type Target } from "../kernels/conv/variants";
 import { shaders } from "../wgsl/shaders";
 import { type AnyVariant, candidates } from "./candidates";

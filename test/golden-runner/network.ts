@@ -1,10 +1,12 @@
 import type { Graph, Node } from "../../src/graph/graph";
 import { officialMask } from "../../src/inject/images";
 import type { Model } from "../../src/inject/model";
+import { type StepOp, stepOps } from "../../src/inject/ops";
 import { calibratedStep, injectedStep, plainStep, TENSOR } from "../../src/inject/step-graphs";
 import { type Step, stepTable } from "../../src/inject/step-table";
 import { STEP_FLOATS } from "../../src/kernels/step/step-row";
 import { hShape } from "../../src/model/config";
+import type { NetworkOp } from "../../src/model/ops";
 import { alphaBars } from "../../src/model/schedule";
 import { compare } from "./compare";
 import type { CaseResult, Values } from "./kernels";
@@ -38,14 +40,14 @@ export async function* runForward(model: Model, tensors: ReadonlyMap<string, Val
  *  completed on the host. */
 async function* activations(
   model: Model,
-  graph: Graph,
+  graph: Graph<NetworkOp>,
   tensors: ReadonlyMap<string, Values>,
   inputs: Record<string, Float32Array>,
 ): AsyncGenerator<CaseResult> {
   const recorded = [...tensors].filter(([name]) => name.startsWith("act.") || name === "temb.sinusoidal");
   const nodes = recorded.map(([name]) => nodeOf(graph, name));
   const wanted = nodes.flatMap((n) => (n ? [n.output, ...(n.op.kind === "groupNorm" ? [n.inputs.x!] : [])] : []));
-  const values = await model.network.evaluate(graph, inputs, [...new Set(wanted)]);
+  const values = await model.network.evaluate<StepOp>(graph, stepOps, inputs, [...new Set(wanted)]);
   for (const [k, [name, expected]] of recorded.entries()) {
     const node = nodes[k];
     if (!node) {
@@ -70,7 +72,7 @@ async function* activations(
 }
 
 /** The node whose output is that of an official module: itself, or the last part of a block. */
-function nodeOf(graph: Graph, name: string): Node | undefined {
+function nodeOf(graph: Graph<NetworkOp>, name: string): Node<NetworkOp> | undefined {
   const module = name.replace(/^act\./, "");
   const find = (output: string) => graph.nodes.find((n) => n.output === output);
   if (name === "temb.sinusoidal") return find("temb") ?? find("time_embed");
@@ -146,7 +148,13 @@ export async function* runStepCase(
     if (masked) inputs[TENSOR.mask(0)] = officialMask(shape[1], shape[2]).values as Float32Array;
   }
   const mixed = edits ? `${net.h}/mix.0` : net.h;
-  const results = await model.network.evaluate(graph, inputs, [net.eps, net.h, mixed, TENSOR.next, TENSOR.x0]);
+  const results = await model.network.evaluate<StepOp>(graph, stepOps, inputs, [
+    net.eps,
+    net.h,
+    mixed,
+    TENSOR.next,
+    TENSOR.x0,
+  ]);
   const { data: eps, shape: epsShape } = results.get(net.eps)!;
   const first = firstChannels(eps, epsShape, x.shape[1]!, 0, n);
   const second = edits ? firstChannels(eps, epsShape, x.shape[1]!, n, n) : first;

@@ -57,6 +57,17 @@ export interface ConvShape {
   readonly upsample: boolean;
 }
 
+/** A convolution of a network, as far as its speed depends on it. */
+export interface ConvUse {
+  readonly kernel: 1 | 3;
+  readonly shape: ConvShape;
+  readonly weights: Dtype;
+  /** Padding of a 3x3. */
+  readonly pad: "same" | "asymmetric";
+  readonly norm: boolean;
+  readonly silu: boolean;
+}
+
 /** Convolutions with equal keys are served by the same variant. */
 export const convKey = ({ n, c1, c2, oc, h, w, stride, upsample }: ConvShape, weights: Dtype): string =>
   `${n}x[${c1}+${c2}]->${oc} ${h}x${w}${stride === 2 ? " stride 2" : ""}${upsample ? " upsample" : ""} ${weights}`;

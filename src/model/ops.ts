@@ -1,0 +1,139 @@
+import type { Ops } from "../graph/lower";
+import { packed } from "../kernels/conv/packing";
+import { f32, type Tensor } from "../kernels/dispatch";
+import { chooseGroupNorm, groupNorm } from "../kernels/norm/group-norm";
+import { addRow } from "../kernels/pointwise/add-row";
+import { avgPool2 } from "../kernels/pointwise/avg-pool2";
+import { concat } from "../kernels/pointwise/concat";
+import { timeEmbedding } from "../kernels/pointwise/time-embedding";
+import { upsample2x } from "../kernels/pointwise/upsample2x";
+import { attention } from "../kernels/product/attention";
+import { chooseLinear, linear, linearWeight } from "../kernels/product/linear";
+import { type ConvOp, convOps } from "./ops-conv";
+
+/** Operations of a U-Net. Shapes follow from the inputs: sample n of a node reads sample n modulo theirs, so that one
+ *  skip or embedding serves a larger batch. Weights are named by checkpoint keys without `.weight` and `.bias`. */
+export type NetworkOp =
+  | ConvOp
+  /** time step of the row -> sinusoid [N, channels] */
+  | { readonly kind: "timeEmbedding"; readonly channels: number; readonly order: "sin-cos" | "cos-sin" }
+  /** [N, I] -> [N, O]; several layers that read the same input run as one, rows in the order of `layers` */
+  | {
+      readonly kind: "linear";
+      readonly layers: readonly { readonly layer: string; readonly rows: number }[];
+      readonly siluIn?: boolean;
+      readonly siluOut?: boolean;
+    }
+  /** adds row `labels[n]` of an embedding table */
+  | { readonly kind: "label"; readonly layer: string; readonly rows: number }
+  /** [N, C, H, W] -> (mean, scale, shift, 0) [N, C, 4] for the conv that follows, or the normalised tensor if `apply` */
+  | {
+      readonly kind: "groupNorm";
+      readonly layer: string;
+      readonly groups: number;
+      readonly eps: number;
+      readonly apply?: boolean;
+      readonly silu?: boolean;
+      /** ADM: first column of this layer's scale, then shift, in the `film` input */
+      readonly filmOffset?: number;
+    }
+  | { readonly kind: "attention"; readonly heads: number; readonly order: "legacy" | "new" }
+  | { readonly kind: "upsample2x" }
+  | { readonly kind: "avgPool2" }
+  /** [N, C1, H, W] and `skip` [N, C2, H, W] -> [N, C1 + C2, H, W] */
+  | { readonly kind: "concat" };
+
+/** Kernels of the network's operations. */
+export const networkOps: Ops<NetworkOp> = {
+  ...convOps,
+
+  timeEmbedding({ channels, order }, io) {
+    const steps = io.input("steps");
+    const y = f32(io.name, steps.shape[0]!, channels);
+    return { dispatches: timeEmbedding({ steps, y }, { order }), output: y };
+  },
+
+  linear({ layers, siluIn = false, siluOut = false }, io, context) {
+    const x = io.input("x");
+    const [n, i] = x.shape as [number, number];
+    const o = layers.reduce((sum, l) => sum + l.rows, 0);
+    const first = layers[0]!.layer;
+    const name = `${first}.weight*${layers.length}`;
+    const stored = linearWeight(name, o, i, context.targetFor(name).weights);
+    const weight = context.weight(
+      stored,
+      layers.map(({ layer, rows }) => ({ key: `${layer}.weight`, elements: rows * i })),
+      stored.dtype === "f16" ? (all) => packed(all, "f16") : undefined,
+    );
+    const bias = context.weight(
+      f32(`${first}.bias*${layers.length}`, o),
+      layers.map(({ layer, rows }) => ({ key: `${layer}.bias`, elements: rows })),
+    );
+    const y = f32(io.name, n, o);
+    const options = { siluIn, siluOut, variant: chooseLinear(i, context.target) };
+    return { dispatches: linear({ x, weight, bias, y }, options), output: y, macs: n * i * o };
+  },
+
+  label({ layer, rows }, io, context) {
+    const x = io.input("x");
+    const labels = io.input("labels");
+    const table = context.parameter(`${layer}.weight`, rows, x.shape[1]!);
+    const y = f32(io.name, ...x.shape);
+    return { dispatches: addRow({ x, table, labels, y }), output: y };
+  },
+
+  groupNorm({ layer, groups, eps, apply = false, silu = false, filmOffset = 0 }, io, context) {
+    const x = io.input("x");
+    const skip = io.optional("skip");
+    const film = io.optional("film");
+    const [n, c1, h, w] = shapeOf(x);
+    const c = c1 + (skip?.shape[1] ?? 0);
+    const gamma = context.parameter(`${layer}.weight`, c);
+    const beta = context.parameter(`${layer}.bias`, c);
+    const norm = f32(apply ? `${io.name}/norm` : io.name, n, c, 4);
+    const y = apply ? f32(io.name, n, c, h, w) : undefined;
+    const tensors = {
+      x,
+      ...(skip && { skip }),
+      gamma,
+      beta,
+      ...(film && { film: { tensor: film, offset: filmOffset } }),
+      norm,
+      ...(y && { y }),
+    };
+    const variant = chooseGroupNorm(h * w, context.target);
+    return { dispatches: groupNorm(tensors, { groups, eps, silu, variant }), output: y ?? norm };
+  },
+
+  attention({ heads, order }, io, { target }) {
+    const qkv = io.input("qkv");
+    const [n, c3, h, w] = shapeOf(qkv);
+    const y = f32(io.name, n, c3 / 3, h, w);
+    const dispatches = attention({ qkv, y }, { heads, order, target });
+    return { dispatches, output: y, macs: 2 * n * (c3 / 3) * (h * w) ** 2 };
+  },
+
+  upsample2x(_, io) {
+    const x = io.input("x");
+    const [n, c, h, w] = shapeOf(x);
+    const y = f32(io.name, n, c, 2 * h, 2 * w);
+    return { dispatches: upsample2x({ x, y }), output: y };
+  },
+
+  avgPool2(_, io) {
+    const x = io.input("x");
+    const [n, c, h, w] = shapeOf(x);
+    const y = f32(io.name, n, c, h >> 1, w >> 1);
+    return { dispatches: avgPool2({ x, y }), output: y };
+  },
+
+  concat(_, io) {
+    const x = io.input("x");
+    const skip = io.input("skip");
+    const [n, c, h, w] = shapeOf(x);
+    const y = f32(io.name, n, c + skip.shape[1]!, h, w);
+    return { dispatches: concat({ x, skip, y }), output: y };
+  },
+};
+
+const shapeOf = ({ shape }: Tensor) => shape as readonly [n: number, c: number, h: number, w: number];
