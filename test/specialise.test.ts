@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { evaluate, specialise } from "../src/wgsl/specialise";
+import { evaluate } from "../src/wgsl/expression";
+import { specialise, uniformsOf } from "../src/wgsl/specialise";
 
 const squash = (code: string) => code.replace(/\s+/g, " ").trim();
 
@@ -9,6 +10,37 @@ test("overrides become pipeline constants, marked constants are set in the text"
     code: "override A: f32;\nconst TILE: u32 = 8u;\nconst SCALE: f32 = 2.0;\nconst ON: bool = true;",
     overrides: { A: 7 },
   });
+});
+
+test("an override with the mark becomes a uniform behind the bindings, read once by main", () => {
+  const source = `override N: u32; // uniform: samples
+override P: u32 = 3u; // uniform
+override WG: u32 = 64u;
+@group(0) @binding(0) var<storage, read_write> y: array<u32>;
+fn last() -> u32 { return N - 1u; }
+fn main() { y[P] = last() + WG; }`;
+  expect([...uniformsOf(source)]).toEqual([
+    ["N", undefined],
+    ["P", 3],
+  ]);
+  const { code, overrides } = specialise("s", source, { N: 7, P: 5, WG: 4 });
+  expect(overrides).toEqual({ WG: 4 });
+  expect(squash(code)).toBe(
+    squash(`struct Uniforms_ { N: u32, P: u32 } @group(0) @binding(1) var<uniform> uniforms_: Uniforms_;
+    override WG: u32 = 64u; @group(0) @binding(0) var<storage, read_write> y: array<u32>;
+    fn last() -> u32 { return uniforms_.N - 1u; } fn main() { let P = uniforms_.P; y[P] = last() + WG; }`),
+  );
+});
+
+test("a type sets an alias, and f16 is enabled", () => {
+  expect(specialise("s", "alias Element = f32;", { Element: "f16" }).code).toBe("enable f16; alias Element = f16;");
+});
+
+test("constants may depend on those of a part appended later", () => {
+  const source = "const WORDS: u32 = 8u / PER_WORD;\nconst PER_WORD: u32 = 2u;";
+  expect(
+    squash(specialise("s", `for (var i = 0u; i < WORDS / 4u; i++) { // unroll\n f(i);\n}\n${source}`, {}).code),
+  ).toContain("{ const i = 0u; f(i); } const WORDS");
 });
 
 test("a constant the shader lacks is named", () => {
@@ -55,7 +87,16 @@ test.each([
   ["7u % 4u - 1u", 2],
   ["min(4u * 3u + 4u, TILE_M)", 14],
   ["TILE_M % OTHER", Number.NaN],
+  ["1u + u32(JOINED)", 2],
   ["1.5", Number.NaN],
 ])("evaluate %s", (expression, value) => {
-  expect(evaluate(expression, new Map([["TILE_M", 14]]))).toBe(value);
+  expect(
+    evaluate(
+      expression,
+      new Map([
+        ["TILE_M", 14],
+        ["JOINED", 1],
+      ]),
+    ),
+  ).toBe(value);
 });

@@ -6,25 +6,25 @@
 // What conv3x3_quad does, without subgroups: a lane computes TILE_M output channels of a column of TILE_Y pixels.
 // Dispatch: one lane per task: x = ceil(columns * N * ceil(OC / TILE_M) / WG), folded into two dimensions.
 
-override N: u32;
-override C1: u32;
-override C2: u32 = 0u;
-override OC: u32;
-override H: u32;              // of x and skip
-override W: u32;
-override OH: u32;
-override OW: u32;
-override PAD: u32 = 1u;       // left and top; right and bottom follow from OH and OW
+override N: u32;               // uniform
+override C1: u32;              // uniform
+override C2: u32 = 0u;         // uniform
+override OC: u32;              // uniform
+override H: u32;               // uniform: of x and skip
+override W: u32;               // uniform
+override OH: u32;              // uniform
+override OW: u32;              // uniform
+override PAD: u32 = 1u;        // uniform: left and top; right and bottom follow from OH and OW
 override NORM: bool = false;
 override SILU: bool = false;
 override TEMB: bool = false;
 override RESIDUAL: bool = false;
-override SKIP_N: u32 = 1u;
-override NORM_N: u32 = 1u;
-override TEMB_N: u32 = 1u;
-override TEMB_WIDTH: u32 = 0u;
-override TEMB_OFFSET: u32 = 0u;
-override RESIDUAL_N: u32 = 1u;
+override SKIP_N: u32 = 1u;     // uniform
+override NORM_N: u32 = 1u;     // uniform
+override TEMB_N: u32 = 1u;     // uniform
+override TEMB_WIDTH: u32 = 0u; // uniform
+override TEMB_OFFSET: u32 = 0u; // uniform
+override RESIDUAL_N: u32 = 1u; // uniform
 override WG: u32 = 64u;
 
 const SKIP: bool = false;     // C2 > 0

@@ -1,21 +1,21 @@
 // y[n, o, p] = bias[o] + temb[n, o] + sum_c w[o, c] * in[n, c, p] + residual[n, o, p]
 // What conv1x1_quad does, for any number of pixels and without subgroups; w as there.
 // Dispatch: a lane per TILE_M channels x TILE_P pixels: x = ceil(tiles / WG), folded into two dimensions.
-override N: u32;
-override C1: u32;
-override C2: u32 = 0u;
-override OC: u32;
-override P: u32;
+override N: u32;               // uniform
+override C1: u32;              // uniform
+override C2: u32 = 0u;         // uniform
+override OC: u32;              // uniform
+override P: u32;               // uniform
 override NORM: bool = false;
 override SILU: bool = false;
 override TEMB: bool = false;
 override RESIDUAL: bool = false;
-override SKIP_N: u32 = 1u;
-override NORM_N: u32 = 1u;
-override TEMB_N: u32 = 1u;
-override TEMB_WIDTH: u32 = 0u;
-override TEMB_OFFSET: u32 = 0u;
-override RESIDUAL_N: u32 = 1u;
+override SKIP_N: u32 = 1u;     // uniform
+override NORM_N: u32 = 1u;     // uniform
+override TEMB_N: u32 = 1u;     // uniform
+override TEMB_WIDTH: u32 = 0u; // uniform
+override TEMB_OFFSET: u32 = 0u; // uniform
+override RESIDUAL_N: u32 = 1u; // uniform
 override WG: u32 = 64u;
 
 const TILE_M: u32 = 8u;

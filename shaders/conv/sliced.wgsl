@@ -7,21 +7,21 @@
 // For GPUs that a convolution is too small to fill: as gemm_sliced, straight from memory into registers. LANES_M x LANES_N
 // lanes compute TILE_M channels x TILE_N pixels, and SLICES groups of such lanes share out the depth.
 // Dispatch: x = ceil(OC / TILE_M) * ceil(N P / TILE_N), folded into two dimensions.
-override N: u32;
-override C1: u32;
-override C2: u32 = 0u;
-override OC: u32;
-override P: u32;
+override N: u32;               // uniform
+override C1: u32;              // uniform
+override C2: u32 = 0u;         // uniform
+override OC: u32;              // uniform
+override P: u32;               // uniform
 override NORM: bool = false;
 override SILU: bool = false;
-override TEMB: u32 = 0u;      // 1: there is one
-override RESIDUAL: u32 = 0u;
-override SKIP_N: u32 = 1u;
-override NORM_N: u32 = 1u;
-override TEMB_N: u32 = 1u;
-override TEMB_WIDTH: u32 = 0u;
-override TEMB_OFFSET: u32 = 0u;
-override RESIDUAL_N: u32 = 1u;
+override TEMB: u32 = 0u;       // uniform: 1: there is one
+override RESIDUAL: u32 = 0u;   // uniform
+override SKIP_N: u32 = 1u;     // uniform
+override NORM_N: u32 = 1u;     // uniform
+override TEMB_N: u32 = 1u;     // uniform
+override TEMB_WIDTH: u32 = 0u; // uniform
+override TEMB_OFFSET: u32 = 0u; // uniform
+override RESIDUAL_N: u32 = 1u; // uniform
 
 const PER_WORD: u32 = 1u;     // weights in a u32: 1 (f32) or 2 (f16)
 const LANES_M: u32 = 8u;

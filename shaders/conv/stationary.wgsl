@@ -10,22 +10,22 @@
 enable subgroups;
 diagnostic(off, subgroup_uniformity);   // `task` is the same in all lanes of a quad
 
-override N: u32;
-override C1: u32;
-override C2: u32 = 0u;        // 0 where JOINED is false
-override OC: u32;
-override P: u32;
-override K: u32;
+override N: u32;               // uniform
+override C1: u32;              // uniform
+override C2: u32 = 0u;         // uniform: 0 where JOINED is false
+override OC: u32;              // uniform
+override P: u32;               // uniform
+override K: u32;               // uniform
 override NORM: bool = false;
 override SILU: bool = false;
 override TEMB: bool = false;
-override SKIP_N: u32 = 1u;
-override NORM_N: u32 = 1u;
-override TEMB_N: u32 = 1u;
-override TEMB_WIDTH: u32 = 0u;
-override TEMB_OFFSET: u32 = 0u;
-override RESIDUAL_N: u32 = 1u;
-override ROWS: u32;           // output channels that a task takes
+override SKIP_N: u32 = 1u;     // uniform
+override NORM_N: u32 = 1u;     // uniform
+override TEMB_N: u32 = 1u;     // uniform
+override TEMB_WIDTH: u32 = 0u; // uniform
+override TEMB_OFFSET: u32 = 0u; // uniform
+override RESIDUAL_N: u32 = 1u; // uniform
+override ROWS: u32;            // uniform: output channels that a task takes
 override WG: u32 = 4u;
 
 const UNIT: u32 = 64u;        // a multiple of 8

@@ -3,16 +3,16 @@
 // parts: f32 [SPLITS, N, OC, PLANE]; bias: f32 [OC]; temb: f32 [TEMB_N, TEMB_WIDTH], columns from TEMB_OFFSET on;
 // residual: f32 [RESIDUAL_N, OC, PLANE]; y: f32 [N, OC, PLANE]; fewer samples than y are read modulo theirs.
 // Dispatch: x = ceil(N OC PLANE / 64), folded into two dimensions.
-override N: u32;
-override OC: u32;
-override PLANE: u32;          // OH * OW
-override SPLITS: u32;
-override TEMB: u32 = 0u;      // 1: there is one
-override RESIDUAL: u32 = 0u;
-override TEMB_N: u32 = 1u;
-override TEMB_WIDTH: u32 = 0u;
-override TEMB_OFFSET: u32 = 0u;
-override RESIDUAL_N: u32 = 1u;
+override N: u32;               // uniform
+override OC: u32;              // uniform
+override PLANE: u32;           // uniform: OH * OW
+override SPLITS: u32;          // uniform
+override TEMB: u32 = 0u;       // uniform: 1: there is one
+override RESIDUAL: u32 = 0u;   // uniform
+override TEMB_N: u32 = 1u;     // uniform
+override TEMB_WIDTH: u32 = 0u; // uniform
+override TEMB_OFFSET: u32 = 0u; // uniform
+override RESIDUAL_N: u32 = 1u; // uniform
 
 @group(0) @binding(0) var<storage, read> parts: array<f32>;
 @group(0) @binding(1) var<storage, read> bias: array<f32>;

@@ -9,26 +9,26 @@
 // The next tiles are loaded while these are multiplied; a lane keeps ROWS x COLUMNS blocks of 4 x 4. SLICES groups of
 // LANES_M x LANES_N lanes share out the depth of every tile (sliced K) and add their sums at the end.
 // Dispatch: x = ceil(OC / TILE_M) * ceil(N OH OW / TILE_N) * SPLITS, folded into two dimensions.
-override N: u32;
-override C1: u32;
-override C2: u32 = 0u;
-override OC: u32;
-override H: u32;              // of x and skip
-override W: u32;
-override OH: u32;
-override OW: u32;
-override PAD: u32 = 1u;       // left and top; right and bottom follow from OH and OW
+override N: u32;               // uniform
+override C1: u32;              // uniform
+override C2: u32 = 0u;         // uniform
+override OC: u32;              // uniform
+override H: u32;               // uniform: of x and skip
+override W: u32;               // uniform
+override OH: u32;              // uniform
+override OW: u32;              // uniform
+override PAD: u32 = 1u;        // uniform: left and top; right and bottom follow from OH and OW
 override NORM: bool = false;
 override SILU: bool = false;
-override TEMB: u32 = 0u;      // 1: there is one
-override RESIDUAL: u32 = 0u;
-override SKIP_N: u32 = 1u;
-override NORM_N: u32 = 1u;
-override TEMB_N: u32 = 1u;
-override TEMB_WIDTH: u32 = 0u;
-override TEMB_OFFSET: u32 = 0u;
-override RESIDUAL_N: u32 = 1u;
-override SPLITS: u32 = 1u;
+override TEMB: u32 = 0u;       // uniform: 1: there is one
+override RESIDUAL: u32 = 0u;   // uniform
+override SKIP_N: u32 = 1u;     // uniform
+override NORM_N: u32 = 1u;     // uniform
+override TEMB_N: u32 = 1u;     // uniform
+override TEMB_WIDTH: u32 = 0u; // uniform
+override TEMB_OFFSET: u32 = 0u; // uniform
+override RESIDUAL_N: u32 = 1u; // uniform
+override SPLITS: u32 = 1u;     // uniform
 
 const KERNEL: u32 = 3u;       // 3 or 1
 const STRIDE: u32 = 1u;

@@ -9,23 +9,23 @@
 // A lane does TILES tiles side by side, which share input columns; TILES divides the tiles in a row and COLS. Where ALIGNED,
 // it loads M TILES = X_UNIT columns at once and one more on each side: M TILES divides W, with STRIDE and UPSAMPLE 1, PAD 1.
 // Dispatch: x = ceil(COLS / TILES * CHANNELS / WG), folded into two dimensions.
-override N: u32;
-override X_N: u32;
-override C: u32;
-override C_START: u32 = 0u;
-override CHANNELS: u32;
-override K: u32;
-override H: u32;
-override W: u32;
-override PAD: u32 = 1u;       // left and top
-override TILES_X: u32;        // tiles in a row of the output
-override SAMPLE: u32;
+override N: u32;               // uniform
+override X_N: u32;             // uniform
+override C: u32;               // uniform
+override C_START: u32 = 0u;    // uniform
+override CHANNELS: u32;        // uniform
+override K: u32;               // uniform
+override H: u32;               // uniform
+override W: u32;               // uniform
+override PAD: u32 = 1u;        // uniform: left and top
+override TILES_X: u32;         // uniform: tiles in a row of the output
+override SAMPLE: u32;          // uniform
 override NORM: bool = false;
 override SILU: bool = false;
-override NORM_N: u32 = 1u;
-override NORM_C: u32 = 0u;
-override COL_START: u32 = 0u;
-override COLS: u32;
+override NORM_N: u32 = 1u;     // uniform
+override NORM_C: u32 = 0u;     // uniform
+override COL_START: u32 = 0u;  // uniform
+override COLS: u32;            // uniform
 override WG: u32 = 64u;
 
 const M: u32 = 4u;            // output pixels along a tile's side: 4 or 2; 2 where STRIDE is 2

@@ -5,22 +5,22 @@
 // Tile columns as in winograd_input. A lane does TILES tiles side by side, which divide the tiles in a row and COLS; where
 // WHOLE, OW and OH are multiples of M TILES = Y_UNIT and of M, and rows are stored at once.
 // Dispatch: x = ceil(OC * COLS / TILES / WG), folded into two dimensions.
-override N: u32;
-override OC: u32;
-override ROWS: u32;
-override OH: u32;
-override OW: u32;
-override TILES_X: u32;
-override TILES_Y: u32;
-override SAMPLE: u32;         // TILES_X * TILES_Y at least
+override N: u32;               // uniform
+override OC: u32;              // uniform
+override ROWS: u32;            // uniform
+override OH: u32;              // uniform
+override OW: u32;              // uniform
+override TILES_X: u32;         // uniform
+override TILES_Y: u32;         // uniform
+override SAMPLE: u32;          // uniform: TILES_X * TILES_Y at least
 override TEMB: bool = false;
 override RESIDUAL: bool = false;
-override TEMB_N: u32 = 1u;
-override TEMB_WIDTH: u32 = 0u;
-override TEMB_OFFSET: u32 = 0u;
-override RESIDUAL_N: u32 = 1u;
-override COL_START: u32 = 0u;
-override COLS: u32;
+override TEMB_N: u32 = 1u;     // uniform
+override TEMB_WIDTH: u32 = 0u; // uniform
+override TEMB_OFFSET: u32 = 0u; // uniform
+override RESIDUAL_N: u32 = 1u; // uniform
+override COL_START: u32 = 0u;  // uniform
+override COLS: u32;            // uniform
 override WG: u32 = 64u;
 
 const M: u32 = 4u;            // output pixels along a tile's side: 4 or 2; 2 where STRIDE is 2

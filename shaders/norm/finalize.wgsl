@@ -7,15 +7,15 @@
 // 900 us against 23 for 32 groups on the software adapter. Partials are merged pairwise (Chan et al. 1983); means are
 // kept relative to the first pivot. The centre is the mean, or the pivot where the mean is farther from 0 than from it: so
 // the difference to a value rounds least, and mean 1000 with std 0.1 stays exact to 1e-6, whatever a compiler reorders.
-override SAMPLES: u32;         // N
-override CHANNELS: u32;
-override GROUPS: u32;
-override LANES: u32;
+override SAMPLES: u32;         // uniform: N
+override CHANNELS: u32;        // uniform
+override GROUPS: u32;          // uniform
+override LANES: u32;           // uniform
 override EPS: f32;
 override FILM: bool;
-override FILM_SAMPLES: u32;
-override FILM_COLUMNS: u32;
-override FILM_OFFSET: u32;
+override FILM_SAMPLES: u32;    // uniform
+override FILM_COLUMNS: u32;    // uniform
+override FILM_OFFSET: u32;     // uniform
 @group(0) @binding(0) var<storage, read> partials: array<vec4f>;
 @group(0) @binding(1) var<storage, read> gamma: array<f32>;
 @group(0) @binding(2) var<storage, read> beta: array<f32>;

@@ -7,16 +7,16 @@
 // norm: vec4f [SAMPLES, C1 + C2].   Dispatch (SAMPLES GROUPS, 1, 1).
 // A lane sums about its own first value; lanes are merged pairwise (Chan et al. 1983), and the centre is chosen, as in
 // group_norm_finalize: mean 1000 with std 0.1 stays exact to 1e-6.
-override C1: u32;
-override C2: u32;
-override SKIP_SAMPLES: u32;
-override PLANE: u32;           // H * W
-override GROUPS: u32;
+override C1: u32;              // uniform
+override C2: u32;              // uniform
+override SKIP_SAMPLES: u32;    // uniform
+override PLANE: u32;           // uniform: H * W
+override GROUPS: u32;          // uniform
 override EPS: f32;
 override FILM: bool;
-override FILM_SAMPLES: u32;
-override FILM_COLUMNS: u32;
-override FILM_OFFSET: u32;
+override FILM_SAMPLES: u32;    // uniform
+override FILM_COLUMNS: u32;    // uniform
+override FILM_OFFSET: u32;     // uniform
 const PARTS: u32 = 2u;         // 1: there is no skip
 const LANES: u32 = 256u;
 @group(0) @binding(0) var<storage, read> x: array<vec4f>;

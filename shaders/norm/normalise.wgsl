@@ -2,11 +2,11 @@
 // x: f32 [SAMPLES, C1, PLANE]; skip: f32 [SKIP_SAMPLES, C2, PLANE], sample n reads n % SKIP_SAMPLES; PLANE % 16 == 0;
 // norm: vec4f [SAMPLES, C1 + C2]; y: f32 [SAMPLES, C1 + C2, PLANE].
 // Dispatch: one lane for 16 consecutive floats, folded into x and y.
-override SAMPLES: u32;
-override C1: u32;
-override C2: u32;
-override SKIP_SAMPLES: u32;
-override PLANE: u32;           // H * W
+override SAMPLES: u32;         // uniform
+override C1: u32;              // uniform
+override C2: u32;              // uniform
+override SKIP_SAMPLES: u32;    // uniform
+override PLANE: u32;           // uniform: H * W
 override SILU: bool;
 @group(0) @binding(0) var<storage, read> x: array<mat4x4f>;
 @group(0) @binding(1) var<storage, read> skip: array<mat4x4f>;

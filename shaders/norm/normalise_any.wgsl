@@ -2,10 +2,10 @@
 // x: f32 [N, C1, PLANE]; skip: f32 [SKIP_SAMPLES, C2, PLANE], sample n reads n % SKIP_SAMPLES;
 // norm: vec4f [N, C1 + C2]; y: f32 [N, C1 + C2, PLANE].
 // Dispatch: one lane per float of a sample, 64 a workgroup, folded into x and y; z = N.
-override C1: u32;
-override C2: u32;
-override SKIP_SAMPLES: u32;
-override PLANE: u32;           // H * W
+override C1: u32;              // uniform
+override C2: u32;              // uniform
+override SKIP_SAMPLES: u32;    // uniform
+override PLANE: u32;           // uniform: H * W
 override SILU: bool;
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> skip: array<f32>;

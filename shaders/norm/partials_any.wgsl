@@ -2,12 +2,12 @@
 // partials[n, c, lane] = (pivot, mean - pivot, sum of (v - mean)^2, count); a lane without elements writes zeros.
 // x: f32 [SAMPLES, C1, PLANE]; skip: f32 [SKIP_SAMPLES, C2, PLANE], sample n reads n % SKIP_SAMPLES.
 // partials: vec4f [SAMPLES, C1 + C2, LANES].   Dispatch: SAMPLES (C1 + C2) LANES lanes, folded into x and y.
-override SAMPLES: u32;
-override C1: u32;
-override C2: u32;
-override SKIP_SAMPLES: u32;
-override PLANE: u32;           // H * W
-override LANES: u32;           // per channel
+override SAMPLES: u32;         // uniform
+override C1: u32;              // uniform
+override C2: u32;              // uniform
+override SKIP_SAMPLES: u32;    // uniform
+override PLANE: u32;           // uniform: H * W
+override LANES: u32;           // uniform: per channel
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> skip: array<f32>;
 @group(0) @binding(2) var<storage, read_write> partials: array<vec4f>;

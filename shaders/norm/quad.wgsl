@@ -13,17 +13,17 @@
 enable subgroups;
 diagnostic(off, subgroup_uniformity);   // `id` is the same in all lanes of a quad
 
-override SAMPLES: u32;
-override C1: u32;
-override C2: u32 = 0u;         // 0 where PARTS is 1
-override SKIP_SAMPLES: u32;
-override PLANE: u32;           // H * W
-override GROUPS: u32;
+override SAMPLES: u32;         // uniform
+override C1: u32;              // uniform
+override C2: u32 = 0u;         // uniform: 0 where PARTS is 1
+override SKIP_SAMPLES: u32;    // uniform
+override PLANE: u32;           // uniform: H * W
+override GROUPS: u32;          // uniform
 override EPS: f32;
 override FILM: bool;
-override FILM_SAMPLES: u32;
-override FILM_COLUMNS: u32;
-override FILM_OFFSET: u32;
+override FILM_SAMPLES: u32;    // uniform
+override FILM_COLUMNS: u32;    // uniform
+override FILM_OFFSET: u32;     // uniform
 
 const PARTS: u32 = 1u;         // 1: x alone; 2: x, then skip
 

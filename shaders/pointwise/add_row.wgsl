@@ -1,6 +1,6 @@
 // y[n] = x[n] + table[labels[n]].   x, y: f32 [N, COUNT]; table: f32 [rows, COUNT]; labels: u32 [N].
 // Dispatch: one lane per WIDE floats of a sample, 64 a workgroup, folded into x and y; z = N.
-override COUNT: u32;
+override COUNT: u32;           // uniform
 const WIDE: u32 = 16u;         // floats a lane handles at once: 16, 4 or 1, dividing COUNT
 @group(0) @binding(0) var<storage, read> x: array<array<f32, WIDE>>;
 @group(0) @binding(1) var<storage, read> table: array<array<f32, WIDE>>;

@@ -1,9 +1,9 @@
 // y[p, i, j] = mean of x[p, 2i .. 2i + 1, 2j .. 2j + 1]; an odd last row or column of x is dropped.
 // x: f32 [PLANES, X_HEIGHT, X_WIDTH]; y: f32 [PLANES, X_HEIGHT / 2, X_WIDTH / 2].
 // Dispatch: one lane per element of y, 256 a workgroup, folded into x and y.
-override PLANES: u32;          // N * C
-override X_HEIGHT: u32;
-override X_WIDTH: u32;
+override PLANES: u32;          // uniform: N * C
+override X_HEIGHT: u32;        // uniform
+override X_WIDTH: u32;         // uniform
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read_write> y: array<f32>;
 

@@ -1,9 +1,9 @@
 // y[n] = [x[n]; skip[n % SKIP_SAMPLES]] along the channels.
 // x: f32 [N, X_COUNT]; skip: f32 [SKIP_SAMPLES, SKIP_COUNT]; y: f32 [N, X_COUNT + SKIP_COUNT]; counts are C H W.
 // Dispatch: one lane per WIDE floats of a sample, 64 a workgroup, folded into x and y; z = N.
-override X_COUNT: u32;
-override SKIP_COUNT: u32;
-override SKIP_SAMPLES: u32;
+override X_COUNT: u32;         // uniform
+override SKIP_COUNT: u32;      // uniform
+override SKIP_SAMPLES: u32;    // uniform
 const WIDE: u32 = 16u;         // floats a lane handles at once: 16, 4 or 1, dividing both counts
 @group(0) @binding(0) var<storage, read> x: array<array<f32, WIDE>>;
 @group(0) @binding(1) var<storage, read> skip: array<array<f32, WIDE>>;

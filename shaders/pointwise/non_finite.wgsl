@@ -2,7 +2,7 @@
 // steps: u32 [.., 32], the step rows by their bits; x: u32 [N, COUNT], f32 by their bits: the exponent is looked at, since
 // float comparisons may be compiled as if there were no NaN; flag: u32.
 // Dispatch: one lane per WIDE floats of a sample, 64 a workgroup, folded into x and y; z = N.
-override COUNT: u32;
+override COUNT: u32;           // uniform
 override HAS_STEPS: bool;
 const WIDE: u32 = 16u;         // floats a lane handles at once: 16, 4 or 1, dividing COUNT
 const DRAW = 10u;

@@ -5,9 +5,9 @@
 // image: u32 [height, width], RGBA bytes; placement: f32 [20] = M as mat3x3f, window (left, top, right, bottom), width,
 // height; y: f32 [N, 3, HEIGHT, WIDTH], value / 127.5 - 1, or, LUMINANCE (ITU-R 601), f32 [N, HEIGHT, WIDTH], value / 255.
 // Dispatch (ceil(WIDTH / 8), ceil(HEIGHT / 8), 1)
-override HEIGHT: u32;
-override WIDTH: u32;
-override SLOT: u32;
+override HEIGHT: u32;          // uniform
+override WIDTH: u32;           // uniform
+override SLOT: u32;            // uniform
 override LUMINANCE: bool;
 struct Placement { matrix: mat3x3f, window: vec4f, size: vec2f }
 @group(0) @binding(0) var<storage, read> image: array<u32>;

@@ -1,7 +1,7 @@
 // y = [a; b] along the batch.   a: f32 [A_SAMPLES, COUNT]; b: f32 [N - A_SAMPLES, COUNT]; y: f32 [N, COUNT].
 // Dispatch: one lane per WIDE floats of a sample, 64 a workgroup, folded into x and y; z = N.
-override COUNT: u32;
-override A_SAMPLES: u32;
+override COUNT: u32;           // uniform
+override A_SAMPLES: u32;       // uniform
 const WIDE: u32 = 16u;         // floats a lane handles at once: 16, 4 or 1, dividing COUNT
 @group(0) @binding(0) var<storage, read> a: array<array<f32, WIDE>>;
 @group(0) @binding(1) var<storage, read> b: array<array<f32, WIDE>>;

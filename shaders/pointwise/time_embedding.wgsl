@@ -4,7 +4,7 @@
 // Dispatch (ceil(CHANNELS / 64), N, 1)
 // exp, sin and cos are our own (after Cephes, 1 to 2 ulp): built-in sines are good to 2^-11 only, and undefined far from
 // 0. The products t f_i are rounded to f32 as in the official code.
-override CHANNELS: u32;
+override CHANNELS: u32;        // uniform
 override COS_FIRST: bool;
 const LN_1E4 = 9.210340371976184;
 @group(0) @binding(0) var<storage, read> steps: array<f32>;

@@ -1,7 +1,7 @@
 // y = bytes (R, G, B, 255), each floor((v + 1) / 2 * 255 + 1/2) clamped to 0..255; NaN becomes 0.
 // x: f32 [N, 3, PLANE]; y: u32 [N, PLANE], R in the lowest byte.
 // Dispatch: one lane per WIDE pixels of a sample, 64 a workgroup, folded into x and y; z = N.
-override PLANE: u32;           // H * W
+override PLANE: u32;           // uniform: H * W
 const WIDE: u32 = 16u;         // pixels a lane handles at once: 16, 4 or 1, dividing PLANE
 @group(0) @binding(0) var<storage, read> x: array<array<f32, WIDE>>;
 @group(0) @binding(1) var<storage, read_write> y: array<array<u32, WIDE>>;

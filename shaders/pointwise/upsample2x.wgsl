@@ -1,8 +1,8 @@
 // y[p, 2i + a, 2j + b] = x[p, i, j], a and b in {0, 1}.   x: f32 [PLANES, HEIGHT, WIDTH]; y: f32 [PLANES, 2 HEIGHT, 2 WIDTH]
 // Dispatch: one lane per WIDE floats of x, 64 a workgroup, folded into x and y.
-override PLANES: u32;          // N * C
-override HEIGHT: u32;          // of x
-override WIDTH: u32;           // of x
+override PLANES: u32;          // uniform: N * C
+override HEIGHT: u32;          // uniform: of x
+override WIDTH: u32;           // uniform: of x
 const WIDE: u32 = 16u;         // floats a lane handles at once: 16, 4 or 1, dividing WIDTH
 const DOUBLE: u32 = 2u * WIDE;
 @group(0) @binding(0) var<storage, read> x: array<array<f32, WIDE>>;

@@ -2,17 +2,17 @@
 // A: f32 [M, K] at A_START + z / INNER * A_OUTER + z % INNER * A_INNER; stored [K, M] where A_COLUMNS.
 // B: f32 [K, N] at B_START + z / INNER * B_OUTER + z % INNER * B_INNER; C: f32 [BATCHES, M, N]. Starts, strides in elements.
 // Dispatch: a lane per TILE_M rows x TILE_N columns: x = ceil(tiles / WG), folded into two dimensions.
-override M: u32;
-override N: u32;
-override K: u32;
-override BATCHES: u32;
-override INNER: u32 = 1u;
-override A_START: u32 = 0u;
-override A_OUTER: u32 = 0u;
-override A_INNER: u32 = 0u;
-override B_START: u32 = 0u;
-override B_OUTER: u32 = 0u;
-override B_INNER: u32 = 0u;
+override M: u32;               // uniform
+override N: u32;               // uniform
+override K: u32;               // uniform
+override BATCHES: u32;         // uniform
+override INNER: u32 = 1u;      // uniform
+override A_START: u32 = 0u;    // uniform
+override A_OUTER: u32 = 0u;    // uniform
+override A_INNER: u32 = 0u;    // uniform
+override B_START: u32 = 0u;    // uniform
+override B_OUTER: u32 = 0u;    // uniform
+override B_INNER: u32 = 0u;    // uniform
 override WG: u32 = 64u;
 
 const TILE_M: u32 = 8u;

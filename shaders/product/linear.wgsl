@@ -3,9 +3,9 @@
 // Dispatch (ceil(ROWS / (64 TILE_M)), ceil(SAMPLES / TILE_N), 1)
 // A lane makes TILE_M rows (64 apart) x TILE_N samples, WIDE columns at a time, loaded at once: weights are read once for
 // TILE_N samples.
-override SAMPLES: u32;
-override ROWS: u32;
-override COLUMNS: u32;
+override SAMPLES: u32;         // uniform
+override ROWS: u32;            // uniform
+override COLUMNS: u32;         // uniform
 override SILU: bool;
 const WIDE: u32 = 16u;         // 16, 4 or 1, dividing COLUMNS; not 1 where weights are f16
 const TILE_M: u32 = 4u;

@@ -2,9 +2,9 @@
 // weight: f32, or f16 pairs, [ROWS, COLUMNS]; COLUMNS % 4 == 0.
 // Sixteen lanes share a row, so that they read it side by side; a workgroup does four rows x TILE_N samples.
 // Dispatch (ceil(ROWS / 4), ceil(SAMPLES / TILE_N), 1)
-override SAMPLES: u32;
-override ROWS: u32;
-override COLUMNS: u32;
+override SAMPLES: u32;         // uniform
+override ROWS: u32;            // uniform
+override COLUMNS: u32;         // uniform
 override SILU: bool;
 const TILE_N: u32 = 2u;
 const PER_WORD: u32 = 1u;      // weights in a u32: 1 (f32) or 2 (f16)

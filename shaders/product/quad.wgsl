@@ -9,17 +9,17 @@
 enable subgroups;
 diagnostic(off, subgroup_uniformity);   // `tile` is the same in all lanes of a quad
 
-override M: u32;
-override N: u32;
-override K: u32;
-override BATCHES: u32;
-override INNER: u32 = 1u;
-override A_START: u32 = 0u;
-override A_OUTER: u32 = 0u;
-override A_INNER: u32 = 0u;
-override B_START: u32 = 0u;
-override B_OUTER: u32 = 0u;
-override B_INNER: u32 = 0u;
+override M: u32;               // uniform
+override N: u32;               // uniform
+override K: u32;               // uniform
+override BATCHES: u32;         // uniform
+override INNER: u32 = 1u;      // uniform
+override A_START: u32 = 0u;    // uniform
+override A_OUTER: u32 = 0u;    // uniform
+override A_INNER: u32 = 0u;    // uniform
+override B_START: u32 = 0u;    // uniform
+override B_OUTER: u32 = 0u;    // uniform
+override B_INNER: u32 = 0u;    // uniform
 override WG: u32 = 16u;
 
 const TILE_M: u32 = 32u;      // a multiple of 4, of 16 where A_COLUMNS

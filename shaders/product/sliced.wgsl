@@ -7,17 +7,17 @@
 // TILE_M x TILE_N sums straight from memory into registers, STEP deep at once, a lane COLUMNS blocks of 4 x 4. SLICES
 // groups of such lanes share out the depth (sliced K), and the first barrier is where their sums meet.
 // Dispatch: x = ceil(M / TILE_M) * ceil(N / TILE_N) * BATCHES, folded into two dimensions.
-override M: u32;
-override N: u32;
-override K: u32;
-override BATCHES: u32;
-override INNER: u32 = 1u;
-override A_START: u32 = 0u;
-override A_OUTER: u32 = 0u;
-override A_INNER: u32 = 0u;
-override B_START: u32 = 0u;
-override B_OUTER: u32 = 0u;
-override B_INNER: u32 = 0u;
+override M: u32;               // uniform
+override N: u32;               // uniform
+override K: u32;               // uniform
+override BATCHES: u32;         // uniform
+override INNER: u32 = 1u;      // uniform
+override A_START: u32 = 0u;    // uniform
+override A_OUTER: u32 = 0u;    // uniform
+override A_INNER: u32 = 0u;    // uniform
+override B_START: u32 = 0u;    // uniform
+override B_OUTER: u32 = 0u;    // uniform
+override B_INNER: u32 = 0u;    // uniform
 
 const A_COLUMNS: bool = true;
 const LANES_M: u32 = 8u;

@@ -1,10 +1,10 @@
 // x[z, :, i] = softmax(x[z, :, i] / sqrt(D)) in place, with the column's maximum subtracted.
 // x: f32 [BATCHES, HEIGHT, WIDTH], HEIGHT a multiple of ROWS, WIDTH of COLUMNS.
 // Dispatch: COLUMNS side by side for each lane, x = ceil(BATCHES * WIDTH / COLUMNS / WG), folded into two dimensions.
-override BATCHES: u32;
-override HEIGHT: u32;
-override WIDTH: u32;
-override D: u32;
+override BATCHES: u32;         // uniform
+override HEIGHT: u32;          // uniform
+override WIDTH: u32;           // uniform
+override D: u32;               // uniform
 override WG: u32 = 4u;
 
 const ROWS: u32 = 1u;         // of one turn of a loop

@@ -2,10 +2,10 @@
 // x: f32 [BATCHES, HEIGHT, WIDTH].   A workgroup does 8 columns, 32 lanes to a column, of which each keeps HELD values in
 // registers and reads what lies beyond again.
 // Dispatch: x = BATCHES * ceil(WIDTH / 8), folded into two dimensions.
-override BATCHES: u32;
-override HEIGHT: u32;
-override WIDTH: u32;
-override D: u32;
+override BATCHES: u32;         // uniform
+override HEIGHT: u32;          // uniform
+override WIDTH: u32;           // uniform
+override D: u32;               // uniform
 const HELD: u32 = 8u;
 const COLUMNS: u32 = 8u;
 const SHARES: u32 = 32u;

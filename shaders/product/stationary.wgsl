@@ -12,20 +12,20 @@
 enable subgroups;
 diagnostic(off, subgroup_uniformity);   // `task` is the same in all lanes of a quad
 
-override M: u32;
-override N: u32;
-override K: u32;
-override BATCHES: u32;
-override INNER: u32 = 1u;
-override A_START: u32 = 0u;
-override A_OUTER: u32 = 0u;
-override A_INNER: u32 = 0u;
-override A_STEP: u32;         // from row to row
-override A_BLOCK: u32;        // from UNIT to UNIT of K
-override B_START: u32 = 0u;
-override B_OUTER: u32 = 0u;
-override B_INNER: u32 = 0u;
-override ROWS: u32;           // of A that a task takes
+override M: u32;               // uniform
+override N: u32;               // uniform
+override K: u32;               // uniform
+override BATCHES: u32;         // uniform
+override INNER: u32 = 1u;      // uniform
+override A_START: u32 = 0u;    // uniform
+override A_OUTER: u32 = 0u;    // uniform
+override A_INNER: u32 = 0u;    // uniform
+override A_STEP: u32;          // uniform: from row to row
+override A_BLOCK: u32;         // uniform: from UNIT to UNIT of K
+override B_START: u32 = 0u;    // uniform
+override B_OUTER: u32 = 0u;    // uniform
+override B_INNER: u32 = 0u;    // uniform
+override ROWS: u32;            // uniform: of A that a task takes
 override WG: u32 = 16u;
 
 const UNIT: u32 = 64u;        // a multiple of 4

@@ -6,17 +6,17 @@
 // A workgroup of LANES_M x LANES_N lanes computes TILE_M x TILE_N sums from tiles in workgroup memory, DEPTH deep, and loads
 // the next tiles while it multiplies; a lane keeps ROWS x COLUMNS blocks of 4 x 4. gemm_sliced is for smaller products.
 // Dispatch: x = ceil(M / TILE_M) * ceil(N / TILE_N) * BATCHES, folded into two dimensions.
-override M: u32;
-override N: u32;
-override K: u32;
-override BATCHES: u32;
-override INNER: u32 = 1u;
-override A_START: u32 = 0u;
-override A_OUTER: u32 = 0u;
-override A_INNER: u32 = 0u;
-override B_START: u32 = 0u;
-override B_OUTER: u32 = 0u;
-override B_INNER: u32 = 0u;
+override M: u32;               // uniform
+override N: u32;               // uniform
+override K: u32;               // uniform
+override BATCHES: u32;         // uniform
+override INNER: u32 = 1u;      // uniform
+override A_START: u32 = 0u;    // uniform
+override A_OUTER: u32 = 0u;    // uniform
+override A_INNER: u32 = 0u;    // uniform
+override B_START: u32 = 0u;    // uniform
+override B_OUTER: u32 = 0u;    // uniform
+override B_INNER: u32 = 0u;    // uniform
 
 const A_COLUMNS: bool = true;
 const LANES_M: u32 = 16u;

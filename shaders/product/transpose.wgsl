@@ -2,13 +2,13 @@
 // x: f32 [HEIGHT, WIDTH] at START + z / INNER * OUTER + z % INNER * X_INNER; y: f32 [BATCHES, WIDTH, HEIGHT].
 // HEIGHT and WIDTH are multiples of 4, and starts and strides count fours.
 // Dispatch: one lane per 4 x 4 block: x = ceil(BATCHES * HEIGHT * WIDTH / 16 / WG), folded into two dimensions.
-override BATCHES: u32;
-override HEIGHT: u32;
-override WIDTH: u32;
-override START: u32 = 0u;
-override INNER: u32 = 1u;
-override OUTER: u32 = 0u;
-override X_INNER: u32 = 0u;
+override BATCHES: u32;         // uniform
+override HEIGHT: u32;          // uniform
+override WIDTH: u32;           // uniform
+override START: u32 = 0u;      // uniform
+override INNER: u32 = 1u;      // uniform
+override OUTER: u32 = 0u;      // uniform
+override X_INNER: u32 = 0u;    // uniform
 override WG: u32 = 16u;
 
 @group(0) @binding(0) var<storage, read> x: array<array<f32, 4>>;

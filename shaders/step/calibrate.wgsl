@@ -5,12 +5,12 @@
 // If REGIONAL, omega differs from place to place: masks: f32 [REGIONS, PLANE] in [0, 1] and omegas: f32 [REGIONS] are laid
 // over the row's omega in their order, omega <- (1 - m) omega + m omegas[r]; every sample reads the same.
 // Dispatch: one lane per WIDE floats of a sample, 64 a workgroup, folded into x and y; z = SAMPLES.
-override COUNT: u32;           // C * H * W
-override EPS_COUNT: u32;
-override SAMPLES: u32;
+override COUNT: u32;           // uniform: C * H * W
+override EPS_COUNT: u32;       // uniform
+override SAMPLES: u32;         // uniform
 override REGIONAL: bool;
-override REGIONS: u32;
-override PLANE: u32;           // H * W
+override REGIONS: u32;         // uniform
+override PLANE: u32;           // uniform: H * W
 const WIDE: u32 = 16u;         // floats a lane handles at once: 16, 4 or 1, dividing COUNT and EPS_COUNT (and PLANE)
 const SQRT_ALPHA = 1u;
 const SQRT_ONE_MINUS_ALPHA = 2u;

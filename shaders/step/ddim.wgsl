@@ -3,9 +3,9 @@
 // steps: f32 [N, 32]; x, z, next, x0: f32 [N, COUNT]; eps: f32 [N or 2N, EPS_COUNT], the first COUNT values of each
 // sample; x0 = P. z is read where SIGMA is not 0 only.
 // Dispatch: one lane per WIDE floats of a sample, 64 a workgroup, folded into x and y; z = N.
-override COUNT: u32;           // C * H * W
-override EPS_COUNT: u32;
-override FIRST: u32;
+override COUNT: u32;           // uniform: C * H * W
+override EPS_COUNT: u32;       // uniform
+override FIRST: u32;           // uniform
 const WIDE: u32 = 16u;         // floats a lane handles at once: 16, 4 or 1, dividing COUNT and EPS_COUNT
 const SQRT_ALPHA = 1u;
 const SQRT_ONE_MINUS_ALPHA = 2u;

@@ -2,11 +2,11 @@
 // h, y: f32 [N, COUNT]; content: f32 [CONTENT_SAMPLES, COUNT], sample n reads n % CONTENT_SAMPLES; mask, if MASKED:
 // f32 [MASK_SAMPLES, PLANE], likewise; weights: vec2f [N].
 // Dispatch: one lane per WIDE floats of a sample, 64 a workgroup, folded into x and y; z = N.
-override COUNT: u32;           // C * H * W
-override PLANE: u32;           // H * W
-override CONTENT_SAMPLES: u32;
+override COUNT: u32;           // uniform: C * H * W
+override PLANE: u32;           // uniform: H * W
+override CONTENT_SAMPLES: u32; // uniform
 override MASKED: bool;
-override MASK_SAMPLES: u32;
+override MASK_SAMPLES: u32;    // uniform
 const WIDE: u32 = 16u;         // floats a lane handles at once: 16, 4 or 1, dividing PLANE
 @group(0) @binding(0) var<storage, read> h: array<array<f32, WIDE>>;
 @group(0) @binding(1) var<storage, read> content: array<array<f32, WIDE>>;

@@ -1,12 +1,12 @@
 // Partial sums for mixing: partials[n, lane] = sums over the lane's elements of (u u, v v, u v, (u - v)^2), with
 // u = m h and v = m h_c.   h: f32 [N, COUNT]; content: f32 [CONTENT_SAMPLES, COUNT], sample n reads n % CONTENT_SAMPLES;
 // mask, if MASKED: f32 [MASK_SAMPLES, PLANE], likewise; partials: vec4f [N, LANES].   Dispatch (LANES / 64, N, 1)
-override COUNT: u32;           // C * H * W
-override PLANE: u32;           // H * W
-override CONTENT_SAMPLES: u32;
+override COUNT: u32;           // uniform: C * H * W
+override PLANE: u32;           // uniform: H * W
+override CONTENT_SAMPLES: u32; // uniform
 override MASKED: bool;
-override MASK_SAMPLES: u32;
-override LANES: u32;
+override MASK_SAMPLES: u32;    // uniform
+override LANES: u32;           // uniform
 const WIDE: u32 = 16u;         // floats a lane handles at once: 16, 4 or 1, dividing PLANE
 @group(0) @binding(0) var<storage, read> h: array<array<f32, WIDE>>;
 @group(0) @binding(1) var<storage, read> content: array<array<f32, WIDE>>;

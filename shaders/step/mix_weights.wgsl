@@ -5,9 +5,9 @@
 // (1 + cos w < OPPOSITE: no unique arc). Nearly parallel: lerp, the limit.
 // steps: f32 [N, 32]; partials: vec4f [N, LANES] of mix_partials.wgsl; weights: vec2f [N].   Dispatch (N, 1, 1)
 // Arc tangent and sine are our own (after Cephes, 1 to 2 ulp): built-in ones are good to 2^-11 only.
-override LANES: u32;
-override GAMMA: u32;           // column of gamma
-override RULE: u32;            // column of the rule
+override LANES: u32;           // uniform
+override GAMMA: u32;           // uniform: column of gamma
+override RULE: u32;            // uniform: column of the rule
 const WG: u32 = 4u;            // power of two; one subgroup on the software adapter, where barriers between more are slow
 const OPPOSITE = 1e-5;         // w within 0.26 degrees of 180
 const PARALLEL = 1e-3;         // w below this: lerp, off by w^2 / 6 < 2e-7

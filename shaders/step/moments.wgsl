@@ -1,8 +1,8 @@
 // y[n] = (mean, std), std = sqrt(sum of (v - mean)^2 / (COUNT - 1)), over all values of sample n.
 // partials: vec4f [N, LANES] = (pivot, mean - pivot, sum of (v - mean)^2, count), of group_norm_partials.wgsl;
 // y: vec2f [N].   Dispatch (N, 1, 1): one workgroup per sample. Two passes over its partials.
-override COUNT: u32;           // C * H * W
-override LANES: u32;
+override COUNT: u32;           // uniform: C * H * W
+override LANES: u32;           // uniform
 const WG: u32 = 4u;            // power of two; one subgroup on the software adapter, where barriers between more are slow
 @group(0) @binding(0) var<storage, read> partials: array<vec4f>;
 @group(0) @binding(1) var<storage, read_write> y: array<vec2f>;

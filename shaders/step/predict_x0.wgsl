@@ -2,9 +2,9 @@
 // steps: f32 [SAMPLES, 32]; x: f32 [SAMPLES, COUNT]; eps: f32 [K, EPS_COUNT], the first COUNT values of each sample;
 // y: f32 [K, COUNT], sample j of x and row j % SAMPLES.
 // Dispatch: one lane per WIDE floats of a sample, 64 a workgroup, folded into x and y; z = K.
-override COUNT: u32;           // C * H * W
-override EPS_COUNT: u32;
-override SAMPLES: u32;
+override COUNT: u32;           // uniform: C * H * W
+override EPS_COUNT: u32;       // uniform
+override SAMPLES: u32;         // uniform
 const WIDE: u32 = 16u;         // floats a lane handles at once: 16, 4 or 1, dividing COUNT and EPS_COUNT
 const SQRT_ALPHA = 1u;
 const SQRT_ONE_MINUS_ALPHA = 2u;

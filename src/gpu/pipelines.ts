@@ -2,7 +2,7 @@ import { DeviceLostError } from "../errors";
 import type { Access, Dispatch } from "../kernels/dispatch";
 import { elementwise } from "../wgsl/elementwise";
 import { shaders } from "../wgsl/shaders";
-import { shapeOf, specialise } from "../wgsl/specialise";
+import { specialise, uniformsOf } from "../wgsl/specialise";
 
 export interface Pipeline {
   readonly pipeline: GPUComputePipeline;
@@ -24,20 +24,19 @@ const sourceOf = (d: Dispatch): string => {
 // Whose Tint copies arrays at once.
 const inNode = typeof process !== "undefined" && process.versions?.node !== undefined;
 
-const shapes = new Map<string, ReturnType<typeof shapeOf>>();
+const uniforms = new Map<string, ReturnType<typeof uniformsOf>>();
 
-/** The names of the shape of a dispatch's shader, with defaults. */
-function shapeNames(d: Dispatch): ReturnType<typeof shapeOf> {
-  let shape = shapes.get(d.shader);
-  if (!shape) shapes.set(d.shader, (shape = shapeOf(sourceOf(d))));
-  return shape;
+/** Names of the uniforms of a dispatch's shader, with defaults. */
+function uniformNames(d: Dispatch): ReturnType<typeof uniformsOf> {
+  let names = uniforms.get(d.shader);
+  if (!names) uniforms.set(d.shader, (names = uniformsOf(sourceOf(d))));
+  return names;
 }
 
-/** Two dispatches with the same key share a pipeline: shader, constants other than the shape, and how each binding is
- *  accessed. */
+/** Identifies a pipeline: by shader, constants other than uniforms, and the access of each binding. */
 export function pipelineKey(d: Dispatch): string {
-  const shape = shapeNames(d);
-  const constants = Object.entries(d.constants).filter(([name]) => !shape.has(name));
+  const names = uniformNames(d);
+  const constants = Object.entries(d.constants).filter(([name]) => !names.has(name));
   return JSON.stringify([d.shader, constants.sort(), d.bindings.map((b) => b.access)]);
 }
 
@@ -51,7 +50,7 @@ const bindingType: Record<Access, GPUBufferBindingLayout> = {
 /** The compute pipelines of one device. Compilation is asynchronous and shared by concurrent callers. */
 export class PipelineCache {
   readonly #pipelines = new Map<string, Promise<Pipeline>>();
-  readonly #shapes = new Map<string, GPUBuffer>();
+  readonly #uniforms = new Map<string, GPUBuffer>();
 
   /** @param wait how to wait for the GPU: `Device.wait` */
   constructor(
@@ -67,12 +66,12 @@ export class PipelineCache {
   /** The dispatch's pipeline, compiled or shared, and a way to bind it. */
   async get(dispatch: Dispatch): Promise<Prepared> {
     const { pipeline, layout } = await this.#pipeline(dispatch);
-    const shape = this.#shape(dispatch);
+    const uniform = this.#uniform(dispatch);
     const bind = (buffers: readonly GPUBufferBinding[]) =>
       this.device.createBindGroup({
         label: dispatch.label,
         layout,
-        entries: [...buffers, ...(shape ? [{ buffer: shape }] : [])].map((resource, binding) => ({
+        entries: [...buffers, ...(uniform ? [{ buffer: uniform }] : [])].map((resource, binding) => ({
           binding,
           resource,
         })),
@@ -91,22 +90,23 @@ export class PipelineCache {
     return found;
   }
 
-  /** The uniform with a dispatch's shape; equal shapes share one. */
-  #shape(dispatch: Dispatch): GPUBuffer | undefined {
-    const names = [...shapeNames(dispatch)];
+  /** Buffer of a dispatch's uniforms; equal values share one. */
+  #uniform(dispatch: Dispatch): GPUBuffer | undefined {
+    const names = [...uniformNames(dispatch)];
     if (names.length === 0) return undefined;
     const values = names.map(([name, otherwise]) => {
       const value = dispatch.constants[name] ?? otherwise;
-      if (value === undefined) throw new Error(`${dispatch.label}: ${dispatch.shader}.wgsl needs a value for ${name}`);
+      if (typeof value !== "number")
+        throw new Error(`${dispatch.label}: ${dispatch.shader}.wgsl needs a value for the uniform ${name}`);
       return value;
     });
     const key = `${values}`;
-    let buffer = this.#shapes.get(key);
+    let buffer = this.#uniforms.get(key);
     if (!buffer) {
       const size = Math.ceil(values.length / 4) * 16;
-      buffer = this.device.createBuffer({ label: "shape", size, usage: 0x40 | 0x8 /* UNIFORM | COPY_DST */ });
+      buffer = this.device.createBuffer({ label: "uniforms", size, usage: 0x40 | 0x8 /* UNIFORM | COPY_DST */ });
       this.device.queue.writeBuffer(buffer, 0, Uint32Array.from(values));
-      this.#shapes.set(key, buffer);
+      this.#uniforms.set(key, buffer);
     }
     return buffer;
   }
@@ -116,7 +116,8 @@ export class PipelineCache {
     const source = sourceOf({ label, ...dispatch });
     const { code, overrides } = specialise(shader, inNode ? source : elementwise(source), constants);
     const module = this.device.createShaderModule({ label: `shaders/${shader}.wgsl`, code });
-    const uniform: GPUBufferBindingLayout[] = shapeNames({ label, ...dispatch }).size > 0 ? [{ type: "uniform" }] : [];
+    const uniform: GPUBufferBindingLayout[] =
+      uniformNames({ label, ...dispatch }).size > 0 ? [{ type: "uniform" }] : [];
     const layout = this.device.createBindGroupLayout({
       label: shader,
       entries: [...bindings.map(({ access }) => bindingType[access]), ...uniform].map((buffer, binding) => ({

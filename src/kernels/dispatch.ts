@@ -1,4 +1,5 @@
 import { ShapeError } from "../errors";
+import type { Constants } from "../wgsl/specialise";
 
 /** A named array on the GPU, as data: no buffer behind it yet. Activations are f32 [N, C, H, W], row-major. */
 export interface Tensor {
@@ -21,8 +22,8 @@ export interface Dispatch {
   readonly label: string;
   /** shaders/<shader>.wgsl */
   readonly shader: string;
-  /** Values of the shader's `override` and marked `const` declarations. */
-  readonly constants: Readonly<Record<string, number>>;
+  /** Values of the shader's `override` and `const` declarations, and types of its aliases. */
+  readonly constants: Constants;
   readonly bindings: readonly Binding[];
   readonly workgroups: readonly [number, number, number];
 }

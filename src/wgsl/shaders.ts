@@ -100,11 +100,7 @@ const files = {
   "step/predict_x0": stepPredictX0,
 } satisfies Record<string, string>;
 
-/** The shader with operands in f16, where its text says f32. */
-const half = (source: string): string => source.replace("alias Element = f32;", "enable f16;\nalias Element = f16;");
-
 /** Every shader by name, linked: the text of shaders/<name>.wgsl and of the parts that it imports. */
-export const shaders: Readonly<Record<keyof typeof files | "conv/matrix_f16", string>> = {
-  ...(Object.fromEntries(Object.entries(files).map(([name, source]) => [name, link(source, library)])) as typeof files),
-  "conv/matrix_f16": half(link(files["conv/matrix"], library)),
-};
+export const shaders = Object.fromEntries(
+  Object.entries(files).map(([name, source]) => [name, link(source, library)]),
+) as Readonly<Record<keyof typeof files, string>>;

@@ -53,8 +53,9 @@ function shared(
 /** The shader of a tile, and the constants that only it has. */
 export function matrixShader({ component, m, n, k, subgroups, across, rows, columns }: MatrixTile) {
   return {
-    shader: component === "f16" ? "conv/matrix_f16" : "conv/matrix",
+    shader: "conv/matrix",
     constants: {
+      Element: component,
       MATRIX_M: m,
       MATRIX_N: n,
       MATRIX_K: k,

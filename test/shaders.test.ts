@@ -1,0 +1,53 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { create, globals } from "webgpu";
+import { elementwise } from "../src/wgsl/elementwise";
+import { shaders } from "../src/wgsl/shaders";
+import { type Constants, specialise } from "../src/wgsl/specialise";
+
+// Dawn's null back end has every feature, validates every shader and executes none.
+
+let held: GPU | undefined;
+let device: GPUDevice;
+
+beforeAll(async () => {
+  Object.assign(globalThis, globals);
+  held = create(["backend=null", "enable-dawn-features=allow_unsafe_apis"]);
+  const adapter = await held.requestAdapter();
+  const requiredFeatures = ["chromium-experimental-subgroup-matrix", "subgroups", "shader-f16"] as GPUFeatureName[];
+  device = await adapter!.requestDevice({ requiredFeatures });
+});
+
+afterAll(() => {
+  device.destroy();
+  held = undefined;
+});
+
+async function expectCompiles(name: string, code: string): Promise<void> {
+  device.pushErrorScope("validation");
+  const module = device.createShaderModule({ code });
+  const error = await device.popErrorScope();
+  const { messages } = await module.getCompilationInfo();
+  const lines = messages.map(({ lineNum, message }) => `shaders/${name}.wgsl:${lineNum}: ${message}`);
+  expect(error?.message ?? "", lines.join("\n")).toBe("");
+}
+
+/** Forms of a shader: as it stands, with weights in f16, with operands in f16, and with two inputs. */
+function formsOf(text: string): Constants[] {
+  return [
+    {},
+    ...(text.includes("const PER_WORD") ? [{ PER_WORD: 2 }] : []),
+    ...(text.includes("alias Element") ? [{ Element: "f16", PER_WORD: 2 }] : []),
+    ...(text.includes("const JOINED") ? [{ JOINED: 1 }] : []),
+  ];
+}
+
+for (const [name, text] of Object.entries(shaders))
+  test(`${name} compiles in every form, for Node and for browsers`, async () => {
+    for (const constants of formsOf(text))
+      for (const source of [text, elementwise(text)])
+        await expectCompiles(name, specialise(name, source, constants).code);
+  });
+
+test("a shader that does not compile is found", async () => {
+  await expect(expectCompiles("none", "fn main() { undeclared(); }")).rejects.toThrow(/undeclared/);
+});
