@@ -1,14 +1,12 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { create, globals } from "webgpu";
 import type { Device } from "../src/gpu/device";
-import { openDevice } from "../src/gpu/open-node";
 import { chooseConv1x1 } from "../src/kernels/conv/conv1x1";
 import { chooseConv3x3 } from "../src/kernels/conv/conv3x3";
 import type { Target } from "../src/kernels/conv/variants";
 import { type Dispatch, f32, type Tensor } from "../src/kernels/dispatch";
 import { attention } from "../src/kernels/product/attention";
 import { type NetworkManifest, openNetwork, readManifest } from "./golden-runner/files";
-import { reporting, watchBounds } from "./support/bounds";
+import { openWatched, reporting } from "./support/bounds";
 import { convData, convRun } from "./support/conv-run";
 import { testDevice } from "./support/device";
 import type { ConvCase } from "./support/reference-conv";
@@ -17,24 +15,13 @@ import { seeded } from "./support/seeded";
 
 let device: Device;
 let outside: () => Promise<number>;
-let held: GPU | undefined;
 
 beforeAll(async () => {
   await testDevice(); // makes a software adapter known where there is no other
-  Object.assign(globalThis, globals);
-  held = create(["enable-dawn-features=allow_unsafe_apis"]);
-  const adapter = (await held.requestAdapter())!;
-  const requiredFeatures = (["subgroups", "shader-f16"] as GPUFeatureName[]).filter((f) => adapter.features.has(f));
-  const { maxStorageBuffersPerShaderStage } = adapter.limits;
-  const gpu = await adapter.requestDevice({ requiredFeatures, requiredLimits: { maxStorageBuffersPerShaderStage } });
-  outside = watchBounds(gpu);
-  device = await openDevice({ device: gpu });
+  ({ device, outside } = await openWatched());
 });
 
-afterAll(() => {
-  device.gpu.destroy();
-  held = undefined;
-});
+afterAll(() => device.gpu.destroy());
 
 test("an access outside is counted", async () => {
   const code = `

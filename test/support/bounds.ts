@@ -1,3 +1,7 @@
+import { create, globals } from "webgpu";
+import type { Device } from "../../src/gpu/device";
+import { openDevice } from "../../src/gpu/open-node";
+
 /** Makes the shaders of a device report every index past the end of a storage array; all else works as before. The
  *  software adapter runs without bounds checks (see src/gpu/open-node.ts), so kernels must not need them, not even for
  *  values they throw away.
@@ -72,3 +76,19 @@ function checkIndices(code: string, array: string): string {
   const index = checkIndices(code.slice(from, to - 1), array);
   return `${code.slice(0, from)}index_(u32(${index}), arrayLength(&${array}))]${checkIndices(code.slice(to), array)}`;
 }
+
+/** A device on the adapter that is at hand, with bounds checks on and its accesses watched. `testDevice` or `openDevice` has
+ *  to make a software adapter known first. */
+export async function openWatched(): Promise<{ device: Device; outside: () => Promise<number> }> {
+  Object.assign(globalThis, globals);
+  instance ??= create(["enable-dawn-features=allow_unsafe_apis"]);
+  const adapter = (await instance.requestAdapter())!;
+  const requiredFeatures = (["subgroups", "shader-f16"] as GPUFeatureName[]).filter((f) => adapter.features.has(f));
+  const { maxStorageBuffersPerShaderStage } = adapter.limits;
+  const gpu = await adapter.requestDevice({ requiredFeatures, requiredLimits: { maxStorageBuffersPerShaderStage } });
+  const outside = watchBounds(gpu);
+  return { device: await openDevice({ device: gpu }), outside };
+}
+
+/** Dawn, for the life of the process: see src/gpu/open-node.ts. */
+let instance: GPU | undefined;
