@@ -139,7 +139,8 @@ async function inputs(): Promise<void> {
 function run(command: string): string {
   console.error(`\ninjectfusion ${command}`);
   const began = performance.now();
-  const out = execFileSync(process.execPath, ["dist/cli.js", ...command.split(" ")], {
+  const replace = /^(?:evaluate|info)/.test(command) ? [] : ["--replace"]; // figures are made anew
+  const out = execFileSync(process.execPath, ["dist/cli.js", ...command.split(" "), ...replace], {
     stdio: ["ignore", "pipe", "inherit"],
     encoding: "utf8",
   });

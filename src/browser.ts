@@ -2,6 +2,7 @@ import type { Model } from "./inject/model";
 import { type LoadOptions, modelFrom, presetOf } from "./load";
 import type { SourceLike } from "./model/checkpoint/source";
 import { openSource, type SourceOptions } from "./model/checkpoint/source-browser";
+import { expectModelName } from "./model/model-name";
 import { pixelsOf } from "./platform/browser";
 import { opfsStore } from "./platform/tune-store-browser";
 
@@ -41,6 +42,7 @@ export async function loadModel(
   options: LoadOptions & Omit<SourceOptions, "signal" | "onProgress">,
 ): Promise<Model> {
   const own = typeof source === "string" && Object.hasOwn(shipped, source) ? shipped[source] : undefined;
+  expectModelName(source, shippedModels());
   const { source: from, preset } = presetOf(own ? own() : source);
   const opened = await openSource(resolved(from), options);
   return modelFrom(

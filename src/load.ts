@@ -18,7 +18,7 @@ export interface LoadOptions extends NetworkOptions, ConfigHints, Pick<Checkpoin
 }
 
 /** What a source asks for: one of the paper's models by name (`celebahq`), with a file of one's own (`ffhq=FILE`), or
- *  anything else as it is. @throws UserError for a model that is on no hub, saying where to get it */
+ *  anything else as it is. `expectModelName` refuses the names that cannot be opened. */
 export function presetOf(source: SourceLike): { source: SourceLike; preset?: ModelPreset } {
   if (typeof source !== "string") return { source };
   const at = source.indexOf("=");
@@ -26,8 +26,7 @@ export function presetOf(source: SourceLike): { source: SourceLike; preset?: Mod
   if (!isModelPreset(name)) return { source };
   const preset: ModelPreset = modelPresets[name];
   if (at >= 0) return { source: source.slice(at + 1), preset };
-  if (preset.source) return { source: preset.source, preset };
-  throw new UserError(`${name}: ${preset.title} is on no hub; get ${preset.from}, then give ${name}=FILE`);
+  return { source: preset.source ?? source, preset };
 }
 
 /** From an opened source to a model on the GPU: the part of `loadModel` that Node and browsers share. */

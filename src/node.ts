@@ -4,7 +4,7 @@ import type { Model } from "./inject/model";
 import { type LoadOptions, modelFrom, presetOf } from "./load";
 import type { SourceLike } from "./model/checkpoint/source";
 import { openSource, type SourceOptions } from "./model/checkpoint/source-node";
-import { pixelsOf, shippedModel, shippedModels } from "./platform/node";
+import { expectModel, pixelsOf, shippedModel, shippedModels } from "./platform/node";
 import { fileStore } from "./platform/tune-store-node";
 
 export type * from "./api";
@@ -37,6 +37,7 @@ export async function loadModel(
   const shipped = typeof source === "string" ? shippedModel(source) : undefined;
   if (source === DEFAULT_MODEL && !shipped)
     throw new UserError(`the shipped model is missing; reinstall the package, or give a checkpoint (--model FILE)`);
+  expectModel(source);
   const { source: from, preset } = presetOf(shipped ?? source);
   const opened = await openSource(from, options);
   const name = typeof source === "string" ? (shipped ? source : basename(source)) : opened.name;

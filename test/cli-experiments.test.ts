@@ -75,7 +75,7 @@ test("grid: a second run keeps what is there and makes what is missing", async (
   writeFileSync(at("grid", "white--blue.png"), readFileSync(at("grid", "white--blue.png")).subarray(0, 60)); // cut short
   const before = statSync(at("grid", "grey--blue.png")).mtimeMs;
   const broken = await cli(gridLine);
-  expect(broken.stderr).toMatch(/white--blue\.png: is there, made with other pictures or parameters/);
+  expect(broken.stderr).toMatch(/white--blue\.png: exists, made with other pictures or parameters/);
   const run = await cli(`${gridLine} --replace`);
   expect(run.code).toBe(0);
   expect(statSync(at("grid", "grey--blue.png")).mtimeMs).toBe(before);
@@ -153,10 +153,10 @@ test("sweep: two lists make a sheet; settings that cannot share a batch run apar
 });
 
 test.each([
-  [`sweep ${pair} --out {}/s.png`, 1, /0 lists of values/],
-  [`sweep ${pair} --gamma 0:0.6:3 --animation {}/s.mp4 --out {}/s.png`, 1, /name the file \*\.webp or \*\.gif/],
+  [`sweep ${pair} --out {}/s.png`, 2, /found 0 lists of values/],
+  [`sweep ${pair} --gamma 0:0.6:3 --animation {}/s.mp4 --out {}/s.png`, 2, /name the file \*\.webp or \*\.gif/],
   [`sweep ${pair} --gamma 0:1.6:3 --out {}/s.png`, 2, /between 0 and 1/],
-  [`sweep ${pair} --t-boost 0,500 --t-edit 400 --out {}/s.png`, 1, /tBoost 500 is above tEdit 400/],
+  [`sweep ${pair} --t-boost 0,500 --t-edit 400 --out {}/s.png`, 2, /--t-boost 500 is above --t-edit 400/],
   ["grid --contents {}/none --originals {}/originals --out {}/grid", 1, /none: no such folder/],
   ["grid --contents {} --originals {}/originals --out {}/grid", 1, /holds no picture/],
   ["grid --contents {}/contents --originals {}/originals --out {}/a/b", 1, /folder above it does not exist/],
@@ -176,7 +176,7 @@ test.each([
 test("evaluate: figures without any network for the results of a grid; strangers are named", async () => {
   await cli(gridLine);
   const line =
-    "evaluate --results {}/grid --originals {}/originals --contents {}/contents --out {}/figures.csv --json --quiet";
+    "evaluate --results {}/grid --originals {}/originals --contents {}/contents --out {}/figures.csv --json --quiet --replace";
   const run = await cli(line);
   expect([run.code, run.stderr]).toEqual([0, ""]);
   const [set] = (JSON.parse(run.stdout) as { sets: { results: number; psnr: number; paletteKept: number }[] }).sets;
@@ -214,7 +214,7 @@ test("evaluate: features of portraits are for pictures of their size; an order n
   const small = await cli(`${line} --portrait-features`);
   expect([small.code, small.stderr]).toEqual([1, expect.stringMatching(/see 64x64 pixels, a result has 16x16/)]);
   const bare = await cli(`${line} --ordered`);
-  expect([bare.code, bare.stderr]).toEqual([1, expect.stringMatching(/add --portrait-features/)]);
+  expect([bare.code, bare.stderr]).toEqual([2, expect.stringMatching(/add --portrait-features/)]);
 });
 
 test("gamma schedules keep gamma within [0, 1] and leave plain steps alone", () => {

@@ -1,5 +1,15 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -170,6 +180,16 @@ test("a file that is no model: status 1, one line, nothing written", async () =>
   expect([run.code, run.stdout]).toEqual([1, ""]);
   expect(run.stderr).toMatch(/^error: not-a-model\.safetensors: .+$/m);
   expect(run.stderr).not.toMatch(/\n\s+at .*\.ts/);
+});
+
+test("stdout that cannot be written is an error with a line", async () => {
+  const full = openSync("/dev/full", "w");
+  const child = spawn(process.execPath, [program, "info", "--models"], { stdio: ["ignore", full, "pipe"] });
+  closeSync(full);
+  let stderr = "";
+  child.stderr!.on("data", (text) => (stderr += text));
+  expect(await new Promise((resolve) => child.on("close", resolve))).toBe(1);
+  expect(stderr).toMatch(/^error: stdout cannot be written \(ENOSPC\)$/m);
 });
 
 test("info: adapter, limits, features, model and the plan of a step", async () => {

@@ -1,9 +1,19 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import sharp from "sharp";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { runCli } from "../src/cli/cli";
+import { Talk } from "../src/cli/talk";
 import { NonFiniteError } from "../src/errors";
 import type { Model } from "../src/inject/model";
 import type { InjectOptions } from "../src/inject/options";
@@ -35,7 +45,7 @@ async function cli(line: string, overrides: Partial<Model> = {}, interruption = 
   );
   return { code, ...written, calls, of };
 }
-const pair = "inject --content {}/a.png --original {}/b.jpg --out {}/out.png";
+const pair = "inject --content {}/a.png --original {}/b.jpg --replace --out {}/out.png";
 
 describe("inject", () => {
   test("writes the picture with its parameters, and says where", async () => {
@@ -130,10 +140,31 @@ describe("usage errors: status 2, one line, no device", () => {
     [`${pair} --steps-inversion 1001`, /--steps-inversion/],
     [`${pair} --rule stir`, /--rule.*slerp/],
     [`${pair} --colour`, /unknown option '--colour'/],
-    ["stir", /unknown command 'stir'/],
+    ["xyzzy", /unknown command 'xyzzy'/],
     ["sample --count 0", /--count/],
     ["reconstruct", /missing required argument 'image'/],
     ["reconstruct {}/a.png --report 10:20", /from:to:count/],
+    [`${pair} --omega on`, /--omega.*number from 0 to 1, or "off"/],
+    ["inject --content {}/a.png --original {}/b.jpg --out {}/bad.jpg", /--out .*name the file \*\.png/],
+    ["inject --content {}/a.png --original {}/b.jpg --out {}", /--out .*name the file \*\.png/],
+    [`${pair.replace("out.png", "bad.png")} --t-edit 300 --t-boost 301`, /--t-boost 301 is above --t-edit 300/],
+    [`${pair.replace("out.png", "bad.png")} --preset best`, /--preset best: .*presets are quick, paper/],
+    ["inject --original {}/b.jpg --out {}/bad.png", /no content; give --content/],
+    ["inject --content {}/a.png --out {}/bad.png", /no original; give --original/],
+    [`${pair.replace("out.png", "bad.png")} --gamma 0.1 --gamma 0.2`, /--gamma: given 2 times for 1 content;/],
+    [`${pair.replace("out.png", "bad.png")} --mask {}/mask.png --mask {}/mask.png`, /--mask: given 2 times for 1 /],
+    [`${pair} --original-inversion {}/kept.inv`, /'--original-inversion .* cannot be used with .*'--original/],
+    [`${pair} --strip {}/out.png`, /--strip .*out\.png: is the same file as --out/],
+    ["sweep --content {}/a.png --original {}/b.jpg --out {}/bad.png --gamma 0.5", /found 0 lists of values/],
+    [
+      "sweep --content {}/a.png --original {}/b.jpg --out {}/bad.png --gamma 0,1 --animation {}/x.mp4",
+      /--animation .*\*\.webp or \*\.gif/,
+    ],
+    [
+      "evaluate --results {} --originals {} --contents {} --ordered --portrait-features",
+      /--ordered .*--results twice or more/,
+    ],
+    ["grid --contents {} --originals {}/x --out {}", /--out .*is the folder of --contents/],
   ])("%s", async (line, message) => {
     const run = await cli(line);
     expect([run.code, run.stdout, run.calls]).toEqual([2, "", []]);
@@ -147,8 +178,6 @@ describe("bad input: status 1, one line, nothing opened, nothing written", () =>
     ["inject --content {}/none.png --original {}/b.jpg --out {}/bad.png", /none\.png: no such file/],
     ["inject --content {}/a.png --original {}/text.png --out {}/bad.png", /text\.png: is not a picture/],
     ["inject --content {}/a.png --original {}/b.jpg --out {}/no/bad.png", /folder .*no does not exist/],
-    ["inject --content {}/a.png --original {}/b.jpg --out {}/bad.jpg", /name the file \*\.png/],
-    ["inject --content {}/a.png --original {}/b.jpg --out {}", /name the file \*\.png/],
     [
       "inject --content {}/a.png --original {}/b.jpg --out {}/bad.png --mask {}/odd-mask.png",
       /mask is 5x16, needed a square/,
@@ -158,19 +187,19 @@ describe("bad input: status 1, one line, nothing opened, nothing written", () =>
       "inject --content {}/a.png --original {}/b.jpg --out {}/bad.png --omega-region 0={}/odd-mask.png",
       /mask is 5x16, needed a square/,
     ],
-    [
-      "inject --content {}/a.png --original {}/b.jpg --out {}/bad.png --t-edit 300 --t-boost 301",
-      /tBoost 301 is above tEdit 300/,
-    ],
-    ["inject --content {}/a.png --original {}/b.jpg --out {}/bad.png --preset best", /presets are quick, paper/],
-    ["inject --original {}/b.jpg --out {}/bad.png", /no content; give --content/],
-    ["inject --content {}/a.png --out {}/bad.png", /no original; give --original/],
-    [
-      "inject --content {}/a.png --original {}/b.jpg --out {}/bad.png --gamma 0.1 --gamma 0.2",
-      /2 times --gamma for 1 content/,
-    ],
     ["reconstruct {}/none.png", /none\.png: no such file/],
     ["sample --out {}/no/bad.png", /does not exist/],
+    ["sample --out {}/bad.png --model portrait64", /--model portrait64: .*did you mean portraits64\?/],
+    ["sample --out {}/bad.png --model celeba", /--model celeba: .*did you mean celebahq\?/],
+    ["sample --out {}/bad.png --model zzzz", /--model zzzz: .*models are portraits64, celebahq/],
+    ["sample --out {}/bad.png --model ffhq=", /--model ffhq=: expected a file behind the "=", as in ffhq=FILE/],
+    ["sample --out {}/bad.png --model ffhq", /--model ffhq: .*is on no hub; get /],
+    ["inspect portrait64", /did you mean portraits64\?/],
+    [
+      "inject --content {}/a.png --original-inversion {}/text.png --out {}/bad.png",
+      /--original-inversion .*text\.png: is no saved inversion/,
+    ],
+    ["convert {}/text.png {}/no/bad.safetensors", /<out> .*the folder .*no does not exist/],
   ])("%s", async (line, message) => {
     const before = readdirSync(folder);
     const run = await cli(line);
@@ -179,6 +208,141 @@ describe("bad input: status 1, one line, nothing opened, nothing written", () =>
     expect(run.stderr.trim().split("\n")).toHaveLength(1);
     expect(readdirSync(folder)).toEqual(before);
   });
+});
+
+describe("files that exist: never an input, nothing else without --replace", () => {
+  const bytes = (name: string) => readFileSync(at(name));
+
+  test.each([
+    ["inject --content {}/dup.png --original {}/b.jpg --out {}/dup.png", /--out .*dup\.png: is the input --content/],
+    ["inject --content {}/a.png --original {}/b.jpg --mask {}/dup.png --out {}/dup.png", /is the input --mask/],
+    ["inject --content {}/dup.png --original {}/b.jpg --out {}/new.png --strip {}/dup.png", /--strip .*is the input/],
+    ["inject --content {}/dup.png --original {}/b.jpg --out {}/link.png", /link\.png: is the input --content/],
+    ["sweep --content {}/a.png --original {}/dup.png --gamma 0,1 --out {}/dup.png", /is the input --original/],
+    ["compare --content {}/a.png --original {}/dup.png --out {}/dup.png", /is the input --original/],
+    ["reconstruct {}/dup.png --out {}/dup.png", /is the input picture/],
+    ["sample --model {}/dup.png --out {}/dup.png", /is the input --model/],
+    ["convert {}/dup.png {}/dup.png", /<out> .*is the input <in>/],
+  ])("%s", async (line, message) => {
+    copyFileSync(at("a.png"), at("dup.png"));
+    rmSync(at("link.png"), { force: true });
+    symlinkSync(at("dup.png"), at("link.png"));
+    const before = bytes("dup.png");
+    for (const flags of ["", " --replace"]) {
+      const run = await cli(line + flags);
+      expect([run.code, run.calls]).toEqual([1, []]);
+      expect(run.stderr).toMatch(message);
+      expect(bytes("dup.png").equals(before)).toBe(true);
+    }
+  });
+
+  test("another file is refused, and replaced with --replace", async () => {
+    writeFileSync(at("mine.png"), "mine");
+    const line = pair.replace("out.png", "mine.png");
+    const refused = await cli(line.replace(" --replace", ""));
+    expect([refused.code, refused.calls, bytes("mine.png").toString()]).toEqual([1, [], "mine"]);
+    expect(refused.stderr).toMatch(/--out .*mine\.png: exists already; give another name, or add --replace/);
+    expect((await cli(line)).code).toBe(0);
+    expect(readPngText(bytes("mine.png")).Software).toMatch(/^injectfusion/);
+  });
+
+  test("saved inversions and tables are files too", async () => {
+    writeFileSync(at("old-content-1.inv"), "mine");
+    writeFileSync(at("t.csv"), "mine");
+    const saved = await cli("inject --content {}/a.png --original {}/b.jpg --out {}/s.png --save-inversion {}/old");
+    expect([saved.code, saved.stderr]).toEqual([
+      1,
+      expect.stringMatching(/--save-inversion .*old-content-1\.inv: exists/),
+    ]);
+    const compared = await cli("compare --content {}/a.png --original {}/b.jpg --out {}/t.png");
+    expect([compared.code, compared.stderr]).toEqual([1, expect.stringMatching(/t\.csv: exists/)]);
+  });
+});
+
+describe("what may not be meant gets a line on stderr", () => {
+  const note = async (line: string) => {
+    const run = await cli(`${line} --replace`);
+    expect(run.code).toBe(0);
+    expect((await cli(`${line} --replace --quiet`)).stderr).toBe("");
+    return run.stderr.split("\n").filter((text) => text.startsWith("note: "));
+  };
+
+  test("a crop, a tiny picture, frames", async () => {
+    const plain = (width: number, height: number) =>
+      sharp({ create: { width, height, channels: 3, background: "teal" } }).png();
+    await plain(40, 30).toFile(at("wide.png"));
+    await plain(3, 400).toFile(at("thin.png"));
+    const frames = await Promise.all(
+      ["red", "lime", "blue"].map((background) =>
+        sharp({ create: { width: 20, height: 20, channels: 3, background } })
+          .png()
+          .toBuffer(),
+      ),
+    );
+    await sharp(frames, { join: { animated: true } })
+      .gif()
+      .toFile(at("moves.gif"));
+    const run = "inject --out {}/noted.png";
+    expect(await note(`${run} --content {}/wide.png --original {}/moves.gif`)).toEqual([
+      expect.stringMatching(/--original .*moves\.gif has 3 frames: the first is used/),
+      expect.stringMatching(/--content .*wide\.png is 40x30: the model sees its centre square of 30x30/),
+    ]);
+    expect(await note(`${run} --content {}/thin.png --original {}/moves.gif`)).toContainEqual(
+      expect.stringMatching(/thin\.png is 3x400: its 3x3 square is enlarged/),
+    );
+  });
+
+  test("values that do nothing", async () => {
+    const run = pair.replace("out.png", "noted.png").replace("b.jpg", "mask.png").replace("a.png", "black.png");
+    expect(await note(`${run} --t-edit 1000 --gamma 0.5`)).toContainEqual(
+      expect.stringMatching(/--t-edit 1000 is above .*: nothing is injected/),
+    );
+    const header = Buffer.alloc(16, "{}      ");
+    header.writeBigUInt64LE(8n);
+    writeFileSync(at("s.inv"), header);
+    const saved = "inject --content-inversion {}/s.inv --original-inversion {}/s.inv --out {}/noted.png";
+    expect(await note(`${saved} --steps-inversion 9`)).toEqual([
+      expect.stringMatching(/--steps-inversion 9 does not apply: the saved inversion has 50/),
+    ]);
+  });
+});
+
+test("every command has help with groups and examples", async () => {
+  const names = [...(await cli("--help")).stdout.matchAll(/^ {2}([a-z]+) \[options\]/gm)].map(([, name]) => name);
+  expect(names.length).toBeGreaterThan(10);
+  for (const name of names) {
+    const { code, stdout } = await cli(`${name} --help`);
+    expect([code, stdout], name).toEqual([0, expect.stringMatching(/^Examples:\n {2}injectfusion /m)]);
+    expect(stdout, name).not.toContain("default: []");
+  }
+});
+
+test("progress counts megabytes and names what goes on", async () => {
+  const written: string[] = [];
+  const terminal = { stdout: { write: () => {} }, stderr: { write: (text: string) => written.push(text) } };
+  vi.useFakeTimers();
+  try {
+    const work = new Talk(terminal).phase(
+      "load model",
+      async (report) => {
+        await vi.advanceTimersByTimeAsync(2000);
+        report(1_000_000, 11_360_646);
+        await vi.advanceTimersByTimeAsync(11_000);
+        report(5_500_000, 11_360_646);
+        report(1, 12, "tune kernels");
+      },
+      { unit: "MB", before: "compiling shaders" },
+    );
+    await work;
+  } finally {
+    vi.useRealTimers();
+  }
+  expect(written.map((line) => line.trim())).toEqual([
+    "load model: compiling shaders",
+    "load model 5.5/11.4 MB",
+    "tune kernels 1/12",
+    expect.stringMatching(/^load model .* s$/),
+  ]);
 });
 
 test("a failure on the GPU is one line, closes the device and writes nothing", async () => {
@@ -232,6 +396,6 @@ test("info --models lists the paper's models without a device", async () => {
 test("help and version are no failures", async () => {
   const help = await cli("--help");
   expect([help.code, help.stderr]).toEqual([0, ""]);
-  expect(help.stdout).toContain("inject");
+  expect(help.stdout).toMatch(/^Pictures:\n {2}start .*^Experiments .*^Models and devices:.*^Examples:\n/ms);
   expect((await cli("--version")).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
 });

@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import sharp, { type Sharp } from "sharp";
@@ -6,7 +6,7 @@ import { afterAll, describe, expect, test } from "vitest";
 import type { Pixels } from "../src/api";
 import { UserError } from "../src/errors";
 import { checkWritable, writeWhole } from "../src/platform/files-node";
-import { checkPngTarget, decodeImage, decodeMask, encodePng } from "../src/platform/images-node";
+import { decodeImage, decodeMask, encodePng } from "../src/platform/images-node";
 import { addPngText, readPngText } from "../src/platform/png-text";
 
 const folder = mkdtempSync(join(tmpdir(), "injectfusion-images-"));
@@ -141,7 +141,24 @@ test("a file appears whole or not at all", async () => {
   );
   await expect(writeWhole(folder, "x")).rejects.toThrow(/is a folder/);
   await expect(checkWritable(join(folder, "none", "x.png"))).rejects.toThrow(UserError);
-  await expect(checkPngTarget(join(folder, "x.jpg"))).rejects.toThrow(/written as PNG/);
-  await expect(checkPngTarget(join(folder, "x.png"))).resolves.toBeUndefined();
+  await expect(checkWritable(join(folder, "x.png"))).resolves.toBeUndefined();
   expect(readdirSync(folder).filter((name) => name.endsWith(".part"))).toEqual([]);
+  expect(readdirSync(folder).filter((name) => name.endsWith(".part"))).toEqual([]);
+});
+
+test("a folder that takes no files is named before any work", async () => {
+  if (process.platform === "linux")
+    await expect(checkWritable("/proc/x.png")).rejects.toThrow(/no file can be made in the folder \/proc/);
+  const locked = join(folder, "locked");
+  mkdirSync(locked, { mode: 0o555 });
+  const isRoot = process.getuid?.() === 0;
+  if (isRoot) chmodSync(folder, 0o755);
+  if (isRoot) process.seteuid!(65534); // permissions do not bind root
+  try {
+    await expect(checkWritable(join(locked, "x.png"))).rejects.toThrow(
+      /locked may not be written \(permission denied\)/,
+    );
+  } finally {
+    if (isRoot) process.seteuid!(0);
+  }
 });

@@ -1,7 +1,7 @@
 import { Command } from "commander";
 import { packageVersion } from "../platform/package-root";
 import { compare } from "./compare";
-import type { Context } from "./context";
+import { type Context, withExamples } from "./context";
 import { convert } from "./convert";
 import { correlate } from "./correlate";
 import { evaluate } from "./evaluate";
@@ -27,15 +27,27 @@ export async function runCli(args: readonly string[], context: Context): Promise
   }
 }
 
+/** The commands by what they are for, in the order of the help. */
+const groups = {
+  "Pictures:": [start, inject, sample, reconstruct],
+  "Experiments (docs/experiments.md):": [grid, sweep, compare, correlate, evaluate],
+  "Models and devices:": [info, inspect, convert],
+} as const;
+
 function program(context: Context): Command {
-  const commands = [inject, grid, sweep, compare, correlate, evaluate, reconstruct, sample, info, inspect, convert].map(
-    (command) => command(context),
-  );
   const all = new Command("injectfusion")
-    .description("InjectFusion on WebGPU: the content of one picture, the colours and texture of another")
-    .version(packageVersion());
-  for (const command of commands) all.addCommand(command);
-  all.addCommand(start(context), { hidden: true });
+    .description("InjectFusion on WebGPU: the content of one picture with the colours and texture of another")
+    .version(packageVersion(), "-V, --version", "show the version")
+    .helpOption("-h, --help", "show this help")
+    .helpCommand("help [command]", "show the help of a command");
+  for (const [heading, commands] of Object.entries(groups))
+    for (const command of commands) all.addCommand(command(context).helpGroup(heading));
+  withExamples(
+    all,
+    "injectfusion start                                    # a first try, on pictures of the package",
+    "injectfusion inject --content a.jpg --original b.png --out c.png",
+    "injectfusion help inject",
+  );
   for (const command of [all, ...all.commands])
     command.exitOverride().configureOutput({
       writeOut: (text) => context.terminal.stdout.write(text),

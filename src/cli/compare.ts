@@ -5,9 +5,16 @@ import { mixVectors, rules } from "../experiments/correlation";
 import { runVariants } from "../experiments/sweep";
 import { cosine, norm, pearson } from "../metrics/statistics";
 import { writeWhole } from "../platform/files-node";
-import { checkPngTarget } from "../platform/images-node";
 import { BEYOND, type Beyond, type Cell, compareBeyond } from "./compare-beyond";
-import { type CommonOptions, type Context, type Session, stepsTo, withCommonOptions, withSession } from "./context";
+import {
+  type CommonOptions,
+  type Context,
+  type Session,
+  stepsTo,
+  withCommonOptions,
+  withExamples,
+  withSession,
+} from "./context";
 import {
   type Chosen,
   chooseParameters,
@@ -15,14 +22,15 @@ import {
   type ParameterOptions,
   withParameterOptions,
 } from "./inject-parameters";
-import { invertPair, type PairOptions, type ReadPair, readPair, withPairOptions } from "./pair";
+import { invertPair, type PairOptions, pairFiles, type ReadPair, readPair, withPairOptions } from "./pair";
 import { drawSheet, enlargedSide } from "./picture/sheet";
 import { nameOf, provenance } from "./provenance";
 import { csv } from "./table";
 import { Talk } from "./talk";
+import { checkPngName, checkTargets, type TargetOptions, withReplaceOption } from "./targets";
 import { gamma, integer } from "./values";
 
-interface Options extends CommonOptions, ParameterOptions, PairOptions {
+interface Options extends CommonOptions, ParameterOptions, PairOptions, TargetOptions {
   readonly of: "rules" | Beyond;
   readonly taps?: readonly string[];
   readonly out: string;
@@ -30,13 +38,14 @@ interface Options extends CommonOptions, ParameterOptions, PairOptions {
   readonly batch: number;
 }
 
-/** Each in the paper's order, from worst to best. */
+/** In the paper's order, from worst to best. */
 const order = ["replace", "add", "lerp", "slerpRaw", "slerp"] as const satisfies readonly InjectParameters["rule"][];
 
 /** `injectfusion compare`: what each part of the method does to one pair. */
 export function compare(context: Context): Command {
-  const command = withParameterOptions(new Command("compare"), ["rule"])
+  const command = new Command("compare")
     .description("one pair with every mixing rule, with and without calibration and boosting, side by side")
+    .optionsGroup("Comparison:")
     .addOption(
       new Option("--of <what>", "what to compare: mixing rules, taps to inject at, or gamma schedules")
         .choices(["rules", ...BEYOND])
@@ -48,20 +57,26 @@ export function compare(context: Context): Command {
         "with --of taps: which tensors (default: the middle and each decoder level)",
       ).argParser((text) => text.split(",")),
     )
-    .requiredOption(
-      "--out <file.png>",
-      "where the sheet goes; OUT.csv beside it holds figures: of rules, norms and correlations of h",
-    )
     .addOption(new Option("--gamma <value>", "share of the content, 0 to 1").argParser(gamma))
+    .optionsGroup("Results:")
+    .requiredOption("--out <file.png>", "sheet; OUT.csv beside it holds figures: of rules, norms and correlations of h")
     .addOption(new Option("--batch <n>", "most settings in a batch").argParser(integer(1, 256)).default(DEFAULT_BATCH));
-  return withCommonOptions(withPairOptions(command)).action((options: Options) => run(context, options));
+  withParameterOptions(withPairOptions(withReplaceOption(command)), ["rule"]);
+  return withExamples(
+    withCommonOptions(command),
+    "injectfusion compare --content a.jpg --original b.png --out rules.png",
+    "injectfusion compare --of taps --content a.jpg --original b.png --out taps.png",
+  ).action((options: Options) => run(context, options));
 }
 
 async function run(context: Context, options: Options): Promise<void> {
-  await checkPngTarget(options.out);
-  const pair = await readPair(options);
+  const talk = new Talk(context.terminal, options.quiet);
+  const out = { flag: "--out", file: options.out };
+  checkPngName(out);
+  await checkTargets([out, { flag: "--out (its table)", file: tableOf(options.out) }], pairFiles(options), options);
+  const pair = await readPair(options, talk);
   const chosen = chooseParameters(await context.engine(), options, options.gamma);
-  if (options.of !== "rules") return beyond(context, options, options.of, pair, chosen);
+  if (options.of !== "rules") return beyond(context, options, options.of, pair, chosen, talk);
   const { omega, tBoost, tEdit } = chosen.parameters;
   const on = { omega: omega === "off" ? 0.3 : omega, tBoost: tBoost > 0 ? tBoost : Math.min(200, tEdit) };
   const settings = [
@@ -71,7 +86,6 @@ async function run(context: Context, options: Options): Promise<void> {
     { name: "both", ...on },
   ] as const;
   const variants = settings.flatMap(({ name: _, ...setting }) => order.map((rule) => ({ ...setting, rule })));
-  const talk = new Talk(context.terminal, options.quiet);
   const report = await withSession(
     context,
     options,
@@ -101,7 +115,7 @@ async function run(context: Context, options: Options): Promise<void> {
         provenance(model, "compare", details),
       );
       signal.throwIfAborted();
-      const table = `${options.out.replace(/\.png$/i, "")}.csv`;
+      const table = tableOf(options.out);
       await writeWhole(options.out, sheet);
       await writeWhole(
         table,
@@ -126,10 +140,19 @@ async function run(context: Context, options: Options): Promise<void> {
   else for (const file of [report.out, report.table]) talk.result(file);
 }
 
+/** The figures beside a sheet: C.csv of C.png. */
+const tableOf = (out: string): string => `${out.replace(/\.png$/i, "")}.csv`;
+
 /** Taps or schedules, each at three gammas, with figures under every picture. */
-async function beyond(context: Context, options: Options, what: Beyond, pair: ReadPair, chosen: Chosen): Promise<void> {
-  const talk = new Talk(context.terminal, options.quiet);
-  const table = `${options.out.replace(/\.png$/i, "")}.csv`;
+async function beyond(
+  context: Context,
+  options: Options,
+  what: Beyond,
+  pair: ReadPair,
+  chosen: Chosen,
+  talk: Talk,
+): Promise<void> {
+  const table = tableOf(options.out);
   const report = await withSession(
     context,
     options,

@@ -3,8 +3,10 @@ import type { StepEvent } from "../api";
 import type { Device } from "../gpu/device";
 import type { Model } from "../inject/model";
 import { describeHalf } from "../model/checkpoint/f16";
+import { expectModel } from "../platform/node";
 import { type HintFlags, hintsOf, withHintFlags } from "./checkpoint-flags";
 import type { Engine } from "./engine";
+import { naming } from "./failure";
 import { type Report, Talk, type Terminal } from "./talk";
 
 /** What every command is given. */
@@ -27,17 +29,30 @@ export interface CommonOptions extends HintFlags {
 /** Adds the options that every command with a model has. */
 export function withCommonOptions(command: Command): Command {
   command
+    .optionsGroup("Model:")
     .option(
       "--model <source>",
       "a shipped model, one of the paper's (info --models), a checkpoint file, a URL, or hf:owner/name (default: portraits64)",
     )
-    .addOption(command.createOption("--dtype <type>", "how weights are stored on the GPU").choices(["f32", "f16"]))
-    .addOption(command.createOption("--precision <mode>", "convolution algorithms").choices(["exact", "fast"]))
-    .addOption(command.createOption("--tune <mode>", "time kernel variants here first, once").choices(["quick"]));
-  return withHintFlags(command)
-    .option("--json", "print the results as JSON")
-    .option("--quiet", "say nothing but results and errors");
+    .addOption(command.createOption("--dtype <type>", "storage of weights on the GPU").choices(["f32", "f16"]))
+    .addOption(command.createOption("--precision <mode>", "fast: Winograd convolutions too").choices(["exact", "fast"]))
+    .addOption(
+      command.createOption("--tune <mode>", "time kernel variants on this device first, once").choices(["quick"]),
+    );
+  return withTalkOptions(withHintFlags(command));
 }
+
+/** Adds the options for what a command prints. */
+export const withTalkOptions = (command: Command): Command =>
+  command
+    .optionsGroup("Output:")
+    .option("--json", "print the results as JSON")
+    .option("--quiet", "print results and errors only")
+    .helpOption("-h, --help", "show this help");
+
+/** Adds examples below the help. */
+export const withExamples = (command: Command, ...lines: readonly string[]): Command =>
+  command.addHelpText("after", `\nExamples:\n${lines.map((line) => `  ${line}\n`).join("")}`);
 
 /** An open device with a loaded model. */
 export interface Session {
@@ -48,35 +63,40 @@ export interface Session {
   readonly signal: AbortSignal;
 }
 
-/** Adapter in one line, as every run says first. */
+/** Describes the adapter in one line, the first that every run writes. */
 export function adapterLine(device: Device): string {
   const kind = device.adapterClass === "software" ? "software adapter, no GPU" : "GPU";
   return `adapter: ${device.description} (${kind})`;
 }
 
-/** Opens a device, says which, loads the model, runs `work`, and closes both, whatever happens. */
+/** Opens a device, names it, loads the model and runs `work`; closes both, whatever happens.
+ *  @throws UserError before anything is opened when no model has the name in `--model` */
 export async function withSession<T>(
   context: Context,
   options: CommonOptions,
   work: (session: Session) => Promise<T>,
   talk = new Talk(context.terminal, options.quiet),
 ): Promise<T> {
+  await naming("--model", async () => expectModel(options.model));
   const engine = await context.engine();
   const device = await talk.phase("open device", () => engine.openDevice());
   try {
     talk.say(adapterLine(device));
     const { signal } = context;
     const { dtype, precision, tune } = options;
-    const model = await talk.phase("load model", (report) =>
-      engine.loadModel(options.model, {
-        ...hintsOf(options),
-        device,
-        ...(dtype && { dtype }),
-        ...(precision && { precision }),
-        ...(tune && { tune }),
-        signal,
-        onProgress: ({ loaded, total }) => report(loaded, total),
-      }),
+    const model = await talk.phase(
+      "load model",
+      (report) =>
+        engine.loadModel(options.model, {
+          ...hintsOf(options),
+          device,
+          ...(dtype && { dtype }),
+          ...(precision && { precision }),
+          ...(tune && { tune, onTuned: (done: number, all: number) => report(done, all, "tune kernels") }),
+          signal,
+          onProgress: ({ loaded, total }) => report(loaded, total),
+        }),
+      { unit: "MB" },
     );
     try {
       signal.throwIfAborted();
@@ -93,7 +113,10 @@ export async function withSession<T>(
   }
 }
 
-/** Passes the steps of a run on to a progress bar; `runs` before it are done, of `all`. */
+/** What runs before the first step of a run is reported: a phase's `before`. */
+export const COMPILING = { before: "compiling shaders" } as const;
+
+/** Passes the steps of a run on to a progress bar, after `runs` of `all` runs. */
 export const stepsTo =
   (report: Report, runs = 0, all = 1) =>
   ({ step, steps }: StepEvent): void =>

@@ -4,27 +4,39 @@ import { describeHalf } from "../model/checkpoint/f16";
 import { writeFileAtomic } from "../model/checkpoint/file-node";
 import { openModel } from "../model/checkpoint/model";
 import { openSource } from "../model/checkpoint/source-node";
+import { expectModel } from "../platform/node";
 import { type HintFlags, hintsOf, withHintFlags } from "./checkpoint-flags";
-import type { Context } from "./context";
+import { type Context, withExamples } from "./context";
+import { inputFiles } from "./read-picture";
 import { Talk } from "./talk";
+import { checkTargets, type TargetOptions, withReplaceOption } from "./targets";
 
-interface Flags extends HintFlags {
+interface Flags extends HintFlags, TargetOptions {
   readonly dtype: "f16" | "f32";
   readonly quiet?: boolean;
 }
 
 /** `injectfusion convert IN OUT.safetensors`: any checkpoint as one safetensors file under canonical names. */
 export const convert = (context: Pick<Context, "terminal" | "signal">) =>
-  withHintFlags(new Command("convert"))
-    .description("write a checkpoint as safetensors, in f32 or half the size in f16")
-    .argument("<in>", "path, URL or hf:owner/name[@revision][:file]")
-    .argument("<out>", "safetensors file to write, or to replace")
-    .addOption(new Option("--dtype <dtype>", "element type").choices(["f16", "f32"]).default("f32"))
-    .option("--quiet", "no progress")
-    .action((from: string, to: string, flags: Flags) => run(context, from, to, flags));
+  withExamples(
+    withHintFlags(
+      withReplaceOption(
+        new Command("convert")
+          .description("write a checkpoint as safetensors, in f32 or half the size in f16")
+          .argument("<in>", "path, URL or hf:owner/name[@revision][:file]")
+          .argument("<out>", "safetensors file to write")
+          .optionsGroup("Result:")
+          .addOption(new Option("--dtype <dtype>", "element type").choices(["f16", "f32"]).default("f32"))
+          .option("--quiet", "no progress"),
+      ),
+    ),
+    "injectfusion convert ffhq_p2.pt ffhq.safetensors --dtype f16",
+  ).action((from: string, to: string, flags: Flags) => run(context, from, to, flags));
 
 async function run({ terminal, signal }: Pick<Context, "terminal" | "signal">, from: string, to: string, flags: Flags) {
   const talk = new Talk(terminal, flags.quiet);
+  expectModel(from);
+  await checkTargets([{ flag: "<out>", file: to }], inputFiles(["<in>", from]), flags);
   const model = await openModel(await openSource(from, { signal }), { ...hintsOf(flags), signal });
   try {
     let bytes = 0;

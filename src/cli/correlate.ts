@@ -3,15 +3,24 @@ import { Command, Option } from "commander";
 import { DEFAULT_BATCH, disposeAll, type Inverted, invertMany, type Outcome } from "../experiments/batches";
 import { type CorrelationRow, correlate as correlateRow, rules } from "../experiments/correlation";
 import { writeWhole } from "../platform/files-node";
-import { type CommonOptions, type Context, type Session, withCommonOptions, withSession } from "./context";
+import {
+  COMPILING,
+  type CommonOptions,
+  type Context,
+  type Session,
+  withCommonOptions,
+  withExamples,
+  withSession,
+} from "./context";
 import { PartialFailure } from "./failure";
 import { makeFolder, readFolder } from "./folders";
 import { drawPlot } from "./picture/plot";
 import { aligned, csv } from "./table";
 import { Talk } from "./talk";
+import { checkTargets, type TargetOptions, withReplaceOption } from "./targets";
 import { gamma, integer, steps } from "./values";
 
-interface Options extends CommonOptions {
+interface Options extends CommonOptions, TargetOptions {
   readonly images: string;
   readonly out: string;
   readonly gamma: number;
@@ -19,23 +28,30 @@ interface Options extends CommonOptions {
   readonly batch: number;
 }
 
-/** `injectfusion correlate`: how |h| goes with |g|, as in the paper's Fig. 5. */
+/** `injectfusion correlate`: correlation of |h| with |g|, as in the paper's Fig. 5. */
 export function correlate(context: Context): Command {
   const command = new Command("correlate")
     .description("Pearson's r of |h| and of the skip's |g| over pictures, at every time step and for every mixing rule")
+    .optionsGroup("Pictures and results:")
     .requiredOption("--images <folder>", "at least 3 pictures; some 20 make r steady")
-    .requiredOption("--out <folder>", "where correlation.csv, .json and .svg go")
+    .requiredOption("--out <folder>", "folder for correlation.csv, .json and .svg")
     .addOption(
       new Option("--gamma <value>", "share of the other picture's h in the mixing rules").argParser(gamma).default(0.3),
     )
     .addOption(new Option("--steps-inversion <n>", "DDIM steps").argParser(steps).default(50))
     .addOption(new Option("--batch <n>", "most pictures in a batch").argParser(integer(1, 256)).default(DEFAULT_BATCH));
-  return withCommonOptions(command).action((options: Options) => run(context, options));
+  return withExamples(
+    withCommonOptions(withReplaceOption(command)),
+    "injectfusion correlate --images portraits/ --out fig5/",
+  ).action((options: Options) => run(context, options));
 }
 
 async function run(context: Context, options: Options): Promise<void> {
   const pictures = await readFolder(options.images);
   await makeFolder(options.out);
+  const file = (extension: string) => join(options.out, `correlation.${extension}`);
+  const targets = ["csv", "json", "svg"].map((extension) => ({ flag: "--out", file: file(extension) }));
+  await checkTargets(targets, [], options);
   const talk = new Talk(context.terminal, options.quiet);
   const bad = pictures.filter((picture) => picture.error);
   for (const { error } of bad) context.terminal.stderr.write(`failed: ${error!.message}\n`);
@@ -63,7 +79,6 @@ async function run(context: Context, options: Options): Promise<void> {
   );
   const columns = ["t", "matching", "mismatched", ...rules];
   const rows = report.rows.map((row) => [row.t, row.matching, row.mismatched, ...rules.map((rule) => row.mixed[rule])]);
-  const file = (extension: string) => join(options.out, `correlation.${extension}`);
   await writeWhole(file("csv"), csv(columns, rows));
   await writeWhole(file("json"), `${JSON.stringify(report, null, 1)}\n`);
   await writeWhole(file("svg"), plotOf(report.model, report.rows, options.gamma));
@@ -80,14 +95,17 @@ async function invertAt(
   tap: string,
   phase: string,
 ) {
-  const outcomes = await talk.phase(phase, (report) =>
-    invertMany(model, pictures, {
-      steps: stepsInversion,
-      batch,
-      tap,
-      signal,
-      onDone: (done) => report(Math.floor(done), pictures.length),
-    }),
+  const outcomes = await talk.phase(
+    phase,
+    (report) =>
+      invertMany(model, pictures, {
+        steps: stepsInversion,
+        batch,
+        tap,
+        signal,
+        onDone: (done) => report(Math.floor(done), pictures.length),
+      }),
+    COMPILING,
   );
   const failed = outcomes.find((outcome): outcome is { error: Error } => "error" in outcome);
   if (failed) throw failed.error;

@@ -16,16 +16,18 @@ import { modelFeatures } from "../experiments/model-features";
 import { describeOrdering, testOrdering } from "../experiments/ordering";
 import { conventions, type FeatureNetwork } from "../metrics/features";
 import { mean } from "../metrics/statistics";
-import { checkWritable, writeWhole } from "../platform/files-node";
+import { writeWhole } from "../platform/files-node";
 import { openOnnx } from "../platform/onnx-node";
 import { openPortraitFeatures } from "../platform/portrait-features-node";
-import { type CommonOptions, type Context, withCommonOptions, withSession } from "./context";
-import { PartialFailure } from "./failure";
+import { type CommonOptions, type Context, withCommonOptions, withExamples, withSession } from "./context";
+import { PartialFailure, UsageError } from "./failure";
+import { inputFiles } from "./read-picture";
 import { pictureCache, readSet } from "./result-sets";
 import { aligned, csv } from "./table";
 import { Talk } from "./talk";
+import { checkTargets, type TargetOptions, withReplaceOption } from "./targets";
 
-interface Options extends CommonOptions {
+interface Options extends CommonOptions, TargetOptions {
   readonly results: string[];
   readonly originals: string;
   readonly contents: string;
@@ -42,22 +44,27 @@ interface Options extends CommonOptions {
 export function evaluate(context: Context): Command {
   const command = new Command("evaluate")
     .description("measure results against the originals and contents they were made of")
+    .optionsGroup("Pictures:")
     .requiredOption(
       "--results <folder>",
       "results of grid or inject; repeat it to compare sets",
-      (value: string, all: string[]) => [...all, value],
-      [],
+      (value: string, all: string[] = []) => [...all, value],
     )
     .requiredOption("--originals <folder>", "the originals, under the names they had")
     .requiredOption("--contents <folder>", "the contents, under the names they had")
-    .option("--out <file.csv>", "also write every result's figures")
+    .optionsGroup("Figures:")
+    .option("--out <file.csv>", "table of every result's figures")
     .option("--fid <file.onnx>", "Inception-v3 with pooled features: Fréchet distance of results and originals")
     .option("--gram <file.onnx>", "VGG with feature maps as outputs: Gram distance of result and original")
     .option("--identity <file.onnx>", "ArcFace: cosine similarity of result and content")
     .option("--portrait-features", "these three from the small network trained on the shipped model's drawings")
     .option("--model-features", "these three from the diffusion model's own h, where no other network is at hand")
     .option("--ordered", "the sets are given worst first: test whether the figures agree, and report what is found");
-  return withCommonOptions(command).action((options: Options) => run(context, options));
+  return withExamples(
+    withCommonOptions(withReplaceOption(command)),
+    "injectfusion evaluate --results grid/ --originals B/ --contents A/",
+    "injectfusion evaluate --results lerp/ --results slerp/ --ordered --portrait-features --originals B/ --contents A/",
+  ).action((options: Options) => run(context, options));
 }
 
 /** The networks asked for, by what they measure. */
@@ -81,11 +88,15 @@ interface Evaluated extends SetFigures {
 }
 
 async function run(context: Context, options: Options): Promise<void> {
-  if (options.results.length === 0) throw new UserError("no results; give --results FOLDER");
   const { portraitFeatures, fid, gram, identity } = options;
   if (options.ordered && !(portraitFeatures || options.modelFeatures || fid || gram || identity))
-    throw new UserError("--ordered compares fid, gram and identity; add --portrait-features, or networks of your own");
-  if (options.out) await checkWritable(options.out);
+    throw new UsageError("--ordered compares fid, gram and identity; add --portrait-features, or networks of your own");
+  if (options.ordered && options.results.length < 2)
+    throw new UsageError("--ordered compares sets: give --results twice or more, the worst first");
+  if (options.out) {
+    const networks = inputFiles(["--fid", fid], ["--gram", gram], ["--identity", identity]);
+    await checkTargets([{ flag: "--out", file: options.out }], networks, options);
+  }
   const talk = new Talk(context.terminal, options.quiet);
   const failures: string[] = [];
   const sets: { name: string; triples: Triple[] }[] = [];

@@ -43,11 +43,12 @@ export async function readFolder(folder: string): Promise<FolderPicture[]> {
   return pictures;
 }
 
-/** Makes a folder for results where its parent is there. @throws UserError where it is not */
+/** Makes a folder for results, unless it exists. @throws UserError when its parent is missing, or takes no files */
 export async function makeFolder(folder: string): Promise<void> {
-  await checkWritable(join(folder, "..", "x")).catch(() => {
+  const isThere = await stat(folder).catch(() => undefined);
+  if (!isThere && !(await stat(join(folder, "..")).catch(() => undefined)))
     throw new UserError(`${folder}: the folder above it does not exist; make it first`);
-  });
+  await checkWritable(isThere ? join(folder, "x") : folder);
   await mkdir(folder, { recursive: true }).catch((error: NodeJS.ErrnoException) => {
     throw new UserError(`${folder}: the folder could not be made (${error.code})`);
   });

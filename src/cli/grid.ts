@@ -1,5 +1,5 @@
 import { readFile, stat } from "node:fs/promises";
-import { basename, extname, join } from "node:path";
+import { basename, extname, join, resolve } from "node:path";
 import { Command, Option } from "commander";
 import type { Pixels } from "../api";
 import { UserError } from "../errors";
@@ -9,13 +9,21 @@ import { type Pair, runGrid } from "../experiments/grid";
 import { writeWhole } from "../platform/files-node";
 import { decodeImage, writePng } from "../platform/images-node";
 import { readPngText } from "../platform/png-text";
-import { type CommonOptions, type Context, type Session, withCommonOptions, withSession } from "./context";
-import { PartialFailure } from "./failure";
+import {
+  type CommonOptions,
+  type Context,
+  type Session,
+  withCommonOptions,
+  withExamples,
+  withSession,
+} from "./context";
+import { PartialFailure, UsageError } from "./failure";
 import { type FolderPicture, makeFolder, readFolder } from "./folders";
 import {
   type Chosen,
   chooseParameters,
   describe,
+  noteParameters,
   type ParameterOptions,
   withParameterOptions,
 } from "./inject-parameters";
@@ -23,9 +31,10 @@ import { withBeyondOptions } from "./pair";
 import { drawSheet } from "./picture/sheet";
 import { provenance } from "./provenance";
 import { Talk } from "./talk";
+import { type TargetOptions, withReplaceOption } from "./targets";
 import { gamma, integer } from "./values";
 
-interface Options extends CommonOptions, ParameterOptions {
+interface Options extends CommonOptions, ParameterOptions, TargetOptions {
   readonly contents: string;
   readonly originals: string;
   readonly out: string;
@@ -33,22 +42,45 @@ interface Options extends CommonOptions, ParameterOptions {
   readonly batch: number;
   readonly tap?: string;
   readonly gammaSchedule: ScheduleName;
-  readonly replace?: boolean;
 }
 
 /** `injectfusion grid`: every content into every original. */
 export function grid(context: Context): Command {
   const command = new Command("grid")
     .description("inject every content of a folder into every original of another; continues where it was stopped")
-    .requiredOption("--contents <folder>", "pictures whose shape is injected")
-    .requiredOption("--originals <folder>", "pictures that keep their colours and texture")
-    .requiredOption("--out <folder>", "where the results, sheet.png and manifest.json go")
+    .optionsGroup("Pictures and results:")
+    .requiredOption("--contents <folder>", "pictures that give their shape")
+    .requiredOption("--originals <folder>", "pictures that are changed: they keep their colours and texture")
+    .requiredOption("--out <folder>", "folder for the results, sheet.png and manifest.json")
     .addOption(new Option("--gamma <value>", "share of the content, 0 to 1").argParser(gamma))
-    .addOption(new Option("--batch <n>", "most pairs in a batch").argParser(integer(1, 256)).default(DEFAULT_BATCH))
-    .option("--replace", "replace results that were made with other parameters");
-  return withCommonOptions(withBeyondOptions(withParameterOptions(command))).action((options: Options) =>
-    run(context, options),
-  );
+    .addOption(new Option("--batch <n>", "most pairs in a batch").argParser(integer(1, 256)).default(DEFAULT_BATCH));
+  withReplaceOption(command, "replace results that were made with other pictures or parameters");
+  return withExamples(
+    withCommonOptions(withBeyondOptions(withParameterOptions(command))),
+    "injectfusion grid --contents A/ --originals B/ --out C/",
+    "injectfusion grid --contents A/ --originals B/ --out C/ --gamma 0.6 --replace",
+  ).action((options: Options) => run(context, options));
+}
+
+/** The files that every run writes anew may replace those of an earlier grid, and nothing else.
+ *  @throws UserError for a sheet.png or manifest.json that no grid wrote, unless it may be replaced */
+async function checkSummaries({ out, replace }: Options): Promise<void> {
+  if (replace) return;
+  const isOurs = {
+    "sheet.png": (bytes: Buffer) => readPngText(bytes).Software?.startsWith("injectfusion"),
+    "manifest.json": (bytes: Buffer) => Array.isArray((JSON.parse(bytes.toString()) as { pairs?: unknown }).pairs),
+  };
+  for (const [name, test] of Object.entries(isOurs)) {
+    const file = join(out, name);
+    const bytes = await readFile(file).catch(() => undefined);
+    let known = bytes === undefined;
+    try {
+      known ||= bytes !== undefined && test(bytes) === true;
+    } catch {
+      // not a file of this kind at all
+    }
+    if (!known) throw new UserError(`${file}: exists, and no grid wrote it; give another --out, or add --replace`);
+  }
 }
 
 /** One pair as the manifest lists it. */
@@ -62,11 +94,19 @@ interface Entry {
 }
 
 async function run(context: Context, options: Options): Promise<void> {
+  for (const flag of ["contents", "originals"] as const)
+    if (resolve(options[flag]) === resolve(options.out))
+      throw new UsageError(`--out ${options.out}: is the folder of --${flag}; give another`);
   const contents = await readFolder(options.contents);
   const originals = await readFolder(options.originals);
   const chosen = chooseParameters(await context.engine(), options, options.gamma);
-  await makeFolder(options.out);
   const talk = new Talk(context.terminal, options.quiet);
+  noteParameters(chosen, talk);
+  const oblong = [...contents, ...originals].filter(({ pixels }) => pixels && pixels.width !== pixels.height);
+  if (oblong.length > 0)
+    talk.note(`${oblong.length} of the pictures are not square: the model sees the centre square of each`);
+  await makeFolder(options.out);
+  await checkSummaries(options);
   const entries = await withSession(
     context,
     options,
@@ -160,6 +200,10 @@ async function runPairs(
       .finally(manifest);
   }
   await manifest();
+  const names = {
+    originals: originals.map(({ name }) => name),
+    contents: contents.map(({ name }) => name),
+  };
   await writeWhole(
     join(options.out, "sheet.png"),
     await contactSheet(
@@ -167,6 +211,7 @@ async function runPairs(
       originals,
       (pair) => results.get(files(pair)),
       `${model.name}  ${describe(parameters, stepsInversion)}`,
+      provenance(model, "grid sheet", { ...recipe, ...names }),
     ),
   );
   return pairs.flatMap((pair) => entries.get(files(pair)) ?? []);
@@ -189,7 +234,7 @@ async function finished(file: string, text: Record<string, string>, replace: boo
     made = undefined; // no PNG file of ours
   }
   if (replace) return undefined;
-  throw new UserError(`${file}: is there, made with other pictures or parameters; give another --out, or --replace`);
+  throw new UserError(`${file}: exists, made with other pictures or parameters; give another --out, or add --replace`);
 }
 
 /** ORIGINAL--CONTENT.png; with their extensions where two pictures differ in nothing else. */
@@ -210,6 +255,7 @@ function contactSheet(
   originals: readonly FolderPicture[],
   resultOf: (pair: Pair) => Pixels | undefined,
   footer: string,
+  text: Readonly<Record<string, string>>,
 ): Promise<Uint8Array> {
   const side = Math.max(contents.length, originals.length) > 12 ? 64 : 128;
   const top = [
@@ -223,5 +269,5 @@ function contactSheet(
       return { pixels, caption: pixels ? "" : "failed" };
     }),
   ]);
-  return drawSheet({ rows: [top, ...rows], side, footer });
+  return drawSheet({ rows: [top, ...rows], side, footer }, text);
 }

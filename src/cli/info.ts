@@ -2,7 +2,8 @@ import { Command, Option } from "commander";
 import type { Device } from "../gpu/device";
 import type { Model } from "../inject/model";
 import { modelPresets } from "../model/presets";
-import { adapterLine, type CommonOptions, type Context, withCommonOptions, withSession } from "./context";
+import { packageVersion } from "../platform/package-root";
+import { adapterLine, type CommonOptions, type Context, withCommonOptions, withExamples, withSession } from "./context";
 import { type GraphReport, graphReport, STEP_NAMES, type StepName } from "./graph-report";
 import { aligned } from "./table";
 import { Talk } from "./talk";
@@ -11,19 +12,27 @@ import { integer } from "./values";
 interface Options extends CommonOptions {
   readonly graph?: boolean;
   readonly models?: boolean;
+  readonly limits?: boolean;
   readonly step: StepName;
   readonly batch: number;
 }
 
-/** `injectfusion info`: what there is to run on, and what would run. */
+/** `injectfusion info`: the version, the adapter, the model and, where asked for, its step graphs. */
 export function info(context: Context): Command {
   const command = new Command("info")
-    .description("adapter, limits, features and model; with --graph the nodes, buffer slots and bytes of a step")
+    .description("version, adapter and model; with --graph the nodes, buffer slots and bytes of a step")
+    .optionsGroup("Information:")
     .option("--models", "list the paper's models, and where to get each; opens no device")
+    .option("--limits", "list the limits of the device too")
     .option("--graph", "list the nodes of a step graph and the slots they write to")
     .addOption(new Option("--step <name>", "which step graph").choices(STEP_NAMES).default("injected"))
     .addOption(new Option("--batch <n>", "pictures in a batch").argParser(integer(1, 256)).default(1));
-  return withCommonOptions(command).action((options: Options) => run(context, options));
+  return withExamples(
+    withCommonOptions(command),
+    "injectfusion info",
+    "injectfusion info --models",
+    "injectfusion info --graph --step calibrated --batch 2",
+  ).action((options: Options) => run(context, options));
 }
 
 async function run(context: Context, options: Options): Promise<void> {
@@ -33,12 +42,18 @@ async function run(context: Context, options: Options): Promise<void> {
   }
   await withSession(context, { ...options, quiet: true }, async ({ device, model, talk }) => {
     const graph = options.graph ? graphReport(model, options.step, options.batch) : undefined;
-    const report = { device: aboutDevice(device), model: aboutModel(model), ...(graph && { graph }) };
+    const program = {
+      injectfusion: packageVersion(),
+      node: process.versions.node,
+      platform: `${process.platform} ${process.arch}`,
+    };
+    const report = { program, device: aboutDevice(device), model: aboutModel(model), ...(graph && { graph }) };
     if (options.json) talk.result(JSON.stringify(report));
     else {
       talk.result(adapterLine(device));
-      for (const line of [...factLines("device", report.device), ...factLines("model", report.model)])
-        talk.result(line);
+      const { limits: _, ...about } = report.device;
+      const facts = { program, model: report.model, device: options.limits ? report.device : about };
+      for (const [title, given] of Object.entries(facts)) for (const line of factLines(title, given)) talk.result(line);
       if (graph) for (const line of graphLines(graph)) talk.result(line);
     }
   });

@@ -3,9 +3,11 @@ import type { InjectParameters } from "../api";
 import { UserError } from "../errors";
 import { isModelPreset, modelPresets } from "../model/presets";
 import type { Engine } from "./engine";
+import { UsageError } from "./failure";
+import type { Talk } from "./talk";
 import { omega, ruleOption, seed, steps, timeStep, within } from "./values";
 
-/** The options of an injection as commander hands them over: undefined where not given. */
+/** The options of an injection as commander passes them: undefined where not given. */
 export interface ParameterOptions {
   readonly model?: string;
   readonly preset?: string;
@@ -28,24 +30,27 @@ export function withParameterOptions(command: Command, without: readonly string[
   const options = [
     new Option(
       "--preset <name>",
-      "where unset parameters come from: quick, paper, faces, afhq, artistic (default: the model's own, else quick)",
+      "values of all parameters not given: quick, paper, faces, afhq, artistic (default: the model's own, else quick)",
     ),
     new Option(
       "--omega <value>",
       "latent calibration, from 0 (inject strongest) to 1 (hold the original), or off",
     ).argParser(omega),
-    new Option("--t-edit <t>", "inject at time steps t >= this").argParser(timeStep),
-    new Option("--t-boost <t>", "fresh noise at time steps t <= this; 0: never").argParser(timeStep),
+    new Option("--t-edit <t>", "inject at time steps t >= this: higher keeps more of the original").argParser(timeStep),
+    new Option("--t-boost <t>", "add fresh noise at time steps t <= this, for sharper detail; 0: never").argParser(
+      timeStep,
+    ),
     new Option("--steps-inversion <n>", "DDIM steps of the inversions").argParser(steps),
     new Option("--steps <n>", "steps of the generation").argParser(steps),
-    new Option("--replace-steps <n>", "inject at so many of the steps only").argParser(steps),
-    new Option("--seed <n>", "seed of the noise of quality boosting").argParser(seed),
+    new Option("--replace-steps <n>", "inject at this many of the steps only").argParser(steps),
+    new Option("--seed <n>", "seed of the noise that --t-boost adds").argParser(seed),
     ruleOption(),
     new Option("--faithful", "reproduce the official program exactly, oddities included"),
     new Option("--rescale", "calibration restores the standard deviation of the predicted picture"),
-    new Option("--no-rescale", "calibration leaves it alone"),
+    new Option("--no-rescale", "calibration does not change that standard deviation"),
     new Option("--dt-lambda <value>", "factor of the direction at t >= 950; 1: off").argParser(within(0, 2)),
   ];
+  command.optionsGroup("Parameters (docs/parameters.md):");
   for (const option of options) if (!without.includes(option.attributeName())) command.addOption(option);
   return command;
 }
@@ -56,18 +61,37 @@ export interface Chosen {
   readonly parameters: InjectParameters;
 }
 
-/** The preset's values, and over them what the user gave.
- *  @throws UserError for an unknown preset, and for values that make no sense together */
+/** Takes the preset's values, and over them the options given.
+ *  @throws UsageError for an unknown preset, and for values that contradict each other */
 export function chooseParameters(engine: Engine, options: ParameterOptions, gamma?: number): Chosen {
   const preset = options.preset ?? methodOf(options.model);
   const values = Object.hasOwn(engine.presets, preset) ? engine.presets[preset] : undefined;
   if (!values)
-    throw new UserError(`--preset ${preset}: no such preset; presets are ${Object.keys(engine.presets).join(", ")}`);
-  const parameters = engine.resolveParameters({ ...options, gamma }, preset);
-  return { preset, stepsInversion: options.stepsInversion ?? values.stepsInversion, parameters };
+    throw new UsageError(`--preset ${preset}: no such preset; presets are ${Object.keys(engine.presets).join(", ")}`);
+  try {
+    const parameters = engine.resolveParameters({ ...options, gamma }, preset);
+    return { preset, stepsInversion: options.stepsInversion ?? values.stepsInversion, parameters };
+  } catch (error) {
+    if (error instanceof UserError) throw new UsageError(inFlags(error.message));
+    throw error;
+  }
 }
 
-/** The preset that goes with one of the paper's models, however its file is given (`ffhq=FILE`). */
+/** Spells the library's names of parameters as the flags that set them. */
+const inFlags = (message: string): string =>
+  message
+    .replace(/\b(?:tEdit|tBoost|replaceSteps|dtLambda|stepsInversion)\b/g, (name) => `--${kebab(name)}`)
+    .replace(/^(?:gamma|omega|steps|seed|rule)\b/, (name) => `--${name}`);
+
+const kebab = (name: string): string => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+
+/** Points out values that do nothing. */
+export function noteParameters({ parameters: { gamma, tEdit, top } }: Chosen, talk: Talk): void {
+  if (tEdit > top && gamma > 0)
+    talk.note(`--t-edit ${tEdit} is above the first time step ${top}: nothing is injected, the result is the original`);
+}
+
+/** Names the preset that goes with one of the paper's models, however its file is given (`ffhq=FILE`). */
 function methodOf(model = ""): string {
   const name = model.split("=")[0]!;
   return isModelPreset(name) ? modelPresets[name].method : "quick";

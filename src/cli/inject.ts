@@ -4,83 +4,108 @@ import { UserError } from "../errors";
 import { type ScheduleName, scheduleGamma } from "../experiments/gamma-schedule";
 import type { Inversion } from "../inject/inversion";
 import type { OmegaRegion } from "../inject/options";
-import { checkWritable, readWhole, writeWhole } from "../platform/files-node";
-import { checkPngTarget, decodeImage, decodeMask, writePng } from "../platform/images-node";
-import { type CommonOptions, type Context, type Session, stepsTo, withCommonOptions, withSession } from "./context";
+import { readWhole, writeWhole } from "../platform/files-node";
+import { writePng } from "../platform/images-node";
+import {
+  COMPILING,
+  type CommonOptions,
+  type Context,
+  type Session,
+  stepsTo,
+  withCommonOptions,
+  withExamples,
+  withSession,
+} from "./context";
+import { naming, UsageError } from "./failure";
 import {
   type Chosen,
   chooseParameters,
   describe,
+  noteParameters,
   type ParameterOptions,
   withParameterOptions,
 } from "./inject-parameters";
-import { checkMask } from "./masks";
 import { withBeyondOptions } from "./pair";
 import { drawSheet } from "./picture/sheet";
 import { nameOf, provenance } from "./provenance";
+import { inputFiles, readMask, readPicture } from "./read-picture";
 import { Talk } from "./talk";
+import { checkPngName, checkTargets, type TargetOptions, withReplaceOption } from "./targets";
 import { gamma, omegaRegion } from "./values";
 
-interface Options extends CommonOptions, ParameterOptions {
-  readonly content: string[];
-  readonly contentInversion: string[];
+interface Options extends CommonOptions, ParameterOptions, TargetOptions {
+  readonly content?: string[];
+  readonly contentInversion?: string[];
   readonly original?: string;
   readonly originalInversion?: string;
   readonly out: string;
-  readonly gamma: number[];
-  readonly mask: string[];
-  readonly omegaRegion: ReturnType<typeof omegaRegion>[];
+  readonly gamma?: number[];
+  readonly mask?: string[];
+  readonly omegaRegion?: ReturnType<typeof omegaRegion>[];
   readonly strip?: string | true;
   readonly saveInversion?: string;
   readonly tap?: string;
   readonly gammaSchedule: ScheduleName;
 }
 
-const collect = (value: string, all: string[]): string[] => [...all, value];
+/** Gathers the values of a flag that may be repeated. */
+const collect =
+  <T>(parse: (text: string) => T) =>
+  (text: string, all: T[] = []): T[] => [...all, parse(text)];
+const collectText = collect((text) => text);
 
-/** `injectfusion inject`: the content of one picture, the colours and texture of another. */
+/** `injectfusion inject`: the content of one picture with the colours and texture of another. */
 export function inject(context: Context): Command {
   const command = new Command("inject")
     .description("inject the content of one picture into another")
-    .option("--content <file>", "picture whose shape is injected; repeat it for several", collect, [])
-    .option("--original <file>", "picture that keeps its colours and texture")
-    .requiredOption("--out <file.png>", "where the result goes")
-    .addOption(
-      new Option("--gamma <value>", "share of the content, 0 to 1; one for all contents or one for each")
-        .argParser((text: string, all: number[]) => [...all, gamma(text)])
-        .default([], "the preset's"),
-    )
+    .optionsGroup("Pictures (files, - for stdin, or addresses; centre square used):")
+    .option("--content <file>", "picture that gives its shape; repeat it for several", collectText)
+    .option("--original <file>", "picture that is changed: it keeps its colours and texture")
     .option(
       "--mask <file>",
       "where the content acts: white does, black does not (or: official); one for each content",
-      collect,
-      [],
+      collectText,
+    )
+    .option("--content-inversion <file>", "a saved inversion in place of a content", collectText)
+    .addOption(
+      new Option("--original-inversion <file>", "a saved inversion in place of the original").conflicts("original"),
+    )
+    .optionsGroup("Results:")
+    .requiredOption("--out <file.png>", "result")
+    .option("--strip [file.png]", "original, content and result side by side (default: OUT-strip.png)")
+    .option("--save-inversion <prefix>", "inversions as PREFIX-original.inv, PREFIX-content-1.inv, ...");
+  withReplaceOption(command)
+    .optionsGroup("Strength:")
+    .addOption(
+      new Option(
+        "--gamma <value>",
+        "share of the content, 0 to 1; one for all contents or one for each (default: the preset's)",
+      ).argParser(collect(gamma)),
     )
     .addOption(
       new Option(
         "--omega-region <omega=file>",
-        "omega inside a mask, --omega elsewhere (1 where that is off); repeat it, later ones lie on top",
-      )
-        .argParser((text: string, all: ReturnType<typeof omegaRegion>[]) => [...all, omegaRegion(text)])
-        .default([], "none"),
-    )
-    .option("--content-inversion <file>", "a saved inversion, instead of inverting a content", collect, [])
-    .option("--original-inversion <file>", "a saved inversion, instead of inverting the original")
-    .option("--save-inversion <prefix>", "keep the inversions as PREFIX-original.inv, PREFIX-content-1.inv, ...")
-    .option("--strip [file.png]", "also draw original, content and result side by side (default: OUT-strip.png)");
-  return withCommonOptions(withBeyondOptions(withParameterOptions(command))).action((options: Options) =>
-    run(context, options),
-  );
+        "omega inside a mask; --omega holds elsewhere (1 where that is off); repeat it, later ones lie on top",
+      ).argParser(collect(omegaRegion)),
+    );
+  withCommonOptions(withBeyondOptions(withParameterOptions(command)));
+  return withExamples(
+    command,
+    "injectfusion inject --content a.jpg --original b.png --out c.png --strip",
+    "injectfusion inject --content a.jpg --original b.png --out c.png --gamma 0.6 --mask left-half.png",
+    "injectfusion inject --content a.jpg --content b.jpg --gamma 0.3 --gamma 0.5 --original o.png --out c.png",
+    "injectfusion inject --content a.jpg --original b.png --out c.png --model celebahq   # downloads 455 MB once",
+  ).action((options: Options) => run(context, options));
 }
 
 async function run(context: Context, options: Options): Promise<void> {
   const stripFile = options.strip === true ? options.out.replace(/\.png$/i, "-strip.png") : options.strip;
-  await checkPngTarget(options.out);
-  if (stripFile) await checkPngTarget(stripFile);
-  if (options.saveInversion) await checkWritable(`${options.saveInversion}-original.inv`);
-  const input = await readInput(options);
-  const chosen = chooseParameters(await context.engine(), options, options.gamma[0]);
   const talk = new Talk(context.terminal, options.quiet);
+  checkCounts(options);
+  await checkFiles(options, stripFile);
+  const chosen = chooseParameters(await context.engine(), options, options.gamma?.[0]);
+  noteParameters(chosen, talk);
+  const input = await readInput(options, talk);
   const report = await withSession(
     context,
     options,
@@ -88,9 +113,13 @@ async function run(context: Context, options: Options): Promise<void> {
       const { model, device, signal } = session;
       const inversions = await invertAll(session, input, chosen, options.tap);
       if (options.saveInversion) await saveAll(inversions, options.saveInversion);
-      const gammas = inversions.contents.map((_, k) => options.gamma[k] ?? chosen.parameters.gamma);
+      const gammas = inversions.contents.map((_, k) => options.gamma?.[k] ?? chosen.parameters.gamma);
       const pixels = await generate(session, inversions, input, gammas, chosen, options);
-      const stepsInversion = inversions.original.info.steps; // a saved inversion brings its own
+      const stepsInversion = inversions.original.info.steps; // a saved inversion has its own
+      if (options.stepsInversion && options.stepsInversion !== stepsInversion)
+        talk.note(
+          `--steps-inversion ${options.stepsInversion} does not apply: the saved inversion has ${stepsInversion}`,
+        );
       const details = {
         preset: chosen.preset,
         ...chosen.parameters,
@@ -100,8 +129,8 @@ async function run(context: Context, options: Options): Promise<void> {
         ...(options.gammaSchedule !== "constant" && { gammaSchedule: options.gammaSchedule }),
         original: nameOf(input.originalName),
         contents: input.contentNames.map(nameOf),
-        masks: options.mask.map(nameOf),
-        ...(options.omegaRegion.length > 0 && {
+        masks: (options.mask ?? []).map(nameOf),
+        ...(options.omegaRegion && {
           omegaRegions: options.omegaRegion.map(({ omega, file }) => ({ omega, mask: nameOf(file) })),
         }),
       };
@@ -127,7 +156,7 @@ async function run(context: Context, options: Options): Promise<void> {
   else for (const file of [options.out, stripFile]) if (file) talk.result(file);
 }
 
-/** Everything the user gave, read and checked before any device is opened. */
+/** All input, read and checked before any device is opened. */
 interface Input {
   readonly original: Pixels | undefined;
   readonly originalName: string;
@@ -139,36 +168,74 @@ interface Input {
   readonly omegaRegions: readonly OmegaRegion[];
 }
 
-async function readInput(options: Options): Promise<Input> {
-  const contentNames = [...options.content, ...options.contentInversion];
-  const originalName = options.original ?? options.originalInversion;
-  const count = contentNames.length;
-  if (count === 0) throw new UserError("no content; give --content FILE (or --content-inversion FILE)");
-  if (!originalName) throw new UserError("no original; give --original FILE (or --original-inversion FILE)");
-  if (options.gamma.length > 1 && options.gamma.length !== count)
-    throw new UserError(
-      `${options.gamma.length} times --gamma for ${count} content(s); give one for all or one for each`,
-    );
-  if (options.mask.length > 0 && options.mask.length !== count)
-    throw new UserError(`${options.mask.length} times --mask for ${count} content(s); give none or one for each`);
-  const original = options.original === undefined ? undefined : await decodeImage(options.original);
-  const readMask = async (file: string): Promise<MaskOption> => {
-    const mask = file === "official" ? file : await decodeMask(file);
-    checkMask(mask, original, file);
-    return mask;
-  };
+/** @throws UsageError unless there is an original, a content, and one value for all contents or one for each */
+function checkCounts({ content = [], contentInversion = [], original, originalInversion, gamma, mask }: Options): void {
+  const count = content.length + contentInversion.length;
+  if (count === 0) throw new UsageError("no content; give --content FILE (or --content-inversion FILE)");
+  if (!original && !originalInversion)
+    throw new UsageError("no original; give --original FILE (or --original-inversion FILE)");
+  const contents = `${count} ${count === 1 ? "content" : "contents"}`;
+  if (gamma && gamma.length > 1 && gamma.length !== count)
+    throw new UsageError(`--gamma: given ${gamma.length} times for ${contents}; give one for all or one for each`);
+  if (mask && mask.length !== count)
+    throw new UsageError(`--mask: given ${mask.length} times for ${contents}; give none or one for each`);
+}
+
+async function checkFiles(options: Options, stripFile: string | undefined): Promise<void> {
+  const prefix = options.saveInversion;
+  const count = (options.content?.length ?? 0) + (options.contentInversion?.length ?? 0);
+  const pictures = [{ flag: "--out", file: options.out }, ...(stripFile ? [{ flag: "--strip", file: stripFile }] : [])];
+  const saved = prefix === undefined ? [] : savedNames(prefix, count);
+  const inputs = inputFiles(
+    ["--content", options.content],
+    ["--original", options.original],
+    ["--mask", options.mask?.filter((file) => file !== "official")],
+    ["--content-inversion", options.contentInversion],
+    ["--original-inversion", options.originalInversion],
+    ["--omega-region", options.omegaRegion?.map(({ file }) => file)],
+    ["--model", options.model],
+  );
+  for (const picture of pictures) checkPngName(picture);
+  await checkTargets([...pictures, ...saved.map((file) => ({ flag: "--save-inversion", file }))], inputs, options);
+}
+
+const savedNames = (prefix: string, contents: number): string[] => [
+  `${prefix}-original.inv`,
+  ...Array.from({ length: contents }, (_, i) => `${prefix}-content-${i + 1}.inv`),
+];
+
+async function readInput(options: Options, talk: Talk): Promise<Input> {
+  const { content = [], contentInversion = [], mask = [], omegaRegion: regions = [], originalInversion } = options;
+  const original =
+    options.original === undefined
+      ? undefined
+      : await readPicture({ flag: "--original", file: options.original }, talk);
+  const contents: Pixels[] = [];
+  for (const file of content) contents.push(await readPicture({ flag: "--content", file }, talk));
+  const read = (flag: string) => (file: string) => naming(flag, () => readInversion(file));
   return {
     original,
-    originalName,
-    originalBytes: original || !options.originalInversion ? undefined : await readWhole(options.originalInversion),
-    contents: await Promise.all(options.content.map((file) => decodeImage(file))),
-    contentNames,
-    contentBytes: await Promise.all(options.contentInversion.map((file) => readWhole(file))),
-    masks: await Promise.all(options.mask.map(readMask)),
+    originalName: options.original ?? originalInversion!,
+    originalBytes: originalInversion === undefined ? undefined : await read("--original-inversion")(originalInversion),
+    contents,
+    contentNames: [...content, ...contentInversion],
+    contentBytes: await Promise.all(contentInversion.map(read("--content-inversion"))),
+    masks: await Promise.all(mask.map((file) => readMask({ flag: "--mask", file }, original))),
     omegaRegions: await Promise.all(
-      options.omegaRegion.map(async ({ omega, file }) => ({ omega, mask: await readMask(file) })),
+      regions.map(async ({ omega, file }) => ({
+        omega,
+        mask: await readMask({ flag: "--omega-region", file }, original),
+      })),
     ),
   };
+}
+
+/** @throws UserError for a file that is no safetensors file, as saved inversions are */
+async function readInversion(file: string): Promise<Uint8Array> {
+  const bytes = await readWhole(file, "a saved inversion");
+  const header = bytes.length > 9 && new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true);
+  if (header && header + 8n <= BigInt(bytes.length) && bytes[8] === "{".charCodeAt(0)) return bytes;
+  throw new UserError(`${file}: is no saved inversion; make one with --save-inversion`);
 }
 
 interface Inversions {
@@ -189,23 +256,27 @@ async function invertAll(
   const fresh =
     pictures.length === 0
       ? []
-      : await talk.phase("invert", async (report) => {
-          const batch = await model.invert(pictures, { ...options, onStep: stepsTo(report) });
-          return pictures.map((_, i) => batch.select(i));
-        });
+      : await talk.phase(
+          "invert",
+          async (report) => {
+            const batch = await model.invert(pictures, { ...options, onStep: stepsTo(report) });
+            return pictures.map((_, i) => batch.select(i));
+          },
+          COMPILING,
+        );
+  const load = (flag: string, bytes: Uint8Array, name: string) => naming(flag, () => model.loadInversion(bytes, name));
   const names = input.contentNames.slice(input.contents.length);
-  const saved = await Promise.all(input.contentBytes.map((bytes, i) => model.loadInversion(bytes, names[i])));
+  const saved = await Promise.all(input.contentBytes.map((bytes, i) => load("--content-inversion", bytes, names[i]!)));
   if (input.original) return { original: fresh[0]!, contents: [...fresh.slice(1), ...saved] };
   return {
-    original: await model.loadInversion(input.originalBytes!, input.originalName),
+    original: await load("--original-inversion", input.originalBytes!, input.originalName),
     contents: [...fresh, ...saved],
   };
 }
 
 async function saveAll({ original, contents }: Inversions, prefix: string): Promise<void> {
-  await writeWhole(`${prefix}-original.inv`, await original.save());
-  for (const [i, content] of contents.entries())
-    await writeWhole(`${prefix}-content-${i + 1}.inv`, await content.save());
+  const names = savedNames(prefix, contents.length);
+  for (const [i, inversion] of [original, ...contents].entries()) await writeWhole(names[i]!, await inversion.save());
 }
 
 async function generate(
@@ -221,17 +292,20 @@ async function generate(
     return { inversion, gamma: gammas[k]!, ...(mask && { mask }) };
   });
   const { original } = inversions;
-  const result = await talk.phase("inject", (report) =>
-    model.inject({
-      ...parameters,
-      original,
-      contents,
-      ...(omegaRegions.length > 0 && { omegaRegions }),
-      ...(tap && { tap }),
-      ...(gammaSchedule !== "constant" && { mutate: scheduleGamma(gammaSchedule) }),
-      signal,
-      onStep: stepsTo(report),
-    }),
+  const result = await talk.phase(
+    "inject",
+    (report) =>
+      model.inject({
+        ...parameters,
+        original,
+        contents,
+        ...(omegaRegions.length > 0 && { omegaRegions }),
+        ...(tap && { tap }),
+        ...(gammaSchedule !== "constant" && { mutate: scheduleGamma(gammaSchedule) }),
+        signal,
+        onStep: stepsTo(report),
+      }),
+    COMPILING,
   );
   try {
     return (await result.toPixels())[0]!;

@@ -1,23 +1,30 @@
 import { Command } from "commander";
 import { type Inspection, inspectCheckpoint } from "../model/checkpoint/inspect";
 import { openSource } from "../model/checkpoint/source-node";
+import { expectModel } from "../platform/node";
 import { type HintFlags, hintsOf, withHintFlags } from "./checkpoint-flags";
-import type { Context } from "./context";
+import { type Context, withExamples } from "./context";
 import { PartialFailure } from "./failure";
 import { Talk } from "./talk";
 
-/** `injectfusion inspect FILE`: what a checkpoint is, from its headers alone. Exit status 1 when it would not load. */
+/** `injectfusion inspect FILE`: describes a checkpoint from its headers alone. Exit status 1 when it would not load. */
 export const inspect = ({ terminal, signal }: Pick<Context, "terminal" | "signal">) =>
-  withHintFlags(new Command("inspect"))
-    .description("show what a checkpoint holds: container, layout, configuration, counts, unexpected names")
-    .argument("<file>", "path, URL or hf:owner/name[@revision][:file]")
-    .option("--json", "print the report as JSON")
-    .action(async (file: string, flags: HintFlags & { json?: boolean }) => {
-      const source = await openSource(file, { signal });
-      const report = await inspectCheckpoint(source, { ...hintsOf(flags), signal });
-      new Talk(terminal).result(flags.json ? JSON.stringify(report, null, 2) : describe(report));
-      if (report.problems.length > 0) throw new PartialFailure();
-    });
+  withExamples(
+    withHintFlags(
+      new Command("inspect")
+        .description("show what a checkpoint holds: container, layout, configuration, counts, unexpected names")
+        .argument("<file>", "path, URL or hf:owner/name[@revision][:file]")
+        .option("--json", "print the report as JSON"),
+    ),
+    "injectfusion inspect ffhq_p2.pt",
+    "injectfusion inspect hf:google/ddpm-celebahq-256",
+  ).action(async (file: string, flags: HintFlags & { json?: boolean }) => {
+    expectModel(file);
+    const source = await openSource(file, { signal });
+    const report = await inspectCheckpoint(source, { ...hintsOf(flags), signal });
+    new Talk(terminal).result(flags.json ? JSON.stringify(report, null, 2) : describe(report));
+    if (report.problems.length > 0) throw new PartialFailure();
+  });
 
 const some = (names: readonly string[]) =>
   names.length === 0

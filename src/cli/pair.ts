@@ -2,12 +2,12 @@ import { type Command, Option } from "commander";
 import type { Pixels } from "../api";
 import { type ScheduleName, scheduleGamma, schedules } from "../experiments/gamma-schedule";
 import type { Inversion } from "../inject/inversion";
-import { decodeImage, decodeMask } from "../platform/images-node";
-import { type Session, stepsTo } from "./context";
+import { COMPILING, type Session, stepsTo } from "./context";
 import type { Chosen } from "./inject-parameters";
-import { checkMask } from "./masks";
+import { inputFiles, readMask, readPicture } from "./read-picture";
+import type { Talk } from "./talk";
 
-/** The options by which experiments on one pair name it. */
+/** Options that name the pair of an experiment. */
 export interface PairOptions {
   readonly content: string;
   readonly original: string;
@@ -18,34 +18,46 @@ export interface PairOptions {
 
 export function withPairOptions(command: Command): Command {
   command
-    .requiredOption("--content <file>", "picture whose shape is injected")
-    .requiredOption("--original <file>", "picture that keeps its colours and texture")
+    .optionsGroup("Pictures (files, - for stdin, or addresses; centre square used):")
+    .requiredOption("--content <file>", "picture that gives its shape")
+    .requiredOption("--original <file>", "picture that is changed: it keeps its colours and texture")
     .option("--mask <file>", "where the content acts: white does, black does not");
   return withBeyondOptions(command);
 }
 
-/** What goes beyond the paper. */
+/** Adds the options that go beyond the paper. */
 export function withBeyondOptions(command: Command): Command {
   return command
-    .option("--tap <tensor>", "inject after this tensor of the network, instead of the bottleneck (see info --graph)")
+    .optionsGroup("Beyond the paper:")
+    .option("--tap <tensor>", "inject after this tensor of the network, not the bottleneck (see info --graph)")
     .addOption(
-      new Option("--gamma-schedule <name>", "how gamma changes over t")
+      new Option("--gamma-schedule <name>", "change of gamma over t")
         .choices(Object.keys(schedules))
         .default("constant"),
     );
 }
 
 /** Reads both pictures and the mask, before any device is opened. */
-export async function readPair(options: PairOptions) {
-  const [content, original] = [await decodeImage(options.content), await decodeImage(options.original)];
-  const mask = options.mask === undefined ? undefined : await decodeMask(options.mask);
-  if (mask) checkMask(mask, original, options.mask!);
+export async function readPair(options: PairOptions, talk: Talk) {
+  const content = await readPicture({ flag: "--content", file: options.content }, talk);
+  const original = await readPicture({ flag: "--original", file: options.original }, talk);
+  const mask =
+    options.mask === undefined ? undefined : await readMask({ flag: "--mask", file: options.mask }, original);
   return { content, original, mask };
 }
 
+/** The files of a pair, which no command may overwrite. */
+export const pairFiles = ({ content, original, mask, model }: PairOptions & { readonly model?: string }) =>
+  inputFiles(
+    ["--content", content],
+    ["--original", original],
+    ["--mask", mask === "official" ? undefined : mask],
+    ["--model", model],
+  );
+
 export type ReadPair = Awaited<ReturnType<typeof readPair>>;
 
-/** Inverts both, and gathers what every run on the pair has in common. */
+/** Inverts both pictures, and gathers the options that every run on the pair shares. */
 export async function invertPair(
   { model, talk, signal }: Session,
   pair: ReadPair,
@@ -54,15 +66,18 @@ export async function invertPair(
 ) {
   const { tap } = options;
   const { faithful, top } = chosen.parameters;
-  const both = await talk.phase("invert", (report) =>
-    model.invert([pair.content, pair.original], {
-      steps: chosen.stepsInversion,
-      faithful,
-      top,
-      ...(tap && { tap }),
-      signal,
-      onStep: stepsTo(report),
-    }),
+  const both = await talk.phase(
+    "invert",
+    (report) =>
+      model.invert([pair.content, pair.original], {
+        steps: chosen.stepsInversion,
+        faithful,
+        top,
+        ...(tap && { tap }),
+        signal,
+        onStep: stepsTo(report),
+      }),
+    COMPILING,
   );
   const [content, original]: [Inversion, Inversion] = [both.select(0), both.select(1)];
   const [contentPixels, originalPixels] = (await both.toPixels()) as [Pixels, Pixels];

@@ -1,13 +1,23 @@
 import { Command, Option } from "commander";
 import type { Pixels } from "../api";
 import { psnr } from "../metrics/psnr";
-import { checkPngTarget, decodeImage, writePng } from "../platform/images-node";
-import { type CommonOptions, type Context, type Session, withCommonOptions, withSession } from "./context";
+import { writePng } from "../platform/images-node";
+import {
+  COMPILING,
+  type CommonOptions,
+  type Context,
+  type Session,
+  withCommonOptions,
+  withExamples,
+  withSession,
+} from "./context";
 import { nameOf, provenance } from "./provenance";
-import { Talk } from "./talk";
+import { inputFiles, readPicture } from "./read-picture";
+import { type Report, Talk } from "./talk";
+import { checkPngName, checkTargets, type TargetOptions, withReplaceOption } from "./targets";
 import { list, steps } from "./values";
 
-interface Options extends CommonOptions {
+interface Options extends CommonOptions, TargetOptions {
   readonly stepsInversion: number;
   readonly steps: number;
   readonly out?: string;
@@ -16,26 +26,35 @@ interface Options extends CommonOptions {
 
 const REPORTED = [10, 25, 50, 100];
 
-/** `injectfusion reconstruct`: how faithfully the model holds a picture. */
+/** `injectfusion reconstruct`: how faithfully a model reproduces a picture. */
 export function reconstruct(context: Context): Command {
   const command = new Command("reconstruct")
     .description("invert a picture and generate it again; prints the PSNR against it, in dB")
-    .argument("<image>", "the picture")
+    .argument("<image>", "the picture: a file, - for stdin, or an address; its centre square is used")
+    .optionsGroup("Reconstruction:")
     .addOption(new Option("--steps-inversion <n>", "DDIM steps of the inversion").argParser(steps).default(50))
     .addOption(new Option("--steps <n>", "steps of the generation").argParser(steps).default(50))
-    .option("--out <file.png>", "where the reconstruction goes (of a report: the last one)")
+    .option("--out <file.png>", "reconstruction (of a report: the last one)")
     .addOption(
       new Option("--report [steps]", `PSNR for each of these numbers of steps (default: ${REPORTED})`).argParser(
         list(steps),
       ),
     );
-  return withCommonOptions(command).action((image: string, options: Options) => run(context, image, options));
+  return withExamples(
+    withCommonOptions(withReplaceOption(command)),
+    "injectfusion reconstruct b.png",
+    "injectfusion reconstruct b.png --report 10,50,200 --out again.png",
+  ).action((image: string, options: Options) => run(context, image, options));
 }
 
 async function run(context: Context, image: string, options: Options): Promise<void> {
-  if (options.out) await checkPngTarget(options.out);
-  const picture = await decodeImage(image);
   const talk = new Talk(context.terminal, options.quiet);
+  if (options.out) {
+    const out = { flag: "--out", file: options.out };
+    checkPngName(out);
+    await checkTargets([out], inputFiles(["picture", image], ["--model", options.model]), options);
+  }
+  const picture = await readPicture({ flag: "picture", file: image }, talk);
   const counts = options.report === true ? REPORTED : options.report;
   const pairs = counts?.map((n) => ({ stepsInversion: n, steps: n })) ?? [options];
   const report = await withSession(
@@ -72,9 +91,9 @@ interface Row {
   readonly psnr: number;
 }
 
-/** @returns the picture as the model sees it, and what it makes of it. */
+/** @returns the picture as the model sees it, and its reconstruction. */
 async function once({ model, talk, signal }: Session, picture: Pixels, stepsInversion: number, steps: number) {
-  return talk.phase(`${stepsInversion}+${steps} steps`, async (report) => {
+  const work = async (report: Report) => {
     const all = stepsInversion + steps;
     const onInvert = ({ step }: { step: number }) => report(step, all);
     const onGenerate = ({ step }: { step: number }) => report(stepsInversion + step, all);
@@ -87,5 +106,6 @@ async function once({ model, talk, signal }: Session, picture: Pixels, stepsInve
     } finally {
       inversion.dispose();
     }
-  });
+  };
+  return talk.phase(`${stepsInversion}+${steps} steps`, work, COMPILING);
 }

@@ -1,14 +1,25 @@
 import { Command, Option } from "commander";
 import type { Pixels } from "../api";
 import { writeWhole } from "../platform/files-node";
-import { checkPngTarget, writePng } from "../platform/images-node";
-import { type CommonOptions, type Context, type Session, stepsTo, withCommonOptions, withSession } from "./context";
+import { writePng } from "../platform/images-node";
+import {
+  COMPILING,
+  type CommonOptions,
+  type Context,
+  type Session,
+  stepsTo,
+  withCommonOptions,
+  withExamples,
+  withSession,
+} from "./context";
 import { drawSheet, enlargedSide } from "./picture/sheet";
 import { provenance } from "./provenance";
-import { Talk } from "./talk";
+import { inputFiles } from "./read-picture";
+import { type Report, Talk } from "./talk";
+import { checkPngName, checkTargets, type TargetOptions, withReplaceOption } from "./targets";
 import { integer, seed, steps, within } from "./values";
 
-interface Options extends CommonOptions {
+interface Options extends CommonOptions, TargetOptions {
   readonly count: number;
   readonly seed: number;
   readonly steps: number;
@@ -23,6 +34,7 @@ const BATCH = 16;
 export function sample(context: Context): Command {
   const command = new Command("sample")
     .description("draw pictures from noise; more than one make a sheet")
+    .optionsGroup("Samples:")
     .addOption(new Option("--count <n>", "how many").argParser(integer(1, 4096)).default(1))
     .addOption(new Option("--seed <n>", "seed of the noise").argParser(seed).default(0))
     .addOption(
@@ -31,12 +43,18 @@ export function sample(context: Context): Command {
     .addOption(
       new Option("--eta <value>", "0: DDIM, 1: as much fresh noise as DDPM").argParser(within(0, 1)).default(0),
     )
-    .option("--out <file.png>", "where the picture or sheet goes", "sample.png");
-  return withCommonOptions(command).action((options: Options) => run(context, options));
+    .option("--out <file.png>", "picture or sheet", "sample.png");
+  return withExamples(
+    withCommonOptions(withReplaceOption(command)),
+    "injectfusion sample --count 16 --seed 7 --out sheet.png",
+    "injectfusion sample --steps 1000 --eta 1 --out ancestral.png",
+  ).action((options: Options) => run(context, options));
 }
 
 async function run(context: Context, options: Options): Promise<void> {
-  await checkPngTarget(options.out);
+  const out = { flag: "--out", file: options.out };
+  checkPngName(out);
+  await checkTargets([out], inputFiles(["--model", options.model]), options);
   const { count, seed, steps, eta } = options;
   const talk = new Talk(context.terminal, options.quiet);
   const details = { count, seed, steps, eta };
@@ -65,9 +83,9 @@ interface Details {
   readonly eta: number;
 }
 
-/** All samples, in batches; sample n of a seed does not depend on how they are batched. */
+/** Draws all samples, in batches; sample n of a seed is the same in any batch. */
 async function drawAll({ model, talk, signal }: Session, { count, seed, steps, eta }: Details): Promise<Pixels[]> {
-  return talk.phase("sample", async (report) => {
+  const work = async (report: Report) => {
     const all: Pixels[] = [];
     for (let first = 0; first < count; first += BATCH) {
       const size = Math.min(BATCH, count - first);
@@ -80,7 +98,8 @@ async function drawAll({ model, talk, signal }: Session, { count, seed, steps, e
       }
     }
     return all;
-  });
+  };
+  return talk.phase("sample", work, COMPILING);
 }
 
 function sheetOf(pictures: readonly Pixels[], name: string, { steps, eta, seed }: Details) {

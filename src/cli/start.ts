@@ -1,11 +1,12 @@
-import { mkdir } from "node:fs/promises";
+import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Command } from "commander";
 import { UserError } from "../errors";
 import { writeWhole } from "../platform/files-node";
 import { decodeImage, writePng } from "../platform/images-node";
 import { shippedExamples } from "../platform/node";
-import { type Context, stepsTo, withSession } from "./context";
+import { readPngText } from "../platform/png-text";
+import { COMPILING, type Context, stepsTo, withExamples, withSession } from "./context";
 import { chooseParameters, describe } from "./inject-parameters";
 import { drawSheet } from "./picture/sheet";
 import { nameOf, provenance } from "./provenance";
@@ -16,35 +17,53 @@ interface Options {
   readonly model?: string;
 }
 
-/** `npm start`: the whole method once, on two pictures that come with the package. */
+/** `injectfusion start`: the whole method once, on two pictures of the package. */
 export function start(context: Context): Command {
-  return new Command("start")
-    .description("inject one shipped picture into another and draw the result")
+  const command = new Command("start")
+    .description("inject one picture of the package into another: a first try")
     .option("--model <source>", "another model than the shipped one")
-    .option("--out <folder>", "where strip.png and result.png go", "out")
-    .action((options: Options) => run(context, options));
+    .option("--out <folder>", "folder for strip.png and result.png", "out");
+  return withExamples(command, "injectfusion start").action((options: Options) => run(context, options));
+}
+
+/** @throws UserError for a file that `start` did not write itself */
+async function checkOwn(file: string): Promise<void> {
+  const bytes = await readFile(file).catch(() => undefined);
+  if (!bytes) return;
+  try {
+    if ((JSON.parse(readPngText(bytes).Parameters ?? "{}") as { command?: unknown }).command === "start") return;
+  } catch {
+    // not a PNG file
+  }
+  throw new UserError(`${file}: exists, and was not written by start; give another --out`);
 }
 
 async function run(context: Context, { out, ...options }: Options): Promise<void> {
   const [originalFile, contentFile] = shippedExamples();
   if (!originalFile || !contentFile)
-    throw new UserError("weights/examples holds no two pictures; is the package whole?");
+    throw new UserError("weights/examples holds fewer than two pictures; reinstall the package");
+  const [resultFile, stripFile] = [join(out, "result.png"), join(out, "strip.png")];
+  for (const file of [resultFile, stripFile]) await checkOwn(file);
   const pictures = [await decodeImage(originalFile), await decodeImage(contentFile)];
   const talk = new Talk(context.terminal);
   const began = performance.now();
-  const strip = await withSession(
+  await withSession(
     context,
     options,
     async ({ engine, model, signal }) => {
       const { preset, parameters, stepsInversion } = chooseParameters(engine, {});
-      const inversion = await talk.phase("invert", (report) =>
-        model.invert(pictures, { steps: stepsInversion, signal, onStep: stepsTo(report) }),
+      const inversion = await talk.phase(
+        "invert",
+        (report) => model.invert(pictures, { steps: stepsInversion, signal, onStep: stepsTo(report) }),
+        COMPILING,
       );
       const [original, content] = [inversion.select(0), inversion.select(1)];
-      const result = await talk.phase("inject", (report) =>
-        model.inject({ ...parameters, original, content, signal, onStep: stepsTo(report) }),
+      const result = await talk.phase(
+        "inject",
+        (report) => model.inject({ ...parameters, original, content, signal, onStep: stepsTo(report) }),
+        COMPILING,
       );
-      return talk.phase("write", async () => {
+      await talk.phase("write", async () => {
         const [[first, second], [injected]] = [await inversion.toPixels(), await result.toPixels()];
         const row = [
           { pixels: first, caption: "original" },
@@ -57,13 +76,12 @@ async function run(context: Context, { out, ...options }: Options): Promise<void
         const sheet = await drawSheet({ rows: [row], footer }, text);
         signal.throwIfAborted();
         await mkdir(out, { recursive: true });
-        await writePng(join(out, "result.png"), injected!, text);
-        await writeWhole(join(out, "strip.png"), sheet);
-        return join(out, "strip.png");
+        await writePng(resultFile, injected!, text);
+        await writeWhole(stripFile, sheet);
       });
     },
     talk,
   );
   talk.say(`${"all".padEnd(12)} ${((performance.now() - began) / 1000).toFixed(1).padStart(7)} s`);
-  talk.result(strip);
+  talk.result(stripFile);
 }

@@ -1,17 +1,17 @@
 import { Command, Option } from "commander";
 import type { Pixels } from "../api";
-import { UserError } from "../errors";
 import { DEFAULT_BATCH } from "../experiments/batches";
 import { runVariants, type Variant } from "../experiments/sweep";
-import { checkWritable, writeWhole } from "../platform/files-node";
-import { checkPngTarget } from "../platform/images-node";
-import { type CommonOptions, type Context, withCommonOptions, withSession } from "./context";
+import { writeWhole } from "../platform/files-node";
+import { type CommonOptions, type Context, withCommonOptions, withExamples, withSession } from "./context";
+import { UsageError } from "./failure";
 import { chooseParameters, describe, type ParameterOptions, withParameterOptions } from "./inject-parameters";
-import { invertPair, type PairOptions, readPair, withPairOptions } from "./pair";
+import { invertPair, type PairOptions, pairFiles, readPair, withPairOptions } from "./pair";
 import { animationFormat, drawAnimation } from "./picture/animation";
 import { drawSheet, enlargedSide } from "./picture/sheet";
 import { nameOf, provenance } from "./provenance";
 import { Talk } from "./talk";
+import { checkPngName, checkTargets, type TargetOptions, withReplaceOption } from "./targets";
 import { gamma, integer, list, omega, timeStep } from "./values";
 
 /** Parameters that a sweep may vary, each with the symbol its pictures are labelled with. */
@@ -29,7 +29,7 @@ function rounded(text: string): number {
 }
 
 type Swept = { readonly [A in Axis]?: readonly (number | "off")[] };
-interface Options extends CommonOptions, Omit<ParameterOptions, Axis>, PairOptions, Swept {
+interface Options extends CommonOptions, Omit<ParameterOptions, Axis>, PairOptions, Swept, TargetOptions {
   readonly out: string;
   readonly animation?: string;
   readonly batch: number;
@@ -37,30 +37,41 @@ interface Options extends CommonOptions, Omit<ParameterOptions, Axis>, PairOptio
 
 /** `injectfusion sweep`: one pair at many settings. */
 export function sweep(context: Context): Command {
-  const command = withParameterOptions(new Command("sweep"), Object.keys(axes))
-    .description('one pair over a list of values ("0:0.6:7" or "0,0.3,0.6"): one list makes a strip, two make a sheet')
-    .requiredOption("--out <file.png>", "where the strip goes")
-    .option("--animation <file>", "also an animation over the last list, *.webp or *.gif")
-    .addOption(new Option("--batch <n>", "most settings in a batch").argParser(integer(1, 256)).default(DEFAULT_BATCH));
+  const command = new Command("sweep").description(
+    'one pair over a list of values ("0:0.6:7" or "0,0.3,0.6"): one list makes a strip, two make a sheet',
+  );
+  command.optionsGroup("Lists (one or two of them):");
   for (const { flag, symbol, parse } of Object.values(axes))
     command.addOption(new Option(flag, `values of ${symbol}, as a list or from:to:count`).argParser(parse));
-  return withCommonOptions(withPairOptions(command)).action((options: Options) => run(context, options));
+  command
+    .optionsGroup("Results:")
+    .requiredOption("--out <file.png>", "strip or sheet")
+    .option("--animation <file>", "an animation over the last list too, *.webp or *.gif")
+    .addOption(new Option("--batch <n>", "most settings in a batch").argParser(integer(1, 256)).default(DEFAULT_BATCH));
+  withParameterOptions(withPairOptions(withReplaceOption(command)), Object.keys(axes));
+  return withExamples(
+    withCommonOptions(command),
+    "injectfusion sweep --content a.jpg --original b.png --gamma 0:0.6:7 --out strip.png --animation strip.webp",
+    "injectfusion sweep --content a.jpg --original b.png --gamma 0.2,0.4 --omega 0,0.5,1 --out sheet.png",
+  ).action((options: Options) => run(context, options));
 }
 
 async function run(context: Context, options: Options): Promise<void> {
   const swept = (Object.keys(axes) as Axis[]).filter((axis) => (options[axis]?.length ?? 0) > 1);
   if (swept.length < 1 || swept.length > 2)
-    throw new UserError(`sweep: ${swept.length} lists of values; give one or two, such as --gamma 0:0.6:7`);
+    throw new UsageError(`found ${swept.length} lists of values, expected one or two, such as --gamma 0:0.6:7`);
   const format = options.animation === undefined ? undefined : animationFormat(options.animation);
-  await checkPngTarget(options.out);
-  if (options.animation) await checkWritable(options.animation);
-  const pair = await readPair(options);
+  const talk = new Talk(context.terminal, options.quiet);
+  const out = { flag: "--out", file: options.out };
+  const animations = options.animation ? [{ flag: "--animation", file: options.animation }] : [];
+  checkPngName(out);
+  await checkTargets([out, ...animations], pairFiles(options), options);
+  const pair = await readPair(options, talk);
   const { rows, columns, variants } = settings(options, swept);
   const { gamma: _, omega: __, tEdit: ___, tBoost: ____, ...others } = options;
   const engine = await context.engine();
   const chosen = chooseParameters(engine, { ...others, ...variants[0] }, variants[0]!.gamma);
   for (const variant of variants) chooseParameters(engine, { ...others, ...variant }, variant.gamma);
-  const talk = new Talk(context.terminal, options.quiet);
   const report = await withSession(
     context,
     options,

@@ -1,7 +1,7 @@
 import { InvalidArgumentError, Option } from "commander";
 import { MIX } from "../kernels/step/step-row";
 
-/** Parsers of option values. What they refuse ends the program with exit status 2 and one line. */
+/** Parsers of option values. A value that they refuse ends the program with exit status 2 and one line. */
 
 const number = (text: string): number => {
   const value = text.trim() === "" ? Number.NaN : Number(text);
@@ -27,9 +27,13 @@ export const integer = (from: number, to: number) => (text: string) => {
 export const gamma = within(0, 1);
 
 /** omega, in [0, 1], or "off". */
-export const omega = (text: string): number | "off" => (text === "off" ? "off" : within(0, 1)(text));
+export const omega = (text: string): number | "off" => {
+  if (text === "off") return "off";
+  if (Number.isNaN(Number(text))) throw new InvalidArgumentError('Expected a number from 0 to 1, or "off".');
+  return within(0, 1)(text);
+};
 
-/** OMEGA=FILE: an omega and the mask it holds in. */
+/** OMEGA=FILE: an omega, and the mask inside which it holds. */
 export function omegaRegion(text: string): { omega: number; file: string } {
   const at = text.indexOf("=");
   if (at < 1 || at === text.length - 1) throw new InvalidArgumentError('It must look like "0.2=left.png".');
@@ -57,4 +61,4 @@ export const list =
 
 /** The mixing rules, as a choice. */
 export const ruleOption = () =>
-  new Option("--rule <name>", "how h and the content's h are mixed").choices(Object.keys(MIX));
+  new Option("--rule <name>", "mixing of h and the content's h").choices(Object.keys(MIX));

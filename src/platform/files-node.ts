@@ -26,22 +26,50 @@ export async function readWhole(file: string, needed = "a file"): Promise<Uint8A
   return bytes;
 }
 
-/** @throws UserError unless `file` can be written: its folder is there and it is not itself a folder. Ask before any work. */
-export async function checkWritable(file: string): Promise<void> {
-  const folder = dirname(resolve(file));
-  const info = await stat(folder).catch(() => undefined);
-  if (!info) throw new UserError(`${file}: the folder ${dirname(file)} does not exist; make it first`);
-  if (!info.isDirectory()) throw new UserError(`${file}: ${dirname(file)} is not a folder`);
-  const there = await stat(file).catch(() => undefined);
-  if (there?.isDirectory()) throw new UserError(`${file}: is a folder, needed the name of a file to write`);
-}
-
+/** Unfinished files, removed when the process ends. */
 const partial = new Set<string>();
 process.on("exit", () => {
   for (const file of partial) rmSync(file, { force: true });
 });
 
 let written = 0;
+
+/** Checks that `file` can be written: call it before any work. Makes an empty file beside it and removes it again, since
+ *  permissions alone do not say whether a folder takes files.
+ *  @throws UserError when its folder is missing or takes no files, and when it is a folder itself */
+export async function checkWritable(file: string): Promise<void> {
+  const folder = dirname(resolve(file));
+  const info = await stat(folder).catch(() => undefined);
+  if (!info) throw new UserError(`${file}: the folder ${dirname(file)} does not exist; make it first`);
+  if (!info.isDirectory()) throw new UserError(`${file}: ${dirname(file)} is not a folder`);
+  const there = await stat(file).catch(() => undefined);
+  if (there?.isDirectory()) throw new UserError(`${file}: is a folder, expected the name of a file to write`);
+  const probe = join(folder, `.injectfusion.${process.pid}.${written++}.part`);
+  partial.add(probe);
+  try {
+    await (await open(probe, "wx")).close();
+    await rm(probe, { force: true });
+  } catch (error) {
+    throw new UserError(`${file}: ${cannotWrite(codeOf(error), dirname(file))}`);
+  } finally {
+    partial.delete(probe);
+  }
+}
+
+/** Says why a file could not be made in a folder that exists. */
+function cannotWrite(code: string, folder: string): string {
+  const where = `the folder ${folder}`;
+  const reasons: Readonly<Record<string, string>> = {
+    EACCES: `${where} may not be written (permission denied)`,
+    EPERM: `${where} may not be written (not permitted)`,
+    EROFS: `${where} is on a read-only file system`,
+    ENOSPC: `no space is left in ${where}`,
+    EDQUOT: `the disk quota of ${where} is used up`,
+    ENAMETOOLONG: "the name is too long",
+    EISDIR: "is a folder, expected the name of a file to write",
+  };
+  return `${reasons[code] ?? `no file can be made in ${where} (${code})`}; choose another`;
+}
 
 /** Writes a file whole or not at all: into a temporary file of the same folder, flushed, then renamed.
  *  A run that is interrupted leaves neither. @throws UserError when the folder cannot be written. */
@@ -61,13 +89,10 @@ export async function writeWhole(file: string, bytes: Uint8Array | string): Prom
   } catch (error) {
     await rm(temporary, { force: true });
     const code = codeOf(error);
-    const why =
-      code === "ENOENT"
-        ? `the folder ${dirname(file)} does not exist; make it first`
-        : code === "EISDIR"
-          ? "is a folder, needed the name of a file to write"
-          : `could not be written (${code})`;
-    throw new UserError(`${file}: ${why}`);
+    const isMissing = code === "ENOENT" && !(await stat(dirname(target)).catch(() => undefined));
+    throw new UserError(
+      `${file}: ${isMissing ? `the folder ${dirname(file)} does not exist; make it first` : cannotWrite(code, dirname(file))}`,
+    );
   } finally {
     partial.delete(temporary);
   }

@@ -1,8 +1,7 @@
-import { extname } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { MaskInput, Pixels } from "../api";
 import { UserError } from "../errors";
-import { checkWritable, readWhole, writeWhole } from "./files-node";
+import { readWhole, writeWhole } from "./files-node";
 import { addPngText } from "./png-text";
 import { sharpLibrary } from "./sharp";
 
@@ -53,6 +52,12 @@ export async function decodeMask(file: ImageFile, name = nameOf(file)): Promise<
   });
 }
 
+/** Number of frames (or pages) of a picture file; 1 where it cannot be read. */
+export async function frameCount(bytes: Uint8Array): Promise<number> {
+  const { pages } = await (await opened(bytes)).metadata().catch(() => ({ pages: 1 }));
+  return pages ?? 1;
+}
+
 /** A picture at another size: centre-cropped to its aspect, resized with antialiased bilinear weights. */
 export async function resize({ data, width, height }: Pixels, toWidth: number, toHeight: number): Promise<Pixels> {
   if (width === toWidth && height === toHeight) return { data, width, height };
@@ -86,13 +91,6 @@ export async function writePng(
   text: Readonly<Record<string, string>> = {},
 ): Promise<void> {
   await writeWhole(file, await encodePng(pixels, text));
-}
-
-/** @throws UserError unless `file` can be written and is named as the PNG file it will be. */
-export async function checkPngTarget(file: string): Promise<void> {
-  const extension = extname(file).toLowerCase();
-  if (extension !== ".png") throw new UserError(`${file}: pictures are written as PNG; name the file *.png`);
-  await checkWritable(file);
 }
 
 const opened = async (bytes: Uint8Array) =>

@@ -2,6 +2,7 @@ import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import type { BareImage, ImageTensor, Pixels } from "../api";
 import { UserError } from "../errors";
+import { expectModelName, isBareName } from "../model/model-name";
 import { decodeImage } from "./images-node";
 import { packageRoot } from "./package-root";
 
@@ -30,6 +31,11 @@ export function shippedModel(name: string): string | undefined {
   if (!/^[\w-]+$/.test(name)) return undefined;
   const file = join(packageRoot(), "weights", `${name}.safetensors`);
   return existsSync(file) ? file : undefined;
+}
+
+/** Checks what a model is loaded from, before anything is opened. @throws UserError as `expectModelName` */
+export function expectModel(source: unknown): void {
+  if (!isBareName(source) || !existsSync(source)) expectModelName(source, shippedModels());
 }
 
 /** The example pictures that come with the package, in order of their names. */

@@ -1,5 +1,5 @@
-import { UserError } from "../../errors";
 import { sharpLibrary } from "../../platform/sharp";
+import { UsageError } from "../failure";
 import { drawSheet, type Tile } from "./sheet";
 
 /** Milliseconds a frame stays, and how long the first and the last do. */
@@ -8,10 +8,11 @@ const PAUSE = 700;
 
 const formats = { ".webp": "webp", ".gif": "gif" } as const;
 
-/** The format that a file name asks for. @throws UserError for any other */
+/** The format that a file name asks for. @throws UsageError for any other */
 export function animationFormat(file: string): "webp" | "gif" {
   const found = Object.entries(formats).find(([extension]) => file.toLowerCase().endsWith(extension));
-  if (!found) throw new UserError(`${file}: animations are written as WebP or GIF; name the file *.webp or *.gif`);
+  if (!found)
+    throw new UsageError(`--animation ${file}: animations are written as WebP or GIF; name the file *.webp or *.gif`);
   return found[1];
 }
 
