@@ -6,6 +6,7 @@
 import { parseArgs } from "node:util";
 import { UserError } from "../src/errors";
 import type { Device } from "../src/gpu/device";
+import { encodePass } from "../src/gpu/encode";
 import { openDevice } from "../src/gpu/open-node";
 import { planOf } from "../src/graph/programs";
 import { replay } from "../src/graph/record";
@@ -155,11 +156,7 @@ async function main(): Promise<void> {
     }
     const runs = Number(flags.runs ?? (device.adapterClass === "gpu" ? 20 : 0));
     const { first, best: seconds } = await time(device, runs, () => {
-      const encoder = device.gpu.createCommandEncoder();
-      const pass = encoder.beginComputePass();
-      replay(pass, programs.recordings[name]!.nodes, 0);
-      pass.end();
-      queue.submit([encoder.finish()]);
+      queue.submit([encodePass(device, (pass) => replay(pass, programs.recordings[name]!.nodes, 0)).finish()]);
     });
     print({
       step: name,

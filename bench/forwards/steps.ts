@@ -1,5 +1,6 @@
 import { readBuffer } from "../../src/gpu/buffers";
 import type { Device } from "../../src/gpu/device";
+import { encodePass } from "../../src/gpu/encode";
 import type { Programs } from "../../src/graph/programs";
 import { replay } from "../../src/graph/record";
 import { gaussianNoise } from "../../src/inject/noise";
@@ -51,11 +52,7 @@ export const replayOf = (programs: Programs, program: string): Replay => ({
 
 /** One step, and what came of it: the next x and the predicted x0. */
 export async function outputsOf(device: Device, programs: Programs, program: string): Promise<Float32Array[]> {
-  const encoder = device.gpu.createCommandEncoder();
-  const pass = encoder.beginComputePass();
-  replayOf(programs, program).encode(pass);
-  pass.end();
-  device.gpu.queue.submit([encoder.finish()]);
+  device.gpu.queue.submit([encodePass(device, replayOf(programs, program).encode).finish()]);
   const read = async (name: string) => new Float32Array(await readBuffer(device, programs.bufferOf(program, name)));
   return [await read(TENSOR.next), await read(TENSOR.x0)];
 }

@@ -1,5 +1,6 @@
 import { readBuffer } from "../../src/gpu/buffers";
 import type { Device } from "../../src/gpu/device";
+import { bindDispatches, encodeDispatches } from "../../src/gpu/encode";
 import type { Replay } from "../../src/gpu/stopwatch";
 import { byteLength, type Dispatch, type Tensor } from "../../src/kernels/dispatch";
 
@@ -20,7 +21,7 @@ export async function prepare(
 ): Promise<Prepared> {
   const { gpu } = device;
   const began = performance.now();
-  const pipelines = await Promise.all(dispatches.map((d) => device.pipelines.get(d)));
+  await Promise.all(dispatches.map((d) => device.pipelines.get(d)));
   const compileMs = performance.now() - began;
   const data = new Map([...inputs].map(([t, d]) => [t.name, d]));
   const buffers = new Map<string, GPUBuffer>();
@@ -32,18 +33,10 @@ export async function prepare(
     if (given) gpu.queue.writeBuffer(buffer, 0, given);
     buffers.set(tensor.name, buffer);
   }
-  const groups = dispatches.map(({ bindings }, i) =>
-    pipelines[i]!.bind(bindings.map(({ tensor }) => ({ buffer: buffers.get(tensor.name)! }))),
-  );
+  const bound = await bindDispatches(device, dispatches, ({ name }) => ({ buffer: buffers.get(name)! }));
   return {
     compileMs,
-    encode(pass) {
-      dispatches.forEach(({ workgroups }, i) => {
-        pass.setPipeline(pipelines[i]!.pipeline);
-        pass.setBindGroup(0, groups[i]!);
-        pass.dispatchWorkgroups(...workgroups);
-      });
-    },
+    encode: (pass) => encodeDispatches(pass, bound),
     read: async (tensor) => new Float32Array(await readBuffer(device, buffers.get(tensor.name)!)),
     destroy() {
       for (const buffer of buffers.values()) buffer.destroy();

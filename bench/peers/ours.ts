@@ -1,5 +1,6 @@
 import { Buffers, readBuffers } from "../../src/gpu/buffers";
 import type { Device } from "../../src/gpu/device";
+import { encodePass } from "../../src/gpu/encode";
 import { type Lowered, lower } from "../../src/graph/lower";
 import { compile } from "../../src/graph/programs";
 import { replay } from "../../src/graph/record";
@@ -27,10 +28,7 @@ export const ours = (device: Device, target: Target): Engine => ({
     return {
       async run() {
         queue.writeBuffer(x, 0, inputs.get("x")!);
-        const encoder = device.gpu.createCommandEncoder();
-        const pass = encoder.beginComputePass();
-        replay(pass, programs.recordings.case!.nodes, 0);
-        pass.end();
+        const encoder = encodePass(device, (pass) => replay(pass, programs.recordings.case!.nodes, 0));
         const [values] = await readBuffers(device, [{ buffer: y }], encoder);
         return new Float32Array(values!);
       },

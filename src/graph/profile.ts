@@ -1,7 +1,8 @@
-import { readBuffer } from "../gpu/buffers";
+import { readBuffer, readBuffers } from "../gpu/buffers";
 import type { Device } from "../gpu/device";
+import { type BufferRange, encodePass } from "../gpu/encode";
 import { byteLength } from "../kernels/dispatch";
-import { type BufferRange, type Recording, replay } from "./record";
+import { type Recording, replay } from "./record";
 
 /** GPU time of one node. */
 export interface NodeTime {
@@ -41,14 +42,10 @@ export async function firstNonFinite(
   stepOffset = 0,
 ): Promise<string | undefined> {
   for (const node of recording.nodes) {
-    const encoder = device.gpu.createCommandEncoder();
-    const pass = encoder.beginComputePass();
-    replay(pass, [node], stepOffset);
-    pass.end();
-    device.gpu.queue.submit([encoder.finish()]);
-    const { buffer, offset } = rangeOf(node.output.name);
-    const values = new Float32Array(await readBuffer(device, buffer, { offset, bytes: byteLength(node.output) }));
-    if (!values.every(Number.isFinite)) return node.name;
+    const encoder = encodePass(device, (pass) => replay(pass, [node], stepOffset));
+    const output = { ...rangeOf(node.output.name), bytes: byteLength(node.output) };
+    const [bytes] = await readBuffers(device, [output], encoder);
+    if (!new Float32Array(bytes!).every(Number.isFinite)) return node.name;
   }
   return undefined;
 }

@@ -1,10 +1,11 @@
 import { LimitError } from "../errors";
 import { Buffers } from "../gpu/buffers";
 import type { Device } from "../gpu/device";
+import type { BufferRange } from "../gpu/encode";
 import { byteLength } from "../kernels/dispatch";
 import { dispatchesOf, type Lowered } from "./lower";
 import { type BufferPlan, planBuffers } from "./plan";
-import { type BufferRange, type Recording, record } from "./record";
+import { type Recording, record } from "./record";
 
 /** Step graphs compiled together: they never run at once, so they share one set of slots and all tensors of their own
  *  (x, h, the step table) by name. */

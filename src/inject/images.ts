@@ -2,7 +2,8 @@ import type { BareImage, ImageInput, ImageTensor, MaskInput, MaskOption, Pixels,
 import { UserError } from "../errors";
 import { readBuffer } from "../gpu/buffers";
 import type { Device } from "../gpu/device";
-import { type Dispatch, f32, type Tensor, u32 } from "../kernels/dispatch";
+import { runOnce } from "../gpu/encode";
+import { f32, type Tensor, u32 } from "../kernels/dispatch";
 import { type Placement, placementData, resample } from "../kernels/pointwise/resample";
 import { toRgba8 } from "../kernels/pointwise/to-rgba8";
 import { centreSquare, sampleSquare, scaleSquare, squareOf, stretch } from "./placement";
@@ -39,21 +40,6 @@ export function sourceOf(placed: PlacedPixels): SourcePicture | undefined {
   const centre = centreSquare(width, height);
   const moved = !!square.degrees || square.x !== centre.x || square.y !== centre.y || square.size !== centre.size;
   return { width, height, ...(moved && { square }) };
-}
-
-/** Runs a few dispatches once on given buffers. */
-async function runOnce(device: Device, dispatches: readonly Dispatch[], buffers: ReadonlyMap<string, GPUBuffer>) {
-  const pipelines = await Promise.all(dispatches.map((d) => device.pipelines.get(d)));
-  const encoder = device.gpu.createCommandEncoder();
-  const pass = encoder.beginComputePass();
-  dispatches.forEach((d, i) => {
-    const { pipeline, bind } = pipelines[i]!;
-    pass.setPipeline(pipeline);
-    pass.setBindGroup(0, bind(d.bindings.map(({ tensor }) => ({ buffer: buffers.get(tensor.name)! }))));
-    pass.dispatchWorkgroups(...d.workgroups);
-  });
-  pass.end();
-  device.gpu.queue.submit([encoder.finish()]);
 }
 
 const storage = (device: Device, label: string, data: ArrayBufferView<ArrayBuffer>): GPUBuffer => {
@@ -171,15 +157,8 @@ export async function resampleInto(
   const pixels = storage(device, "image", new Uint8Array(data));
   const matrix = storage(device, "placement", placementData(placement));
   const dispatches = resample({ image, placement: where, y }, { slot });
-  await runOnce(
-    device,
-    dispatches,
-    new Map([
-      ["image", pixels],
-      ["placement", matrix],
-      [y.name, buffer],
-    ]),
-  );
+  const buffers: Record<string, GPUBuffer> = { [image.name]: pixels, [where.name]: matrix, [y.name]: buffer };
+  await runOnce(device, dispatches, ({ name }) => ({ buffer: buffers[name]! }));
   pixels.destroy();
   matrix.destroy();
 }
@@ -197,14 +176,8 @@ export async function toPixels(
   try {
     const from = f32("x", count, 3, height, width);
     const to = u32("rgba8", count, height, width);
-    await runOnce(
-      device,
-      toRgba8({ x: from, y: to }),
-      new Map([
-        ["x", x],
-        ["rgba8", bytes],
-      ]),
-    );
+    const buffers: Record<string, GPUBuffer> = { [from.name]: x, [to.name]: bytes };
+    await runOnce(device, toRgba8({ x: from, y: to }), ({ name }) => ({ buffer: buffers[name]! }));
     const all = new Uint8ClampedArray(await readBuffer(device, bytes));
     return Array.from({ length: count }, (_, n) => ({ data: all.slice(n * size, (n + 1) * size), width, height }));
   } finally {

@@ -1,6 +1,7 @@
 import { UserError } from "../errors";
 import { Buffers, readBuffer, readBuffers } from "../gpu/buffers";
 import type { Device } from "../gpu/device";
+import { encodePass } from "../gpu/encode";
 import type { Graph, Operation } from "../graph/graph";
 import { type Lowered, lower, type Ops } from "../graph/lower";
 import { compile, type Programs } from "../graph/programs";
@@ -135,10 +136,7 @@ export class Network {
     gpu.queue.writeBuffer(programs.bufferOf("forward", INPUT.steps), 0, rows);
     if (classes > 0)
       gpu.queue.writeBuffer(programs.bufferOf("forward", INPUT.labels), 0, checkLabels(labels, batch, classes));
-    const encoder = gpu.createCommandEncoder();
-    const pass = encoder.beginComputePass();
-    replay(pass, programs.recordings.forward!.nodes, 0);
-    pass.end();
+    const encoder = encodePass(this.device, (pass) => replay(pass, programs.recordings.forward!.nodes, 0));
     const names = this.unet(batch);
     const range = (name: string, values: number) => ({
       buffer: programs.bufferOf("forward", name),
@@ -166,10 +164,7 @@ export class Network {
         const buffer = programs.bufferOf("evaluate", name);
         this.device.gpu.queue.writeBuffer(buffer, 0, values.slice() as Float32Array<ArrayBuffer>);
       }
-      const encoder = this.device.gpu.createCommandEncoder();
-      const pass = encoder.beginComputePass();
-      replay(pass, programs.recordings.evaluate!.nodes, 0);
-      pass.end();
+      const encoder = encodePass(this.device, (pass) => replay(pass, programs.recordings.evaluate!.nodes, 0));
       this.device.gpu.queue.submit([encoder.finish()]);
       const results = new Map<string, { shape: readonly number[]; data: Float32Array<ArrayBuffer> }>();
       for (const name of outputs) {

@@ -1,6 +1,7 @@
 import type { NodeIo, Ops } from "../graph/lower";
 import { chooseConv1x1, conv1x1, conv1x1Weight, packConv1x1 } from "../kernels/conv/conv1x1";
 import { chooseConv3x3, conv3x3, conv3x3Weight, packConv3x3 } from "../kernels/conv/conv3x3";
+import { defaultPadding, outputSize, type Padding } from "../kernels/conv/output-size";
 import { type ConvUse, convKey } from "../kernels/conv/variants";
 import { elements, f32 } from "../kernels/dispatch";
 
@@ -12,7 +13,7 @@ export type ConvOp =
       readonly channels: number;
       readonly stride?: 1 | 2;
       /** of a stride of 2: zeros right and below only (DDPM), or all round (ADM) */
-      readonly pad?: "asymmetric" | "same";
+      readonly pad?: Padding;
       readonly upsample?: boolean;
       readonly silu?: boolean;
       /** first column of this layer's embedding in the `temb` input */
@@ -32,12 +33,11 @@ export type ConvOp =
 export const convOps: Ops<ConvOp> = {
   conv3x3(op, io, context) {
     const { layer, channels: oc, stride = 1, upsample = false, silu = false } = op;
-    const pad = op.pad ?? (stride === 2 ? "asymmetric" : "same");
+    const pad = op.pad ?? defaultPadding(stride);
     const inputs = convInputs(io, op.tembOffset);
     const [n, c1, h, w] = inputs.x.shape as [number, number, number, number];
     const ic = c1 + (inputs.skip?.shape[1] ?? 0);
-    const round = pad === "asymmetric" ? Math.floor : Math.ceil;
-    const out = (side: number) => (upsample ? 2 * side : round(side / stride));
+    const out = (side: number) => outputSize(side, { kernel: 3, stride, upsample, pad });
     const weightName = `${layer}.weight`;
     const target = context.targetFor(weightName);
     const shape = { n: 1, c1, c2: ic - c1, oc, h, w, stride, upsample };

@@ -1,10 +1,11 @@
-import { Buffers, readBuffer } from "../gpu/buffers";
+import { Buffers, readBuffers } from "../gpu/buffers";
 import type { Device } from "../gpu/device";
+import { bindDispatches, encodeDispatches, encodePass } from "../gpu/encode";
 import type { Replay } from "../gpu/stopwatch";
 import { conv1x1, conv1x1Weight, packConv1x1 } from "../kernels/conv/conv1x1";
 import { conv3x3, conv3x3Weight, packConv3x3 } from "../kernels/conv/conv3x3";
 import type { ConvUse } from "../kernels/conv/variants";
-import { type Dispatch, elements, f32, type Tensor } from "../kernels/dispatch";
+import { elements, f32, type Tensor } from "../kernels/dispatch";
 import type { AnyVariant } from "./candidates";
 import { convAt, outputSide, type TrialData } from "./reference";
 
@@ -55,10 +56,11 @@ export async function openTrial(device: Device, use: ConvUse, variant: AnyVarian
   const { dispatches, inputs, y } = trialDispatches(use, variant, data);
   const buffers = new Buffers(device);
   try {
-    const encode = await device.guarded("tune", async () => {
+    const bound = await device.guarded("tune", async () => {
       for (const [tensor, values] of inputs) device.gpu.queue.writeBuffer(buffers.makeFor(tensor), 0, values);
-      return record(device, dispatches, buffers);
+      return bindDispatches(device, dispatches, (tensor) => ({ buffer: buffers.makeFor(tensor) }));
     });
+    const encode: Replay["encode"] = (pass) => encodeDispatches(pass, bound);
     return {
       encode,
       worstError: () => worstError(device, { encode }, use, data, y, buffers.get(y.name)!),
@@ -70,26 +72,9 @@ export async function openTrial(device: Device, use: ConvUse, variant: AnyVarian
   }
 }
 
-async function record(device: Device, dispatches: readonly Dispatch[], buffers: Buffers): Promise<Replay["encode"]> {
-  const pipelines = await Promise.all(dispatches.map((d) => device.pipelines.get(d)));
-  const groups = dispatches.map(({ bindings }, i) =>
-    pipelines[i]!.bind(bindings.map(({ tensor }) => ({ buffer: buffers.makeFor(tensor) }))),
-  );
-  return (pass) =>
-    dispatches.forEach(({ workgroups }, i) => {
-      pass.setPipeline(pipelines[i]!.pipeline);
-      pass.setBindGroup(0, groups[i]!);
-      pass.dispatchWorkgroups(...workgroups);
-    });
-}
-
 async function worstError(device: Device, work: Replay, use: ConvUse, data: TrialData, y: Tensor, buffer: GPUBuffer) {
-  const encoder = device.gpu.createCommandEncoder();
-  const pass = encoder.beginComputePass();
-  work.encode(pass);
-  pass.end();
-  device.gpu.queue.submit([encoder.finish()]);
-  const found = new Float32Array(await readBuffer(device, buffer));
+  const [bytes] = await readBuffers(device, [{ buffer }], encodePass(device, work.encode));
+  const found = new Float32Array(bytes!);
   const count = elements(y);
   const points = Array.from({ length: Math.min(SAMPLES, count) }, (_, i) => (i * 7919 * 31) % count);
   const expected = convAt(use, data, y.shape[3]!, points);

@@ -1,5 +1,6 @@
 import { readBuffers } from "../../src/gpu/buffers";
 import type { Device } from "../../src/gpu/device";
+import { bindDispatches, encodeDispatches, encodePass } from "../../src/gpu/encode";
 import { byteLength, type Dispatch, elements, type Tensor } from "../../src/kernels/dispatch";
 
 export type Data = Float32Array<ArrayBuffer> | Uint32Array<ArrayBuffer> | Uint16Array<ArrayBuffer>;
@@ -36,25 +37,9 @@ export async function runOn(
       device.gpu.queue.writeBuffer(buffer, 0, total);
       byName.set(tensor.name, { tensor, buffer });
     }
-    const pipelines = await Promise.all(dispatches.map((d) => device.pipelines.get(d)));
-    const encoder = device.gpu.createCommandEncoder();
-    const pass = encoder.beginComputePass();
-    dispatches.forEach((d, i) => {
-      const { pipeline, bind } = pipelines[i]!;
-      const buffers = d.bindings.map(({ tensor }) => ({
-        buffer: byName.get(tensor.name)!.buffer,
-        offset: RING * 4,
-        size: byteLength(tensor),
-      }));
-      pass.setPipeline(pipeline);
-      pass.setBindGroup(
-        0,
-        bind(buffers),
-        d.bindings.filter((b) => b.access === "step").map(() => 0),
-      );
-      pass.dispatchWorkgroups(...d.workgroups);
-    });
-    pass.end();
+    const inRing = ({ name }: Tensor) => ({ buffer: byName.get(name)!.buffer, offset: RING * 4 });
+    const bound = await bindDispatches(device, dispatches, inRing);
+    const encoder = encodePass(device, (pass) => encodeDispatches(pass, bound));
     const contents = await readBuffers(device, [...byName.values()], encoder);
     return new Map([...byName.keys()].map((name, i) => [name, new Uint32Array(contents[i]!)]));
   });

@@ -2,6 +2,7 @@ import { ShapeError } from "../../errors";
 import { ceilDiv, type Dispatch, expectShape, grid1d, read, type Tensor } from "../dispatch";
 import { ROWS_TO_HOLD, stationaryCost } from "../product/stationary";
 import { type ConvTensors, convSizes, inputBindings, inputConstants, outputBindings, outputConstants } from "./io";
+import { defaultPadding, outputSize, type Padding } from "./output-size";
 import { packed, quadTiles, scratchLimit, tileHeight } from "./packing";
 import { convTile, packTile, tileVariant, tileWeight } from "./tile";
 import type { ConvShape, ConvVariant, Dtype, Target, WinogradVariant } from "./variants";
@@ -51,10 +52,10 @@ export function chooseConv3x3(shape: ConvShape, target: Target): ConvVariant {
   };
 }
 
-/** Height and width of the output, rounded up. */
+/** Height and width of the output if padded all round, which is never smaller. */
 export function outputSides({ h, w, stride, upsample }: ConvShape): [oh: number, ow: number] {
-  const scale = (upsample ? 2 : 1) / stride;
-  return [Math.ceil(h * scale), Math.ceil(w * scale)];
+  const out = (size: number) => outputSize(size, { kernel: 3, stride, upsample, pad: "same" });
+  return [out(h), out(w)];
 }
 
 /** With fewer input channels a convolution is computed directly. */
@@ -119,7 +120,7 @@ export interface Conv3x3Options {
   /** SiLU on the input, after `norm`. Padding stays 0. */
   readonly silu?: boolean;
   /** same: one pixel all round (default at stride 1); asymmetric: right and bottom only (default at stride 2, as DDPM pads). */
-  readonly pad?: "same" | "asymmetric";
+  readonly pad?: Padding;
   readonly variant: ConvVariant;
 }
 
@@ -128,14 +129,11 @@ export interface Conv3x3Options {
  *  @throws ShapeError where tensors do not fit. */
 export function conv3x3(io: ConvTensors, options: Conv3x3Options): Dispatch[] {
   const { stride = 1, upsample = false, silu = false, variant } = options;
-  const pad = options.pad ?? (stride === 2 ? "asymmetric" : "same");
+  const pad = options.pad ?? defaultPadding(stride);
   const before = pad === "same" ? 1 : 0; // rows above and columns to the left
   const sizes = convSizes(io);
   const { n, c1, c2, oc, h, w, oh, ow } = sizes;
-  const out = (size: number) => {
-    const padded = size * (upsample ? 2 : 1) + (pad === "same" ? 2 : 1);
-    return Math.floor((padded - 3) / stride) + 1;
-  };
+  const out = (size: number) => outputSize(size, { kernel: 3, stride, upsample, pad });
   expectShape(io.y, n, oc, out(h), out(w));
   expectShape(io.weight, ...conv3x3Weight("", oc, c1 + c2, variant).shape);
   if (variant.kind === "winograd") {

@@ -1,4 +1,5 @@
 import type { Tile } from "../product/tiles";
+import type { Padding } from "./output-size";
 
 // Plain data: what the choice of a kernel variant may depend on, and the variants.
 
@@ -63,7 +64,7 @@ export interface ConvUse {
   readonly shape: ConvShape;
   readonly weights: Dtype;
   /** Padding of a 3x3. */
-  readonly pad: "same" | "asymmetric";
+  readonly pad: Padding;
   readonly norm: boolean;
   readonly silu: boolean;
 }
