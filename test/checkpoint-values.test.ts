@@ -168,18 +168,19 @@ describe("safetensors, written and read", () => {
     shape: fc.array(fc.nat(4), { maxLength: 3 }),
     seed: fc.nat(255),
   });
+  /** Names with a part that every object has are refused (test/hostile-files.test.ts). */
+  const isFree = (name: string) =>
+    name !== "__metadata__" && !name.split(/[./]/).some((part) => part in {} || part === "prototype");
   test("any set of tensors comes back", async () => {
     await fc.assert(
       fc.asyncProperty(
-        fc.dictionary(fc.string(), tensor),
-        fc.dictionary(fc.string(), fc.string()),
+        fc.dictionary(fc.string().filter(isFree), tensor),
+        fc.dictionary(fc.string().filter(isFree), fc.string()),
         async (made, metadata) => {
-          const entries = Object.entries(made)
-            .filter(([name]) => name !== "__metadata__")
-            .map(([name, { dtype, shape, seed }]) => {
-              const bytes = new Uint8Array(shape.reduce((a, b) => a * b, 1) * DTYPE_BYTES[dtype]).fill(seed & 63);
-              return { name, dtype, shape, bytes };
-            });
+          const entries = Object.entries(made).map(([name, { dtype, shape, seed }]) => {
+            const bytes = new Uint8Array(shape.reduce((a, b) => a * b, 1) * DTYPE_BYTES[dtype]).fill(seed & 63);
+            return { name, dtype, shape, bytes };
+          });
           const file = await openSafetensors(memorySource(await collect(writeSafetensors(entries, metadata))));
           expect(file.metadata).toEqual({ ...metadata });
           expect(file.tensors.size).toBe(entries.length);

@@ -16,6 +16,9 @@ export interface ConfigHints {
   readonly eps?: number;
 }
 
+/** Choosing kernels takes time in proportion to the pixels, and no network of this kind is larger. */
+const MAX_RESOLUTION = 4096;
+
 /** The paper's ADM files all have heads of this width. */
 export const ADM_HEAD_CHANNELS = 64;
 
@@ -68,6 +71,8 @@ export function inferShape(tensors: Tensors, hints: ConfigHints = {}): UNetConfi
   const found = tensors.has("conv_in.weight") ? inferDdpm(tensors) : inferAdm(tensors);
   const adm = found.family === "adm";
   const resolution = hints.resolution ?? guessResolution(found.attention) ?? 256;
+  if (resolution > MAX_RESOLUTION)
+    throw new UserError(`a resolution of ${resolution} pixels is too large; at most ${MAX_RESOLUTION} can be run`);
   const deep = 2 ** (found.channelMult.length - 1);
   if (!Number.isInteger(resolution / deep))
     throw new UserError(`a resolution of ${resolution} does not halve ${found.channelMult.length - 1} times`);

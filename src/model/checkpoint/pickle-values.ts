@@ -1,9 +1,9 @@
 import { UserError } from "../../errors";
-import { shown } from "./container";
+import { checkShape, isSize, shown } from "./container";
 import type { DType } from "./dtype";
 import { count, span } from "./strided";
 
-/** What a restricted pickle can hold. Dicts are Maps, lists arrays. */
+/** Values of a restricted pickle. Dicts are Maps, lists arrays. */
 export type Pickled =
   | null
   | boolean
@@ -21,12 +21,16 @@ export class Tuple {
   constructor(readonly items: readonly Pickled[]) {}
 }
 
-/** An allowlisted name; never the thing itself. */
+/** Key of a dict. Numbers and the like, which nobody looks up, are wrapped: a file can choose numbers that all share one
+ *  hash in a Map, and inserting them would take quadratic time. */
+export const keyOf = (key: Pickled): Pickled => (typeof key === "string" ? key : new Tuple([key]));
+
+/** An allowlisted name; never the object it names. */
 export class GlobalRef {
   constructor(readonly name: string) {}
 }
 
-/** A flat run of elements elsewhere in the file. */
+/** A flat array of elements elsewhere in the file. */
 export class StorageRef {
   constructor(
     readonly key: string,
@@ -70,7 +74,7 @@ const calls = new Set([
   "torch.Size",
 ]);
 
-/** @throws UserError for every global but the ten or so that state dicts of plain tensors are made of. */
+/** @throws UserError for every global except those that state dicts of plain tensors consist of */
 export function refuseGlobal(module: string, name: string, file: string): void {
   const full = `${module}.${name}`;
   if (calls.has(full) || Object.hasOwn(storages, full)) return;
@@ -79,10 +83,7 @@ export function refuseGlobal(module: string, name: string, file: string): void {
   );
 }
 
-const isSize = (value: Pickled | undefined): value is number =>
-  typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
-
-/** The storage a persistent id `('storage', Class, key, location, numel[, view])` names; undefined when it is none. */
+/** The storage that a persistent id `('storage', Class, key, location, numel[, view])` names; undefined for other ids. */
 export function storageOf(id: readonly Pickled[]): StorageRef | undefined {
   const [kind, type, key, , numel, view] = id;
   if (kind !== "storage" || !(type instanceof GlobalRef) || typeof key !== "string" || !isSize(numel)) return undefined;
@@ -96,11 +97,9 @@ export function storageOf(id: readonly Pickled[]): StorageRef | undefined {
 }
 
 const sizes = (value: Pickled | undefined): readonly number[] | undefined =>
-  value instanceof Tuple && value.items.length <= 8 && value.items.every(isSize)
-    ? (value.items as readonly number[])
-    : undefined;
+  value instanceof Tuple && value.items.every(isSize) ? (value.items as readonly number[]) : undefined;
 
-/** Elements a view may have beyond those of its storage: an expanded vector repeats one element with stride 0. */
+/** Elements a view may have if its storage has fewer: an expanded vector repeats one element with stride 0. */
 const MAX_EXPANDED = 65_536;
 
 function tensor(args: readonly Pickled[], file: string): TensorRef {
@@ -109,14 +108,10 @@ function tensor(args: readonly Pickled[], file: string): TensorRef {
   const stride = sizes(args[3]);
   if (!(storage instanceof StorageRef) || !isSize(offset) || !shape || !stride || shape.length !== stride.length)
     throw new UserError(`${file}: damaged pickle (a tensor with impossible sizes); download the file again`);
+  checkShape("in the pickle", shape, file);
   const elements = count(shape);
   const last = storage.offset + offset + span({ shape, stride });
-  if (
-    !Number.isSafeInteger(elements) ||
-    !Number.isSafeInteger(last) ||
-    last > storage.numel ||
-    elements > Math.max(storage.numel, MAX_EXPANDED)
-  )
+  if (!Number.isSafeInteger(last) || last > storage.numel || elements > Math.max(storage.numel, MAX_EXPANDED))
     throw new UserError(
       `${file}: a tensor of shape [${shape.join(", ")}] at element ${offset} does not fit its storage of ${storage.numel} elements; the file is damaged, download it again`,
     );
@@ -126,17 +121,20 @@ function tensor(args: readonly Pickled[], file: string): TensorRef {
 function ordered(items: readonly Pickled[], file: string): Map<Pickled, Pickled> {
   const dict = new Map<Pickled, Pickled>();
   const pairs = items[0] ?? []; // Python 2 writes the items as a list of [key, value]
-  if (!Array.isArray(pairs)) throw new UserError(`${file}: damaged pickle (an OrderedDict of no list)`);
+  if (!Array.isArray(pairs))
+    throw new UserError(
+      `${file}: damaged pickle (an OrderedDict of something that is not a list); download the file again`,
+    );
   for (const pair of pairs) {
     const both = pair instanceof Tuple ? pair.items : pair;
     if (!Array.isArray(both) || both.length !== 2)
-      throw new UserError(`${file}: damaged pickle (an OrderedDict item that is no pair); download the file again`);
-    dict.set(both[0] as Pickled, both[1] as Pickled);
+      throw new UserError(`${file}: damaged pickle (an OrderedDict item that is not a pair); download the file again`);
+    dict.set(keyOf(both[0] as Pickled), both[1] as Pickled);
   }
   return dict;
 }
 
-/** What a call of an allowlisted global stands for. Pure data in, pure data out. */
+/** Evaluates a call of an allowlisted global. Pure data in, pure data out. */
 export function call(name: string, args: readonly Pickled[], file: string): Pickled {
   switch (name) {
     case "collections.OrderedDict":
@@ -153,6 +151,8 @@ export function call(name: string, args: readonly Pickled[], file: string): Pick
     case "torch.Size":
       return null;
     default:
-      throw new UserError(`${file}: damaged pickle ("${name}" is called but is a storage); download the file again`);
+      throw new UserError(
+        `${file}: damaged pickle ("${name}" is a storage, yet it is called); download the file again`,
+      );
   }
 }

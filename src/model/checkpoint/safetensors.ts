@@ -1,6 +1,7 @@
 import { UserError } from "../../errors";
-import { checkName, MAX_TENSORS, type Opened, shown } from "./container";
+import { checkName, checkReserved, checkShape, isSize, MAX_TENSORS, type Opened, shown } from "./container";
 import { DTYPE_BYTES, type DType, isDType } from "./dtype";
+import { checkJson } from "./json-limits";
 import { MAX_HEADER_BYTES } from "./sniff";
 import { type ByteSource, checkRange } from "./source";
 import { count, readView, rowMajor } from "./strided";
@@ -9,55 +10,60 @@ interface Entry {
   readonly name: string;
   readonly dtype: DType;
   readonly shape: readonly number[];
-  /** First byte and end, counted from the start of the file. */
+  /** Offsets of the first byte and of the end, from the start of the file. */
   readonly begin: number;
   readonly end: number;
 }
 
-const isSize = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
+/** The header, a tensor's entry, and its shape. An entry holds about 15 values. */
+const LIMITS = { depth: 3, values: 16 * MAX_TENSORS };
 
-/** One tensor of the header, or a UserError that names it. */
+/** Reads one entry of the header. @throws UserError naming the tensor */
 function parseEntry(name: string, value: unknown, data: number, file: string): Entry {
   checkName(name, file);
   const bad: (why: string) => never = (why) => {
     throw new UserError(`${file}: tensor ${name}: ${why}; the header is damaged, download the file again`);
   };
-  if (typeof value !== "object" || value === null) bad("no description");
+  if (typeof value !== "object" || value === null) bad("has no description");
   const { dtype, shape, data_offsets: range } = value as Record<string, unknown>;
   if (!isDType(dtype)) bad(`unknown dtype "${shown(String(dtype), 20)}" (F32, F16, BF16 and F64 are read)`);
-  if (!Array.isArray(shape) || shape.length > 8 || !shape.every(isSize)) bad("its shape is no list of sizes");
-  if (!Array.isArray(range) || range.length !== 2 || !range.every(isSize)) bad("its data_offsets are no two offsets");
+  if (!Array.isArray(shape) || !shape.every(isSize)) bad("its shape is not a list of sizes");
+  checkShape(name, shape, file);
+  if (!Array.isArray(range) || range.length !== 2 || !range.every(isSize)) bad("its data_offsets are not two offsets");
   const [begin, end] = range as [number, number];
-  const need = count(shape) * DTYPE_BYTES[dtype];
-  if (!Number.isSafeInteger(need) || end - begin !== need)
-    bad(`${dtype} [${shape.join(", ")}] needs ${need} bytes, data_offsets give ${end - begin}`);
+  const bytes = count(shape) * DTYPE_BYTES[dtype];
+  if (!Number.isSafeInteger(bytes) || end - begin !== bytes)
+    bad(`${dtype} [${shape.join(", ")}] needs ${bytes} bytes, data_offsets give ${end - begin}`);
   return { name, dtype, shape, begin: data + begin, end: data + end };
 }
 
 function parseMetadata(value: unknown, file: string): Record<string, string> {
   if (value === undefined || value === null) return {};
   const sound =
-    typeof value === "object" &&
-    value !== null &&
-    !Array.isArray(value) &&
-    Object.values(value).every((v) => typeof v === "string");
+    typeof value === "object" && !Array.isArray(value) && Object.values(value).every((v) => typeof v === "string");
   if (!sound) throw new UserError(`${file}: __metadata__ must map strings to strings; re-save the file`);
+  for (const key of Object.keys(value)) checkReserved(key, file);
   return { ...(value as Record<string, string>) };
 }
 
-/** Members of a JSON object, names that are there twice counted twice: JSON.parse keeps the last without a word. */
-function memberCount(json: string): number {
-  let depth = 0;
-  let members = 0;
-  for (const [token] of json.matchAll(/"(?:[^"\\]|\\.)*"|[{}[\]:]/gs)) {
-    if (token === "{" || token === "[") depth++;
-    else if (token === "}" || token === "]") depth--;
-    else if (token === ":" && depth === 1) members++;
+/** Parses the header's text. @throws UserError for anything but an object of distinct names */
+function parseHeader(bytes: Uint8Array, file: string): Record<string, unknown> {
+  const members = checkJson(bytes, LIMITS, file);
+  let header: unknown;
+  try {
+    header = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+  } catch {
+    throw new UserError(`${file}: its safetensors header is not JSON; damaged, download the file again`);
   }
-  return members;
+  if (typeof header !== "object" || header === null || Array.isArray(header))
+    throw new UserError(`${file}: its safetensors header is not a JSON object; damaged, download the file again`);
+  if (members !== Object.keys(header).length)
+    throw new UserError(`${file}: its header names a tensor twice; damaged, download it again or re-save it`);
+  return header as Record<string, unknown>;
 }
 
-/** Reads and checks the header: ranges inside the file, of the right size, side by side without gaps or overlap.
+/** Reads and checks the header: every range lies inside the file, has the size its shape asks for, and starts where the
+ *  previous one ends.
  *  @returns the tensors in file order */
 async function readHeader(source: ByteSource, signal?: AbortSignal) {
   const file = source.name;
@@ -67,25 +73,11 @@ async function readHeader(source: ByteSource, signal?: AbortSignal) {
   if (length > MAX_HEADER_BYTES)
     throw new UserError(`${file}: its header claims ${length} bytes; at most ${MAX_HEADER_BYTES} are read`);
   checkRange(source, 8, length);
-  let header: unknown;
-  let members = 0;
-  try {
-    const text = new TextDecoder("utf-8", { fatal: true }).decode(await source.read(8, length, signal));
-    header = JSON.parse(text);
-    members = memberCount(text);
-  } catch (error) {
-    if (error instanceof UserError || signal?.aborted) throw error;
-    throw new UserError(`${file}: its safetensors header is not JSON; damaged, download the file again`);
-  }
-  if (typeof header !== "object" || header === null || Array.isArray(header))
-    throw new UserError(`${file}: its safetensors header is no JSON object; damaged, download the file again`);
-  if (members !== Object.keys(header).length)
-    throw new UserError(`${file}: its header names a tensor twice; damaged, download it again or re-save it`);
-  const { __metadata__, ...tensors } = header as Record<string, unknown>;
+  const { __metadata__, ...tensors } = parseHeader(await source.read(8, length, signal), file);
   const metadata = parseMetadata(__metadata__, file);
   const named = Object.entries(tensors);
   if (named.length > MAX_TENSORS)
-    throw new UserError(`${file}: names ${named.length} tensors, more than ${MAX_TENSORS}`);
+    throw new UserError(`${file}: names ${named.length} tensors; at most ${MAX_TENSORS} are read`);
   const entries = named.map(([name, value]) => parseEntry(name, value, 8 + length, file));
   entries.sort((a, b) => a.begin - b.begin || a.end - b.end);
   let at = 8 + length;
@@ -93,7 +85,7 @@ async function readHeader(source: ByteSource, signal?: AbortSignal) {
     checkRange(source, begin, end - begin);
     if (begin !== at)
       throw new UserError(
-        `${file}: tensor ${name} starts at byte ${begin}, ${at} expected (${begin < at ? "overlap" : "gap"}); damaged, download it again`,
+        `${file}: expected tensor ${name} at byte ${at}, got ${begin} (${begin < at ? "overlap" : "gap"}); damaged, download it again`,
       );
     at = end;
   }
@@ -102,7 +94,7 @@ async function readHeader(source: ByteSource, signal?: AbortSignal) {
   return { entries, metadata };
 }
 
-/** Opens a safetensors file: reads its header, and each tensor when asked for. */
+/** Opens a safetensors file: reads its header now, and each tensor on request. */
 export async function openSafetensors(source: ByteSource, signal?: AbortSignal): Promise<Opened> {
   const { entries, metadata } = await readHeader(source, signal);
   const byName = new Map(entries.map((entry) => [entry.name, entry]));

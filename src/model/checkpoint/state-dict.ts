@@ -2,70 +2,106 @@ import { UserError } from "../../errors";
 import { checkName, shown } from "./container";
 import { type Pickled, TensorRef, Tuple } from "./pickle-values";
 
-/** The tensors of a pickled object, and where in it they were found. */
+/** Tensors of a pickled object, and the path to them. */
 export interface StateDict {
   readonly tensors: ReadonlyMap<string, TensorRef>;
-  /** The way in, for reports: `list[4]`, `state_dict`; empty for a flat state dict. */
+  /** Path for reports: `list[4]`, `state_dict`; empty for a flat state dict. */
   readonly wrapper: string;
-  /** Names beside the tensors that hold something else. */
+  /** Names in the same dict whose values are not tensors. */
   readonly ignored: readonly string[];
 }
 
 const emaKeys = ["ema", "model_ema", "ema_model", "ema_state_dict", "state_dict_ema", "params_ema"] as const;
 const modelKeys = ["state_dict", "model", "module", "model_state_dict", "unet", "net", "network", "params"] as const;
 
-const isTensors = (value: Pickled | undefined): value is Map<Pickled, Pickled> =>
-  value instanceof Map && [...value.values()].some((item) => item instanceof TensorRef);
+type Dict = Map<Pickled, Pickled>;
 
-/** Can tensors be reached from here by the wrappers people use? */
-const leads = (value: Pickled | undefined, depth: number): boolean =>
-  isTensors(value) ||
-  (depth > 0 && value instanceof Map && [...emaKeys, ...modelKeys].some((key) => leads(value.get(key), depth - 1)));
+/** Answers how tensors are reached from a value, each dict examined once: a pickle may name one dict in many places. */
+class Search {
+  readonly #direct = new Map<Dict, boolean>();
+  readonly #indirect = new Map<Dict, boolean>();
+
+  /** Is this a dict with tensors in it? */
+  holds(value: Pickled | undefined): value is Dict {
+    if (!(value instanceof Map)) return false;
+    let found = this.#direct.get(value);
+    if (found === undefined) {
+      found = false;
+      for (const item of value.values()) if ((found = item instanceof TensorRef)) break;
+      this.#direct.set(value, found);
+    }
+    return found;
+  }
+
+  /** Does this dict hold tensors, or a dict of tensors under one of the wrappers' keys? */
+  leads(value: Pickled | undefined): boolean {
+    if (this.holds(value)) return true;
+    if (!(value instanceof Map)) return false;
+    let found = this.#indirect.get(value);
+    if (found === undefined) {
+      found = [...emaKeys, ...modelKeys].some((key) => this.holds(value.get(key)));
+      this.#indirect.set(value, found);
+    }
+    return found;
+  }
+
+  /** The first of `keys` under which tensors are reached within two more wrappers. */
+  first(dict: Dict, keys: readonly string[]): string | undefined {
+    const deep = (value: Pickled | undefined) =>
+      this.leads(value) ||
+      (value instanceof Map && [...emaKeys, ...modelKeys].some((key) => this.leads(value.get(key))));
+    return keys.find((key) => deep(dict.get(key)));
+  }
+}
 
 /** Finds the network in what `torch.save` was given: a flat dict; a dict with `state_dict`, `model`, `ema` or another of
  *  the keys above; or the list [model, optimizer, epoch, step, ema] of the DDIM training code, whose last entry is the
- *  moving average people mean by "the weights".
- *  @param ema take the moving average where the file carries one
- *  @throws UserError when there are no tensors. */
+ *  moving average that people call "the weights".
+ *  @param ema take the moving average where the file has one
+ *  @throws UserError when there are no tensors */
 export function findStateDict(root: Pickled, file: string, ema: boolean): StateDict {
+  const search = new Search();
   const path: string[] = [];
   let value: Pickled | undefined = root;
   for (let depth = 0; depth < 4; depth++) {
-    if (isTensors(value)) return collect(value, path.join("."), file);
+    if (search.holds(value)) return collect(value, path.join("."), file);
     if (Array.isArray(value) || value instanceof Tuple) {
       const items: readonly Pickled[] = Array.isArray(value) ? value : value.items;
-      const at: number = ema && items.length > 1 && leads(items.at(-1), 1) ? items.length - 1 : 0;
+      const at: number = ema && items.length > 1 && search.leads(items.at(-1)) ? items.length - 1 : 0;
       path.push(`list[${at}]`);
       value = items[at];
     } else if (value instanceof Map) {
-      const dict: Map<Pickled, Pickled> = value;
-      const order = ema ? [...emaKeys, ...modelKeys] : [...modelKeys, ...emaKeys];
-      const key: string | undefined = order.find((k) => leads(dict.get(k), 2));
+      const dict: Dict = value;
+      const key = search.first(dict, ema ? [...emaKeys, ...modelKeys] : [...modelKeys, ...emaKeys]);
       if (key === undefined) break;
       path.push(key);
       value = dict.get(key);
     } else break;
   }
-  const keys = root instanceof Map ? [...root.keys()].slice(0, 5).map(keyText).join(", ") : kindOf(root);
   throw new UserError(
-    `${file}: holds no state dict (found: ${keys || "nothing"}); save one with torch.save(model.state_dict(), ...)`,
+    `${file}: holds no state dict (found: ${summary(root)}); save one with torch.save(model.state_dict(), ...)`,
   );
 }
 
-const kindOf = (value: Pickled): string => {
+/** A few words on an object without tensors. */
+function summary(value: Pickled): string {
   if (value instanceof TensorRef) return "one tensor";
   if (Array.isArray(value) || value instanceof Tuple) return "a list";
-  return `a ${typeof value}`;
-};
+  if (!(value instanceof Map)) return `a ${typeof value}`;
+  const keys: string[] = [];
+  for (const key of value.keys()) {
+    if (keys.length === 5) break;
+    keys.push(typeof key === "string" ? shown(key, 40) : "?");
+  }
+  return keys.join(", ") || "nothing";
+}
 
-/** Keys are mostly strings; a list or a dict as one is damage. */
-const keyText = (key: Pickled) => shown(typeof key === "object" ? "?" : String(key), 40);
-
-function collect(dict: Map<Pickled, Pickled>, wrapper: string, file: string): StateDict {
+function collect(dict: Dict, wrapper: string, file: string): StateDict {
   const tensors = new Map<string, TensorRef>();
   const ignored: string[] = [];
   for (const [key, value] of dict) {
-    if (typeof key !== "string") throw new UserError(`${file}: a tensor's name is no string; re-save the state dict`);
+    if (typeof key !== "string")
+      throw new UserError(`${file}: the name of a tensor is not a string; re-save the state dict`);
     checkName(key, file);
     if (value instanceof TensorRef) tensors.set(key, value);
     else ignored.push(key);

@@ -1,5 +1,5 @@
 import { UserError } from "../../errors";
-import { MAX_TENSORS, type Opened, type StoredTensor, shown } from "./container";
+import { checkSharing, MAX_TENSORS, type Opened, type StoredTensor, shown } from "./container";
 import { DTYPE_BYTES, type DType } from "./dtype";
 import { PickleShort, unpickle } from "./pickle";
 import type { Pickled } from "./pickle-values";
@@ -7,10 +7,10 @@ import { type ByteSource, checkRange } from "./source";
 import { findStateDict } from "./state-dict";
 import { readView } from "./strided";
 
-/** The five pickles in front of the storages may fill this much: the paper's largest needs 100 KB. */
+/** Largest size of the five pickles before the storages: the paper's largest model needs 100 KB. */
 const MAX_FRONT_BYTES = 32 * 2 ** 20;
 
-/** The pickles of the stream, one after the other; the window on the file grows until the last is complete. */
+/** Reads the pickles at the start of the stream. The window on the file grows fourfold until the last one is complete. */
 async function front(source: ByteSource, signal?: AbortSignal): Promise<{ pickles: Pickled[]; end: number }> {
   const pickles: Pickled[] = [];
   let at = 0;
@@ -26,7 +26,9 @@ async function front(source: ByteSource, signal?: AbortSignal): Promise<{ pickle
       if (bytes.length === source.size)
         throw new UserError(`${source.name}: torch legacy file ends inside its pickles; truncated, download it again`);
       if (bytes.length >= MAX_FRONT_BYTES)
-        throw new UserError(`${source.name}: ${bytes.length} bytes of pickles and no end; re-save only the tensors`);
+        throw new UserError(
+          `${source.name}: its pickles do not end within ${bytes.length} bytes; re-save only the tensors`,
+        );
       const more = await source.read(bytes.length, wanted - bytes.length, signal);
       const joined = new Uint8Array(wanted);
       joined.set(bytes);
@@ -40,36 +42,42 @@ async function front(source: ByteSource, signal?: AbortSignal): Promise<{ pickle
 function checkSystem(system: Pickled | undefined, protocol: Pickled | undefined, file: string): void {
   if (protocol !== 1001)
     throw new UserError(
-      `${file}: torch legacy protocol ${typeof protocol === "number" ? protocol : "?"}; 1001 is known`,
+      `${file}: expected torch legacy protocol 1001, got ${typeof protocol === "number" ? protocol : "?"}; re-save the model`,
     );
   if (!(system instanceof Map) || typeof system.get("little_endian") !== "boolean")
-    throw new UserError(`${file}: damaged (its system record says no byte order); download the file again`);
+    throw new UserError(`${file}: damaged (its system record has no byte order); download the file again`);
   if (system.get("little_endian") !== true)
     throw new UserError(`${file}: its numbers are big-endian; re-save it on a little-endian machine`);
 }
 
-/** Opens what torch.save wrote before PyTorch 1.6 (magic, protocol, system, object, storage keys, then each storage as
- *  i64 count and elements). Reads the pickles and walks the counts; storages only when asked for.
- *  @param ema take the moving average where the file carries one */
+/** Opens what torch.save wrote before PyTorch 1.6: magic, protocol, system, object, storage keys, then each storage as
+ *  an i64 count and its elements. Reads the pickles now, storages on request.
+ *  @param ema take the moving average where the file has one */
 export async function openTorchLegacy(source: ByteSource, ema: boolean, signal?: AbortSignal): Promise<Opened> {
   const file = source.name;
   const { pickles, end } = await front(source, signal);
   checkSystem(pickles[2], pickles[1], file);
   const { tensors, wrapper, ignored } = findStateDict(pickles[3] as Pickled, file, ema);
   if (tensors.size > MAX_TENSORS)
-    throw new UserError(`${file}: names ${tensors.size} tensors, more than ${MAX_TENSORS}`);
+    throw new UserError(`${file}: names ${tensors.size} tensors; at most ${MAX_TENSORS} are read`);
   const declared = storagesOf(pickles[3] as Pickled, file);
   const starts = storageOffsets(source, pickles[4], declared, end);
 
   const found: (readonly [string, StoredTensor, number])[] = [];
   for (const [name, { storage, offset, shape, stride }] of tensors) {
     const start = starts.get(storage.key);
-    if (start === undefined) throw new UserError(`${file}: tensor ${name} lost its storage; download the file again`);
+    if (start === undefined)
+      throw new UserError(`${file}: the storage of tensor ${name} is missing; download the file again`);
     found.push([name, { key: storage.key, dtype: storage.dtype, offset, shape, stride }, start]);
   }
+  checkSharing(
+    found.map(([, tensor]) => tensor),
+    source.size,
+    file,
+  );
   found.sort((a, b) => a[2] - b[2] || a[1].offset - b[1].offset);
   const byName = new Map(found.map(([name, tensor, start]) => [name, { tensor, start }]));
-  const checked = new Set<number>(); // each storage repeats its count; it is compared when the storage is first read
+  const checked = new Set<number>(); // storages whose repeated count has been compared, on their first read
 
   return {
     container: "torch-legacy",
@@ -94,7 +102,7 @@ interface Declared {
   readonly numel: number;
 }
 
-/** Every storage the object mentions, the optimizer's too: all of them lie in the stream. */
+/** Collects every storage of the object, the optimizer's too: all of them are in the stream. */
 function storagesOf(root: Pickled, file: string): Map<string, Declared> {
   const found = new Map<string, Declared>();
   const seen = new Set<Pickled>();
@@ -117,8 +125,8 @@ function storagesOf(root: Pickled, file: string): Map<string, Declared> {
   return found;
 }
 
-/** First byte of each storage's elements, by walking the stream.
- *  @throws UserError unless the file ends with the last storage. */
+/** Computes the offset of each storage's elements from the sizes of those before it.
+ *  @throws UserError unless the file ends with the last storage */
 function storageOffsets(
   source: ByteSource,
   keys: Pickled | undefined,
@@ -133,7 +141,7 @@ function storageOffsets(
     const storage = typeof key === "string" ? declared.get(key) : undefined;
     if (typeof key !== "string" || !storage)
       throw new UserError(
-        `${file}: holds a storage (${typeof key === "string" ? shown(key, 40) : "?"}) whose type no tensor tells, so what follows cannot be found; re-save only the state dict`,
+        `${file}: holds a storage (${typeof key === "string" ? shown(key, 40) : "?"}) that no tensor uses, so its size and all that follows are unknown; re-save only the state dict`,
       );
     if (starts.has(key)) throw new UserError(`${file}: damaged (a storage listed twice); download the file again`);
     checkRange(source, at, 8 + storage.numel * DTYPE_BYTES[storage.dtype]);
@@ -141,16 +149,16 @@ function storageOffsets(
     at += 8 + storage.numel * DTYPE_BYTES[storage.dtype];
   }
   if (at !== source.size)
-    throw new UserError(`${file}: has ${source.size} bytes, ${at} expected; damaged, download the file again`);
+    throw new UserError(`${file}: expected ${at} bytes, got ${source.size}; damaged, download the file again`);
   return starts;
 }
 
-/** @throws UserError unless the i64 at `at` is `numel`. */
+/** @throws UserError unless the i64 at `at` is `numel` */
 async function checkCount(source: ByteSource, at: number, numel: number, signal?: AbortSignal): Promise<void> {
   const bytes = await source.read(at, 8, signal);
   const stored = new DataView(bytes.buffer, bytes.byteOffset, 8).getBigInt64(0, true);
   if (stored !== BigInt(numel))
     throw new UserError(
-      `${source.name}: a storage at byte ${at} says ${stored} elements, its tensor ${numel}; damaged, download the file again`,
+      `${source.name}: expected ${numel} elements in the storage at byte ${at}, got ${stored}; damaged, download the file again`,
     );
 }

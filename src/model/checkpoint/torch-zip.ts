@@ -1,5 +1,5 @@
 import { UserError } from "../../errors";
-import { MAX_TENSORS, type Opened, type StoredTensor, shown } from "./container";
+import { checkSharing, MAX_TENSORS, type Opened, type StoredTensor, shown } from "./container";
 import { crc32 } from "./crc32";
 import { DTYPE_BYTES } from "./dtype";
 import { PickleShort, unpickle } from "./pickle";
@@ -8,10 +8,10 @@ import { findStateDict } from "./state-dict";
 import { readView } from "./strided";
 import { dataOffset, type ZipRecord, zipDirectory } from "./zip-directory";
 
-/** data.pkl of the largest of the paper's models: 60 KB. */
+/** data.pkl of the paper's largest model has 60 KB. */
 const MAX_PICKLE_BYTES = 32 * 2 ** 20;
 
-/** A record in memory, its CRC-32 checked. Zero stands for "not computed" (torch can be told to skip it). */
+/** Reads a record and checks its CRC-32. Zero means that none was computed (torch has an option for that). */
 async function wholeRecord(source: ByteSource, record: ZipRecord, signal?: AbortSignal, into?: Scratch) {
   const bytes = await source.read(await dataOffset(source, record, signal), record.size, signal, into);
   if (record.crc32 !== 0 && crc32(bytes) !== record.crc32)
@@ -19,7 +19,7 @@ async function wholeRecord(source: ByteSource, record: ZipRecord, signal?: Abort
   return bytes;
 }
 
-/** The folder all records lie in: the one that holds data.pkl. */
+/** The folder of all records: the one with data.pkl in it. */
 function rootOf(records: ReadonlyMap<string, ZipRecord>, file: string): string {
   const names = [...records.keys()];
   if (names.some((name) => /^[^/]+\/constants\.pkl$/.test(name)))
@@ -35,8 +35,8 @@ function rootOf(records: ReadonlyMap<string, ZipRecord>, file: string): string {
   );
 }
 
-/** Opens what torch.save writes since PyTorch 1.6. Reads the directory and data.pkl; storages only when asked for.
- *  @param ema take the moving average where the file carries one */
+/** Opens what torch.save writes since PyTorch 1.6. Reads the directory and data.pkl now, storages on request.
+ *  @param ema take the moving average where the file has one */
 export async function openTorchZip(source: ByteSource, ema: boolean, signal?: AbortSignal): Promise<Opened> {
   const file = source.name;
   const records = await zipDirectory(source, signal);
@@ -54,27 +54,36 @@ export async function openTorchZip(source: ByteSource, ema: boolean, signal?: Ab
     );
   if (pickle.size > MAX_PICKLE_BYTES)
     throw new UserError(
-      `${file}: its data.pkl has ${pickle.size} bytes, too many for a state dict; re-save the tensors`,
+      `${file}: its data.pkl has ${pickle.size} bytes; at most ${MAX_PICKLE_BYTES} are read, re-save only the tensors`,
     );
   const bytes = await wholeRecord(source, pickle, signal);
   const { tensors, wrapper, ignored } = findStateDict(unpickleAll(bytes, file), file, ema);
   if (tensors.size > MAX_TENSORS)
-    throw new UserError(`${file}: names ${tensors.size} tensors, more than ${MAX_TENSORS}`);
+    throw new UserError(`${file}: names ${tensors.size} tensors; at most ${MAX_TENSORS} are read`);
 
   const found: (readonly [string, StoredTensor, ZipRecord])[] = [];
   for (const [name, { storage, offset, shape, stride }] of tensors) {
     const record = records.get(`${root}data/${storage.key}`);
     const size = storage.numel * DTYPE_BYTES[storage.dtype];
     if (!record)
-      throw new UserError(`${file}: tensor ${name} lost its storage data/${shown(storage.key, 40)}; download it again`);
+      throw new UserError(
+        `${file}: the storage data/${shown(storage.key, 40)} of tensor ${name} is missing; download it again`,
+      );
     if (!record.stored)
       throw new UserError(
         `${file}: is a compressed zip; unzip it and zip it again without compression (zip -0 -r model.pt FOLDER)`,
       );
     if (record.size !== size)
-      throw new UserError(`${file}: tensor ${name}: ${record.size} bytes stored, ${size} needed; download it again`);
+      throw new UserError(
+        `${file}: expected ${size} bytes for the storage of ${name}, got ${record.size}; download it again`,
+      );
     found.push([name, { key: storage.key, dtype: storage.dtype, offset, shape, stride }, record]);
   }
+  checkSharing(
+    found.map(([, tensor]) => tensor),
+    source.size,
+    file,
+  );
   found.sort((a, b) => a[2].header - b[2].header || a[1].offset - b[1].offset);
   const byName = new Map(found.map(([name, tensor, record]) => [name, { tensor, record }]));
 
@@ -98,12 +107,12 @@ export async function openTorchZip(source: ByteSource, ema: boolean, signal?: Ab
   };
 }
 
-/** The whole record as one pickle. */
+/** Unpickles a record that is one whole pickle. */
 function unpickleAll(bytes: Uint8Array, file: string) {
   try {
     return unpickle(bytes, 0, file).value;
   } catch (error) {
-    if (error instanceof PickleShort) throw new UserError(`${file}: data.pkl ends too early; download the file again`);
+    if (error instanceof PickleShort) throw new UserError(`${file}: data.pkl is cut short; download the file again`);
     throw error;
   }
 }
