@@ -5,6 +5,7 @@ import { type LoadOptions, modelFrom, presetOf } from "./load";
 import type { SourceLike } from "./model/checkpoint/source";
 import { openSource, type SourceOptions } from "./model/checkpoint/source-node";
 import { expectModel, pixelsOf, shippedModel, shippedModels } from "./platform/node";
+import type { PictureLimits } from "./platform/picture-files";
 import { fileStore } from "./platform/tune-store-node";
 
 export type * from "./api";
@@ -22,6 +23,7 @@ export type { LoadOptions } from "./load";
 export type { ConfigHints } from "./model/checkpoint/infer";
 export type { UNetConfig } from "./model/config";
 export { type ModelPreset, modelPresets } from "./model/presets";
+export type { PictureLimits } from "./platform/picture-files";
 export { shippedModels };
 
 export const DEFAULT_MODEL = "portraits64";
@@ -32,7 +34,7 @@ export const DEFAULT_MODEL = "portraits64";
  *  @throws UserError in one line when it is not such a file, or does not fit the device */
 export async function loadModel(
   source: SourceLike = DEFAULT_MODEL,
-  options: LoadOptions & Omit<SourceOptions, "signal" | "onProgress">,
+  options: LoadOptions & Omit<SourceOptions, "signal" | "onProgress"> & PictureLimits,
 ): Promise<Model> {
   const shipped = typeof source === "string" ? shippedModel(source) : undefined;
   if (source === DEFAULT_MODEL && !shipped)
@@ -41,5 +43,7 @@ export async function loadModel(
   const { source: from, preset } = presetOf(shipped ?? source);
   const opened = await openSource(from, options);
   const name = typeof source === "string" ? (shipped ? source : basename(source)) : opened.name;
-  return modelFrom(opened, name, options, { decode: pixelsOf, tuneStore: fileStore() }, preset);
+  const { maxPixels, ...rest } = options;
+  const decode: typeof pixelsOf = (input) => pixelsOf(input, { maxPixels });
+  return modelFrom(opened, name, rest, { decode, tuneStore: fileStore() }, preset);
 }

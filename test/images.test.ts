@@ -5,7 +5,7 @@ import sharp, { type Sharp } from "sharp";
 import { afterAll, describe, expect, test } from "vitest";
 import type { Pixels } from "../src/api";
 import { UserError } from "../src/errors";
-import { checkWritable, writeWhole } from "../src/platform/files-node";
+import { checkWritable, readWhole, writeWhole } from "../src/platform/files-node";
 import { decodeImage, decodeMask, encodePng } from "../src/platform/images-node";
 import { addPngText, readPngText } from "../src/platform/png-text";
 
@@ -101,6 +101,71 @@ describe("decodeImage", () => {
     expect(error).toBeInstanceOf(UserError);
     expect((error as Error).message).toMatch(message);
     expect((error as Error).message).not.toContain("\n");
+  });
+});
+
+describe("pictures from strangers", () => {
+  const grey = (width: number, height: number) =>
+    sharp({ create: { width, height, channels: 3, background: "#777" }, limitInputPixels: false });
+  test("pixels beyond the limit are refused, naming it; below it, a large picture takes little memory", async () => {
+    const bytes = await grey(8192, 8192).toColourspace("b-w").png({ palette: true, colours: 2 }).toBuffer();
+    await expect(decodeImage(bytes, "huge.png", { maxPixels: 2 ** 25 })).rejects.toThrow(
+      /huge\.png: has 67108864 pixels .*at most 33554432.*maxPixels.*INJECTFUSION_MAX_PIXELS=67108864/,
+    );
+    const before = process.resourceUsage().maxRSS;
+    const { width, height, data } = await decodeImage(bytes, "huge.png");
+    expect([width, height, data.length]).toEqual([4096, 4096, 2 ** 26]);
+    expect(process.resourceUsage().maxRSS - before).toBeLessThan(256 * 1024);
+  });
+
+  test("formats that are decoded whole have half the limit", async () => {
+    const baseline = await grey(100, 100).jpeg().toBuffer();
+    const progressive = await grey(100, 100).jpeg({ progressive: true }).toBuffer();
+    const interlaced = await grey(100, 100).png({ progressive: true }).toBuffer();
+    expect((await decodeImage(baseline, "p", { maxPixels: 10_000 })).width).toBe(100);
+    await expect(decodeImage(baseline, "p", { maxPixels: 9_999 })).rejects.toThrow(/at most 9999 /);
+    for (const bytes of [progressive, interlaced])
+      await expect(decodeImage(bytes, "p", { maxPixels: 19_999 })).rejects.toThrow(/INJECTFUSION_MAX_PIXELS=20000/);
+    await expect(decodeImage(baseline, "p", { maxPixels: -1 })).rejects.toThrow(/expected a whole number of pixels/);
+  });
+
+  test("pictures of more than 2^24 pixels are reduced, upright, in their aspect", async () => {
+    const tall = await grey(2048, 10_240).jpeg().withMetadata({ orientation: 6 }).toBuffer();
+    const { width, height } = await decodeImage(tall);
+    expect(width * height).toBeLessThanOrEqual(2 ** 24);
+    expect(width * height).toBeGreaterThan(0.99 * 2 ** 24);
+    expect(width / height).toBeCloseTo(5, 2);
+  });
+
+  test.each([
+    ["SVG", '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>', /SVG drawing.*PNG/],
+    [
+      "SVG in XML",
+      '<?xml version="1.0"?>\n<!-- a -->\n<svg:svg xmlns:svg="http://www.w3.org/2000/svg"/>',
+      /SVG drawing/,
+    ],
+    ["SVG behind a byte order mark", "\ufeff<svg/>", /not a picture|SVG/],
+    ["PPM", "P6\n1 1\n255\nabc", /not a picture/],
+    ["PDF", "%PDF-1.4", /not a picture/],
+    ["SVG that begins like a GIF", 'GIF89a<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>', /damaged/],
+  ])("%s is refused", async (_, text, message) => {
+    await expect(decodeImage(new TextEncoder().encode(text), "p")).rejects.toThrow(message);
+  });
+
+  test("URLs are not repeated whole", async () => {
+    const data = `data:image/png;base64,${"A".repeat(5000)}`;
+    for (const url of [data, new URL(data)]) {
+      const error = await decodeImage(url).catch((e: Error) => e);
+      expect((error as Error).message).toMatch(
+        /^data URL \(image\/png, 5022 characters\): pictures are read from files/,
+      );
+    }
+    const secret = "https://user:pass@example.org/a.png?token=abc#x";
+    await expect(decodeImage(secret)).rejects.toThrow(/^https:\/\/example\.org\/a\.png: pictures are read from files/);
+  });
+
+  test("a device without end is read up to the limit only", async () => {
+    await expect(readWhole("/dev/zero", "a file", 2 ** 20)).rejects.toThrow(/at most 1048576 are read/);
   });
 });
 

@@ -1,5 +1,5 @@
 import { rmSync } from "node:fs";
-import { open, readFile, rename, rm, stat } from "node:fs/promises";
+import { type FileHandle, open, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { UserError } from "../errors";
 
@@ -14,16 +14,46 @@ const reasons: Readonly<Record<string, string>> = {
 
 const codeOf = (error: unknown): string => (error as NodeJS.ErrnoException).code ?? String(error);
 
-/** All bytes of a file. @throws UserError when it is missing, a folder, not readable or empty. */
-export async function readWhole(file: string, needed = "a file"): Promise<Uint8Array<ArrayBuffer>> {
-  let bytes: Buffer<ArrayBuffer>;
+const tooLarge = (file: string, size: number, most: number) =>
+  new UserError(`${file}: has ${size} bytes or more; at most ${most} are read`);
+
+/** Reads all bytes of a file, or of a pipe to its end.
+ *  @param most bytes the file may have
+ *  @throws UserError when it is missing, a folder, not readable, empty or too large */
+export async function readWhole(file: string, needed = "a file", most = 2 ** 31): Promise<Uint8Array<ArrayBuffer>> {
+  let bytes: Uint8Array<ArrayBuffer>;
   try {
-    bytes = await readFile(file);
+    const handle = await open(file);
+    try {
+      bytes = await readAll(handle, file, most);
+    } finally {
+      await handle.close();
+    }
   } catch (error) {
+    if (error instanceof UserError) throw error;
     throw new UserError(`${file}: ${reasons[codeOf(error)] ?? `could not be read (${codeOf(error)})`}`);
   }
   if (bytes.length === 0) throw new UserError(`${file}: is empty (0 bytes), needed ${needed}`);
   return bytes;
+}
+
+/** Reads until the end, whatever size the file system states: pipes and devices state none. */
+async function readAll(handle: FileHandle, file: string, most: number): Promise<Uint8Array<ArrayBuffer>> {
+  const { size } = await handle.stat();
+  if (size > most) throw tooLarge(file, size, most);
+  let bytes = new Uint8Array(size + 1);
+  let length = 0;
+  for (;;) {
+    const { bytesRead } = await handle.read(bytes, length, Math.min(bytes.length - length, 2 ** 24));
+    if (bytesRead === 0) return bytes.subarray(0, length);
+    length += bytesRead;
+    if (length > most) throw tooLarge(file, length, most);
+    if (length === bytes.length) {
+      const larger = new Uint8Array(Math.max(2 ** 16, 2 * length));
+      larger.set(bytes);
+      bytes = larger;
+    }
+  }
 }
 
 /** Unfinished files, removed when the process ends. */

@@ -5,12 +5,14 @@ import { UserError } from "../errors";
 import { expectModelName, isBareName } from "../model/model-name";
 import { decodeImage } from "./images-node";
 import { packageRoot } from "./package-root";
+import type { PictureLimits } from "./picture-files";
 
 /** Any form of a picture that Node knows, decoded; pixels and tensors pass through.
  *  @throws UserError for a bad file, and for what only browsers have. */
-export async function pixelsOf(input: BareImage): Promise<Pixels | ImageTensor> {
-  if (typeof input === "string" || input instanceof URL) return decodeImage(input);
-  if (input instanceof Uint8Array || input instanceof ArrayBuffer || input instanceof Blob) return decodeImage(input);
+export async function pixelsOf(input: BareImage, limits: PictureLimits = {}): Promise<Pixels | ImageTensor> {
+  const isFile = typeof input === "string" || input instanceof URL || input instanceof Blob;
+  if (isFile || input instanceof Uint8Array || input instanceof ArrayBuffer)
+    return decodeImage(input, undefined, limits);
   if ("tensor" in input) return input;
   if ("data" in input && "width" in input) return input;
   throw new UserError("canvases and ImageBitmaps exist in browsers only; give a path, file bytes or pixels");
