@@ -1,6 +1,7 @@
 import { expectedTensors } from "../src/model/checkpoint/expected";
 import type { ModelCheckpoint } from "../src/model/checkpoint/model";
 import type { UNetConfig } from "../src/model/config";
+import { mulberry32 } from "../src/random";
 
 /** Seeded values for a checkpoint tensor: weights of variance 1 / fan-in, norms near 1, small biases. */
 export function randomValues(seed: number, key: string, shape: readonly number[]): Float32Array<ArrayBuffer> {
@@ -8,13 +9,8 @@ export function randomValues(seed: number, key: string, shape: readonly number[]
   const fanIn = shape.slice(1).reduce((a, b) => a * b, 1);
   const norm = shape.length === 1 && key.endsWith(".weight");
   const scale = shape.length === 1 ? 0.05 : Math.sqrt(3 / fanIn);
-  let state = seed * 0x9e3779b9;
-  for (let i = 0; i < values.length; i++) {
-    state = (state + 0x6d2b79f5) | 0;
-    let z = Math.imul(state ^ (state >>> 15), state | 1);
-    z ^= z + Math.imul(z ^ (z >>> 7), z | 61);
-    values[i] = (((z ^ (z >>> 14)) >>> 0) / 2 ** 31 - 1) * scale + (norm ? 1 : 0);
-  }
+  const next = mulberry32(seed * 0x9e3779b9);
+  for (let i = 0; i < values.length; i++) values[i] = (2 * next() - 1) * scale + (norm ? 1 : 0);
   return values;
 }
 

@@ -10,7 +10,6 @@ import { encodePass } from "../src/gpu/encode";
 import { openDevice } from "../src/gpu/open-node";
 import { planOf } from "../src/graph/programs";
 import { replay } from "../src/graph/record";
-import { gaussianNoise } from "../src/inject/noise";
 import { stepOps } from "../src/inject/ops";
 import { injectedStep, plainStep } from "../src/inject/step-graphs";
 import { stepTable } from "../src/inject/step-table";
@@ -23,6 +22,7 @@ import { hShape } from "../src/model/config";
 import { Network } from "../src/model/network";
 import { isModelPreset, type ModelPreset, modelPresets } from "../src/model/presets";
 import { alphaBars } from "../src/model/schedule";
+import { gaussianNoise } from "../src/reference/noise";
 import { randomCheckpoint } from "./random-checkpoint";
 
 const { values: flags } = parseArgs({

@@ -3,9 +3,9 @@ import type { Target } from "../src/kernels/conv/variants";
 import { f32 } from "../src/kernels/dispatch";
 import { attention } from "../src/kernels/product/attention";
 import { softmax } from "../src/kernels/product/softmax";
+import { type AttentionCase, attentionReference } from "../src/reference/product";
 import { expectClose, seeded } from "./support/close";
 import { runDispatches } from "./support/device";
-import { type AttentionCase, attentionReference } from "./support/reference-attention";
 
 const software: Target = {
   adapterClass: "software",

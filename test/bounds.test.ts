@@ -5,13 +5,14 @@ import { chooseConv3x3 } from "../src/kernels/conv/conv3x3";
 import type { Target } from "../src/kernels/conv/variants";
 import { type Dispatch, f32, type Tensor } from "../src/kernels/dispatch";
 import { attention } from "../src/kernels/product/attention";
+import { seeded } from "../src/random";
+import type { ConvCase } from "../src/reference/conv";
+import { convData } from "../src/reference/conv";
+import { convRun } from "../src/tune/conv-run";
 import { type NetworkManifest, openNetwork, readManifest } from "./golden-runner/files";
 import { openWatched, reporting } from "./support/bounds";
-import { convData, convRun } from "./support/conv-run";
 import { testDevice } from "./support/device";
-import type { ConvCase } from "./support/reference-conv";
 import { type Data, runOn } from "./support/run";
-import { seeded } from "./support/seeded";
 
 let device: Device;
 let outside: () => Promise<number>;

@@ -2,6 +2,7 @@ import { expectedTensors } from "../src/model/checkpoint/expected";
 import { openModel } from "../src/model/checkpoint/model";
 import { memorySource } from "../src/model/checkpoint/source";
 import type { UNetConfig } from "../src/model/config";
+import { mulberry32 } from "../src/random";
 import type { State } from "./checkpoint-writers";
 
 const base = {
@@ -63,15 +64,10 @@ export const DDPM_TINY: UNetConfig = {
   attention: [1],
 };
 
-/** Numbers in [-1, 1) from a seed (mulberry32). */
+/** Numbers in [-1, 1) from a seed. */
 export function random(seed: number): () => number {
-  let a = seed >>> 0;
-  return () => {
-    a = (a + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(a ^ (a >>> 15), a | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 31 - 1;
-  };
+  const next = mulberry32(seed);
+  return () => 2 * next() - 1;
 }
 
 /** A network of this configuration with seeded weights, under canonical names. */

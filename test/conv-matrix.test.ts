@@ -2,12 +2,14 @@ import { expect, test } from "vitest";
 import { create, globals } from "webgpu";
 import { PipelineCache } from "../src/gpu/pipelines";
 import { matrixVariants } from "../src/kernels/conv/matrix";
+import { outputSize } from "../src/kernels/conv/output-size";
 import type { MatrixConfig, Target } from "../src/kernels/conv/variants";
+import { type ConvCase, convData, convReference } from "../src/reference/conv";
+import { convRun } from "../src/tune/conv-run";
 import { shaders } from "../src/wgsl/shaders";
 import { expectClose } from "./support/close";
-import { convData, convRun, roundedWeights } from "./support/conv-run";
 import { runDispatches } from "./support/device";
-import { type ConvCase, convReference, outputSize } from "./support/reference-conv";
+import { roundedWeights } from "./support/rounded-weights";
 
 // No adapter here has subgroup matrices. So the shader is compiled, by the back end of Dawn that has every feature and
 // executes nothing, and its arithmetic runs with plain functions in place of the matrix built-ins.

@@ -1,10 +1,11 @@
 import { expect, test } from "vitest";
 import { chooseConv1x1 } from "../src/kernels/conv/conv1x1";
 import type { Conv1x1Variant, Target } from "../src/kernels/conv/variants";
+import { type ConvCase, convData, convReference } from "../src/reference/conv";
+import { convRun } from "../src/tune/conv-run";
 import { expectClose } from "./support/close";
-import { convData, convRun, roundedWeights } from "./support/conv-run";
 import { runDispatches } from "./support/device";
-import { type ConvCase, convReference } from "./support/reference-conv";
+import { roundedWeights } from "./support/rounded-weights";
 
 const software: Target = {
   adapterClass: "software",

@@ -1,10 +1,12 @@
 import { expect, test } from "vitest";
 import { chooseConv3x3 } from "../src/kernels/conv/conv3x3";
+import { outputSize } from "../src/kernels/conv/output-size";
 import type { ConvVariant, Target } from "../src/kernels/conv/variants";
+import { type ConvCase, convData, convReference } from "../src/reference/conv";
+import { convRun } from "../src/tune/conv-run";
 import { expectClose } from "./support/close";
-import { convData, convRun, roundedWeights } from "./support/conv-run";
 import { runDispatches } from "./support/device";
-import { type ConvCase, convReference, outputSize } from "./support/reference-conv";
+import { roundedWeights } from "./support/rounded-weights";
 
 const software: Target = {
   adapterClass: "software",

@@ -1,8 +1,8 @@
 import { afterEach, expect, test } from "vitest";
 import { loadModel, openDevice } from "../src/node";
+import { seeded } from "../src/random";
 import { elementwise } from "../src/wgsl/elementwise";
 import { shaders } from "../src/wgsl/shaders";
-import { seeded } from "./support/seeded";
 
 const originals = { ...shaders };
 afterEach(() => {

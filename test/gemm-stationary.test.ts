@@ -2,9 +2,9 @@ import { expect, test } from "vitest";
 import { f32, read, write } from "../src/kernels/dispatch";
 import { gemmStationary } from "../src/kernels/product/gemm";
 import { stationaryDepth, stationaryPlace, stationaryTasks, stationaryTile } from "../src/kernels/product/stationary";
+import { seeded } from "../src/random";
 import { expectClose } from "./support/close";
 import { runDispatches } from "./support/device";
-import { seeded } from "./support/seeded";
 
 // One pass and several, of one unit of k and of two; tasks that share the rows, and one that has them all.
 for (const [tileN, k, m] of [

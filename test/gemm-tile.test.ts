@@ -2,9 +2,9 @@ import { expect, test } from "vitest";
 import { f32, read, write } from "../src/kernels/dispatch";
 import { gemmTile } from "../src/kernels/product/gemm";
 import { chooseConvTile, chooseGemmTile, lanesOf, slicedConstants, type Tile } from "../src/kernels/product/tiles";
+import { seeded } from "../src/random";
 import { expectClose } from "./support/close";
 import { runDispatches } from "./support/device";
-import { seeded } from "./support/seeded";
 
 const tiles: readonly Tile[] = [
   { tileM: 16, tileN: 32, slices: 1 },

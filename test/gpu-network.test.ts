@@ -8,7 +8,7 @@ import type { UNetConfig } from "../src/model/config";
 import { Network, type NetworkOptions } from "../src/model/network";
 import { modelPresets } from "../src/model/presets";
 import { shippedModel } from "../src/platform/node";
-import { seeded } from "./support/seeded";
+import { seeded } from "../src/random";
 
 // The kernels that a GPU would run, in whole networks, on whatever adapter there is.
 

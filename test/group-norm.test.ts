@@ -2,9 +2,9 @@ import { expect, test } from "vitest";
 import type { GroupNormVariant } from "../src/kernels/conv/variants";
 import { f32 } from "../src/kernels/dispatch";
 import { groupNorm } from "../src/kernels/norm/group-norm";
+import * as reference from "../src/reference";
 import { expectClose, seeded } from "./support/close";
 import { runDispatches } from "./support/device";
-import * as reference from "./support/reference";
 
 const variants = (plane: number): readonly GroupNormVariant[] => [
   "partials",

@@ -3,9 +3,9 @@ import { f32, type Tensor, u32 } from "../src/kernels/dispatch";
 import { ALL_FINITE, nonFinite } from "../src/kernels/pointwise/non-finite";
 import { PLACEMENT_FLOATS, type Placement, placementData, resample } from "../src/kernels/pointwise/resample";
 import { toRgba8 } from "../src/kernels/pointwise/to-rgba8";
+import * as reference from "../src/reference";
 import { expectClose, seeded } from "./support/close";
 import { type Data, runDispatches } from "./support/device";
-import * as reference from "./support/reference";
 import { stepRows } from "./support/rows";
 
 /** Column-major mat3 of x' = a x + c y + e, y' = b x + d y + f. */

@@ -7,10 +7,10 @@ import type { Inversion } from "../src/inject/inversion";
 import type { Model } from "../src/inject/model";
 import { centreSquare } from "../src/inject/placement";
 import type { RunStep } from "../src/inject/plan-run";
+import { seeded } from "../src/random";
 import { type NetworkManifest, openNetwork, readManifest } from "./golden-runner/files";
 import { expectClose } from "./support/close";
 import { testDevice } from "./support/device";
-import { seeded } from "./support/seeded";
 
 // Several contents, masks, schedules and taps on a tiny trained network. The rule "lerp" is linear in every place, so what
 // several contents, or parts of one, must add up to is known exactly.

@@ -2,9 +2,9 @@ import { expect, test } from "vitest";
 import { f32 } from "../src/kernels/dispatch";
 import { chooseLinear, linear, linearWeight } from "../src/kernels/product/linear";
 import { fromHalf, toHalf } from "../src/model/checkpoint/dtype";
+import * as reference from "../src/reference";
 import { expectClose, seeded } from "./support/close";
 import { runDispatches } from "./support/device";
-import * as reference from "./support/reference";
 
 for (const { n, columns, rows, siluIn, siluOut, adapterClass } of [
   { n: 1, columns: 128, rows: 1000, siluIn: true }, // all projections of a time embedding

@@ -2,9 +2,9 @@ import { expect, test } from "vitest";
 import { f32, type Tensor } from "../src/kernels/dispatch";
 import { mix } from "../src/kernels/step/mix";
 import { MIX, type MixRule, STEP } from "../src/kernels/step/step-row";
+import * as reference from "../src/reference";
 import { expectClose, seeded } from "./support/close";
 import { runDispatches } from "./support/device";
-import * as reference from "./support/reference";
 import { stepRows } from "./support/rows";
 
 type Floats = Float32Array<ArrayBuffer>;

@@ -2,10 +2,10 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { NonFiniteError } from "../src/errors";
 import type { Inversion } from "../src/inject/inversion";
 import type { Model } from "../src/inject/model";
+import { seeded } from "../src/random";
 import { type NetworkManifest, openNetwork, readManifest } from "./golden-runner/files";
 import { expectClose } from "./support/close";
 import { testDevice } from "./support/device";
-import { seeded } from "./support/seeded";
 
 const folder = new URL("./golden", import.meta.url).pathname;
 const STEPS = 6;

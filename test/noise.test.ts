@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
-import { gaussianNoise, philox4x32 } from "../src/inject/noise";
 import { f32 } from "../src/kernels/dispatch";
 import { ddimStep } from "../src/kernels/step/ddim";
 import { gaussian } from "../src/kernels/step/noise";
+import { gaussianNoise, philox4x32 } from "../src/reference/noise";
 import { expectClose, seeded } from "./support/close";
 import { runDispatches } from "./support/device";
 import { stepRows } from "./support/rows";

@@ -8,8 +8,8 @@ import { gramDistance } from "../src/metrics/gram";
 import { type FeatureWeights, halvedConv, portraitFeatures } from "../src/metrics/portrait-features";
 import { cosine } from "../src/metrics/statistics";
 import { openPortraitFeatures } from "../src/platform/portrait-features-node";
+import { seeded } from "../src/random";
 import { drawPortrait, mixFactors, sampleFactors } from "../weights/portraits/portrait";
-import { seeded } from "./support/seeded";
 
 const set = (name: string, fid: number, identities: number[]): OrderedSet => ({
   name,

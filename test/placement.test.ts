@@ -4,9 +4,9 @@ import { readBuffer } from "../src/gpu/buffers";
 import { type PlacedPixels, placedPixels, placeImages, placeMask, sourceOf } from "../src/inject/images";
 import { pasteBack } from "../src/inject/paste";
 import { alignEyes, centreSquare, squareMatrix, squareOf } from "../src/inject/placement";
+import { seeded } from "../src/random";
 import { expectClose } from "./support/close";
 import { testDevice } from "./support/device";
-import { seeded } from "./support/seeded";
 
 type Point = readonly [x: number, y: number];
 /** Turned clockwise (y points down) by degrees about the origin, scaled, then shifted. */

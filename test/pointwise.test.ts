@@ -7,9 +7,9 @@ import { concat } from "../src/kernels/pointwise/concat";
 import { silu } from "../src/kernels/pointwise/silu";
 import { stack } from "../src/kernels/pointwise/stack";
 import { upsample2x } from "../src/kernels/pointwise/upsample2x";
+import * as reference from "../src/reference";
 import { expectClose, seeded } from "./support/close";
 import { type Data, runDispatches } from "./support/device";
-import * as reference from "./support/reference";
 
 const exact = { rtol: 0, atol: 0 };
 

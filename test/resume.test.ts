@@ -5,8 +5,8 @@ import type { Device } from "../src/gpu/device";
 import { openDevice } from "../src/gpu/open-node";
 import type { Inversion } from "../src/inject/inversion";
 import type { Model } from "../src/inject/model";
+import { seeded } from "../src/random";
 import { type NetworkManifest, openNetwork, readManifest } from "./golden-runner/files";
-import { seeded } from "./support/seeded";
 
 const folder = new URL("./golden", import.meta.url).pathname;
 const STEPS = 6;

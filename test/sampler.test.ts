@@ -4,9 +4,9 @@ import { calibrate } from "../src/kernels/step/calibrate";
 import { ddimStep } from "../src/kernels/step/ddim";
 import { moments } from "../src/kernels/step/moments";
 import { predictX0 } from "../src/kernels/step/predict-x0";
+import * as reference from "../src/reference";
 import { expectClose, seeded } from "./support/close";
 import { runDispatches } from "./support/device";
-import * as reference from "./support/reference";
 import { stepRows } from "./support/rows";
 
 const close = { rtol: 1e-5, atol: 1e-5 };

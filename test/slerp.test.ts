@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { slerpWeights } from "../src/inject/slerp";
+import { slerpWeights } from "../src/reference/mix";
 
 const share = fc.double({ min: 0, max: 1, noNaN: true });
 /** of angles from 0 to 3 radians: away from opposite vectors */

@@ -1,9 +1,9 @@
 import { expect, test } from "vitest";
 import { f32 } from "../src/kernels/dispatch";
 import { timeEmbedding } from "../src/kernels/pointwise/time-embedding";
+import * as reference from "../src/reference";
 import { expectClose } from "./support/close";
 import { runDispatches } from "./support/device";
-import * as reference from "./support/reference";
 import { stepRows } from "./support/rows";
 
 const times = [999, 0, 1, 387.5, 20];

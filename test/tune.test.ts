@@ -16,13 +16,13 @@ import { modelPresets } from "../src/model/presets";
 import { unet } from "../src/model/unet";
 import { opfsStore } from "../src/platform/tune-store-browser";
 import { fileStore } from "../src/platform/tune-store-node";
+import { seeded } from "../src/random";
 import { candidates } from "../src/tune/candidates";
 import { memoryStore, type TuneStore } from "../src/tune/store";
 import { tuneQuick } from "../src/tune/tune";
 import { shaders } from "../src/wgsl/shaders";
 import { expectClose } from "./support/close";
 import { testDevice } from "./support/device";
-import { seeded } from "./support/seeded";
 
 /** Candidates are many pipelines, and the software adapter compiles each for a second or more, in ms. */
 const COMPILING = 240_000;

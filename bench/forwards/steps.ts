@@ -3,7 +3,6 @@ import type { Device } from "../../src/gpu/device";
 import { encodePass } from "../../src/gpu/encode";
 import type { Programs } from "../../src/graph/programs";
 import { replay } from "../../src/graph/record";
-import { gaussianNoise } from "../../src/inject/noise";
 import { type StepGraph, stepOps } from "../../src/inject/ops";
 import type { Program } from "../../src/inject/plan-run";
 import { calibratedStep, injectedStep, plainStep, TENSOR } from "../../src/inject/step-graphs";
@@ -11,6 +10,7 @@ import { stepTable } from "../../src/inject/step-table";
 import { hShape } from "../../src/model/config";
 import type { Network } from "../../src/model/network";
 import { alphaBars } from "../../src/model/schedule";
+import { gaussianNoise } from "../../src/reference/noise";
 import type { Replay } from "../kernels/gpu";
 
 export const programNames: readonly Program[] = ["plain", "injected", "calibrated"];

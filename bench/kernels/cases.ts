@@ -1,16 +1,17 @@
 import { chooseConv1x1 } from "../../src/kernels/conv/conv1x1";
 import { chooseConv3x3 } from "../../src/kernels/conv/conv3x3";
+import { outputSize } from "../../src/kernels/conv/output-size";
 import type { Conv1x1Variant, ConvVariant, Target } from "../../src/kernels/conv/variants";
 import { type Dispatch, f32, type Tensor } from "../../src/kernels/dispatch";
 import { chooseGroupNorm, groupNorm } from "../../src/kernels/norm/group-norm";
 import { attention } from "../../src/kernels/product/attention";
 import type { Tile } from "../../src/kernels/product/tiles";
+import { seeded } from "../../src/random";
+import { type ConvCase, convData, convReference } from "../../src/reference/conv";
+import { groupNorm as groupNormReference, groupNormRows } from "../../src/reference/norm";
+import { attentionReference } from "../../src/reference/product";
 import { candidates } from "../../src/tune/candidates";
-import { convData, convRun } from "../../test/support/conv-run";
-import { groupNorm as groupNormReference } from "../../test/support/reference";
-import { attentionReference } from "../../test/support/reference-attention";
-import { type ConvCase, convReference, outputSize } from "../../test/support/reference-conv";
-import { seeded } from "../../test/support/seeded";
+import { convRun } from "../../src/tune/conv-run";
 
 /** One kernel at one shape. */
 export interface KernelCase {
@@ -80,28 +81,7 @@ function convCase(name: string, s: ConvCase, variant?: ConvVariant | Conv1x1Vari
   };
 }
 
-/** (scale, what becomes of 0) of every channel, in f64. */
-function normRows(
-  x: ArrayLike<number>,
-  gamma: ArrayLike<number>,
-  beta: ArrayLike<number>,
-  [n, c, h, w]: readonly [number, number, number, number],
-  { groups, eps }: { groups: number; eps: number },
-): number[] {
-  const inGroup = (c / groups) * h * w;
-  return Array.from({ length: n * c }, (_, row) => {
-    const from = Math.floor((row * h * w) / inGroup) * inGroup;
-    let sum = 0;
-    for (let i = from; i < from + inGroup; i++) sum += x[i]!;
-    const mean = sum / inGroup;
-    let squares = 0;
-    for (let i = from; i < from + inGroup; i++) squares += (x[i]! - mean) ** 2;
-    const scale = gamma[row % c]! / Math.sqrt(squares / inGroup + eps);
-    return [scale, beta[row % c]! - mean * scale];
-  }).flat();
-}
-
-/** (scale, what becomes of 0) of rows (centre, scale, shift, 0): two kernels may choose other centres and mean the same. */
+/** (scale, offset) of rows (centre, scale, shift, 0): kernels may choose different centres for the same function. */
 function affine(rows: Float32Array): number[] {
   const pairs: number[] = [];
   for (let i = 0; i < rows.length; i += 4) pairs.push(rows[i + 1]!, rows[i + 2]! - rows[i]! * rows[i + 1]!);
@@ -197,7 +177,7 @@ function groupNormCase(name: string, shape: readonly [number, number, number, nu
         expected: (points) => {
           const all = applied
             ? groupNormReference(data[0], data[1], data[2], shape, options)
-            : normRows(data[0], data[1], data[2], shape, options);
+            : groupNormRows(data[0], data[1], data[2], shape, options);
           return points.map((p) => all[p]!);
         },
         tolerance: 1e-4,

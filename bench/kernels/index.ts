@@ -1,5 +1,6 @@
 import type { Device } from "../../src/gpu/device";
 import type { Target } from "../../src/kernels/conv/variants";
+import { samplePoints } from "../../src/reference/numbers";
 import { type BuiltCase, type KernelCase, kernelCases } from "./cases";
 import { median, type Prepared, prepare, Stopwatch } from "./gpu";
 import { prepareRoof, type Roof, roofUnits } from "./roof";
@@ -81,7 +82,7 @@ async function check(built: BuiltCase, work: Prepared, watch: Stopwatch, name: s
   const y = await work.read(built.y);
   const actual = built.view?.(y) ?? y;
   const count = actual.length;
-  const points = Array.from({ length: Math.min(256, count) }, (_, i) => (i * 7919 * 31) % count);
+  const points = samplePoints(count, 256);
   const expected = built.expected(points);
   let worst = 0;
   points.forEach((p, i) => {

@@ -1,8 +1,8 @@
 import { f32Input, type Graph, type Node } from "../../src/graph/graph";
 import type { NetworkOp } from "../../src/model/ops";
 import { unet } from "../../src/model/unet";
-import { timeEmbedding } from "../../test/support/reference";
-import { seeded } from "../../test/support/seeded";
+import { seeded } from "../../src/random";
+import { timeEmbedding } from "../../src/reference/pointwise";
 import { ddpm32 } from "../forwards/ddpm32";
 import { randomCheckpoint, randomValues } from "../random-checkpoint";
 

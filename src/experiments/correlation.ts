@@ -1,29 +1,11 @@
 import { UserError } from "../errors";
-import { slerpWeights } from "../inject/slerp";
 import { MIX, type MixRule } from "../kernels/step/step-row";
 import { norm, pearson } from "../metrics/statistics";
+import { mix } from "../reference/mix";
 
-/** h~ of two whole vectors under a mixing rule; what shaders/mix*.wgsl compute, in f64. */
-export function mixVectors(
-  rule: MixRule,
-  h: ArrayLike<number>,
-  content: ArrayLike<number>,
-  gamma: number,
-): Float64Array {
-  const [nh, nc] = [norm(h), norm(content)];
-  let dot = 0;
-  for (let i = 0; i < h.length; i++) dot += h[i]! * content[i]!;
-  const arc = slerpWeights(nh > 0 && nc > 0 ? dot / (nh * nc) : 1, gamma);
-  const weights: Record<MixRule, readonly [number, number]> = {
-    slerp: [arc[0], nc > 0 ? (arc[1] * nh) / nc : 0],
-    slerpRaw: arc,
-    lerp: [1 - gamma, gamma],
-    add: [1, gamma],
-    replace: [0, 1],
-  };
-  const [a, b] = weights[rule];
-  return Float64Array.from({ length: h.length }, (_, i) => a * h[i]! + b * content[i]!);
-}
+/** h~ of two whole vectors under a mixing rule. */
+export const mixVectors = (rule: MixRule, h: ArrayLike<number>, content: ArrayLike<number>, gamma: number) =>
+  mix(h, content, undefined, rule, gamma);
 
 /** h and the skip g of several pictures at one time step. */
 export interface Bottlenecks {

@@ -1,4 +1,5 @@
 import { byteLength, type Dispatch, type Tensor } from "../kernels/dispatch";
+import { mulberry32 } from "../random";
 
 /** Where an intermediate tensor lives: `offset` bytes into a slot, which is one GPU buffer. */
 export interface Place {
@@ -61,7 +62,7 @@ export function planBuffers(
   let best = starts[0]!.plan;
   // From each start, something that sticks out on top of a buffer is placed earlier or in another buffer, and that is
   // kept unless it costs more.
-  const random = generator(1);
+  const random = mulberry32(1);
   const pick = <T>(from: readonly T[]): T => from[Math.floor(random() * from.length)]!;
   const tries = Math.min(550, Math.ceil(5e7 / lives.length ** 2));
   for (let { order, plan } of starts) {
@@ -95,17 +96,6 @@ export function planBuffers(
 
 /** Share of the lower bound at which the search for a smaller plan stops. */
 const GOOD_ENOUGH = 1.04;
-
-/** Uniform in [0, 1), seeded, so that equal graphs give equal plans (mulberry32). */
-function generator(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let z = Math.imul(state ^ (state >>> 15), state | 1);
-    z ^= z + Math.imul(z ^ (z >>> 7), z | 61);
-    return ((z ^ (z >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 /** A plan by numbers: slot and offset of every life. */
 interface Placing {

@@ -2,11 +2,12 @@ import type { Device } from "../gpu/device";
 import { Stopwatch } from "../gpu/stopwatch";
 import type { ConvUse } from "../kernels/conv/variants";
 import { convKey, type Target } from "../kernels/conv/variants";
+import type { ConvData } from "../reference/conv";
 import { shaders } from "../wgsl/shaders";
 import { type AnyVariant, candidates } from "./candidates";
-import { type TrialData, trialData } from "./reference";
 import type { TuneStore } from "./store";
 import { openTrial, type Trial } from "./trial";
+import { trialData } from "./trial-data";
 
 /** What became of one convolution. */
 export interface TuneResult {
@@ -128,7 +129,7 @@ async function check(
   device: Device,
   use: ConvUse,
   variant: AnyVariant,
-  data: TrialData,
+  data: ConvData,
 ): Promise<{ result: TrialResult; trial?: Trial }> {
   let trial: Trial | undefined;
   try {

@@ -1,8 +1,10 @@
 import { ShapeError } from "../../src/errors";
+import { outputSize } from "../../src/kernels/conv/output-size";
 import type { ConvShape, Dtype, Target } from "../../src/kernels/conv/variants";
+import { type ConvCase, convData, convReference } from "../../src/reference/conv";
 import { type AnyVariant, candidates } from "../../src/tune/candidates";
-import { convData, convRun, roundedWeights } from "../support/conv-run";
-import { type ConvCase, convReference, outputSize } from "../support/reference-conv";
+import { convRun } from "../../src/tune/conv-run";
+import { roundedWeights } from "../support/rounded-weights";
 import type { Chance } from "./chance";
 import type { KernelTrial } from "./kernel-trials";
 

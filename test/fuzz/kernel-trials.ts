@@ -1,4 +1,3 @@
-import { gaussianNoise } from "../../src/inject/noise";
 import type { Target } from "../../src/kernels/conv/variants";
 import { type Dispatch, elements, f32, type Tensor, u32 } from "../../src/kernels/dispatch";
 import { groupNorm } from "../../src/kernels/norm/group-norm";
@@ -23,8 +22,9 @@ import { gaussian } from "../../src/kernels/step/noise";
 import { predictX0 } from "../../src/kernels/step/predict-x0";
 import { MIX, type MixRule } from "../../src/kernels/step/step-row";
 import { fromHalf, toHalf } from "../../src/model/checkpoint/dtype";
-import * as reference from "../support/reference";
-import { attentionReference } from "../support/reference-attention";
+import * as reference from "../../src/reference";
+import { gaussianNoise } from "../../src/reference/noise";
+import { attentionReference } from "../../src/reference/product";
 import { stepRows } from "../support/rows";
 import type { Data } from "../support/run";
 import { type Chance, chance } from "./chance";

@@ -1,6 +1,6 @@
 import { expect } from "vitest";
 
-export { seeded } from "./seeded";
+export { seeded } from "../../src/random";
 
 /** Asserts |actual - expected| <= atol + rtol |expected| everywhere; NaN never passes. The message says how many differ,
  *  by how much at worst, and where first. */

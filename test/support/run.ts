@@ -3,7 +3,11 @@ import type { Device } from "../../src/gpu/device";
 import { bindDispatches, encodeDispatches, encodePass } from "../../src/gpu/encode";
 import { byteLength, type Dispatch, elements, type Tensor } from "../../src/kernels/dispatch";
 
-export type Data = Float32Array<ArrayBuffer> | Uint32Array<ArrayBuffer> | Uint16Array<ArrayBuffer>;
+export type Data =
+  | Float32Array<ArrayBuffer>
+  | Uint32Array<ArrayBuffer>
+  | Uint16Array<ArrayBuffer>
+  | Uint8Array<ArrayBuffer>;
 
 const SENTINEL = 0x7fc0dead; // a NaN with a known payload
 const RING = 64; // words on each side: storage offsets are multiples of 256 bytes

@@ -1,18 +1,12 @@
-/** Small seeded random numbers: the same seed gives the same picture on every machine. */
+import { mulberry32 } from "../../src/random";
+
+// Small seeded random numbers: the same seed gives the same picture on every machine.
 
 /** A source of uniform numbers in [0, 1). */
 export type Random = () => number;
 
-/** mulberry32, 32 bits of state; the seed is scrambled first so that neighbouring seeds do not resemble each other. */
-export function random(seed: number): Random {
-  let state = scramble(seed);
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
+/** The seed is scrambled first, so that neighbouring seeds do not resemble each other. */
+export const random = (seed: number): Random => mulberry32(scramble(seed));
 
 /** A uniform number in [low, high). */
 export const between = (r: Random, low: number, high: number): number => low + (high - low) * r();

@@ -1,6 +1,10 @@
-import type { Data } from "./device";
+import { defaultPadding, outputSize, type Padding } from "../kernels/conv/output-size";
+import { seeded } from "../random";
+import { silu } from "./pointwise";
 
-/** What a convolution reads, as arrays and sizes: the slow and obvious counterpart of `ConvTensors`. */
+type Data = Float32Array<ArrayBuffer>;
+
+/** Sizes and options of a convolution. `skipN`, `normN`, `tembN`, `residualN`: samples of an input; absent, no input. */
 export interface ConvCase {
   readonly n: number;
   readonly c1: number;
@@ -10,7 +14,7 @@ export interface ConvCase {
   readonly w: number;
   readonly kernel: 1 | 3;
   readonly stride?: 1 | 2;
-  readonly pad?: "same" | "asymmetric";
+  readonly pad?: Padding;
   readonly upsample?: boolean;
   readonly silu?: boolean;
   readonly skipN?: number;
@@ -19,29 +23,25 @@ export interface ConvCase {
   readonly residualN?: number;
 }
 
+/** Inputs of a convolution, laid out like `ConvTensors`; weight: [OC, C1 + C2, K, K]. */
 export interface ConvData {
   readonly x: Data;
   readonly skip?: Data | undefined;
   readonly norm?: Data | undefined;
   readonly weight: Data;
   readonly bias: Data;
-  /** [tembN, width], with the columns that count from `tembOffset` on */
+  /** [tembN, width]; columns from `offset` on are added */
   readonly temb?: { readonly data: Data; readonly width: number; readonly offset: number } | undefined;
   readonly residual?: Data | undefined;
 }
 
-export function outputSize(size: number, { kernel, stride = 1, pad, upsample }: ConvCase): number {
-  if (kernel === 1) return size;
-  const both = (pad ?? (stride === 2 ? "asymmetric" : "same")) === "same";
-  return Math.floor((size * (upsample ? 2 : 1) + (both ? 2 : 1) - 3) / stride) + 1;
-}
-
-/** y [N, OC, OH, OW] in f64, one output at a time; only at the flat indices `points`, if given. */
+/** y [N, OC, OH, OW] in f64, one output at a time; only at the flat indices `points`, if given.
+ *  y[o, p] = bias[o] + temb[o] + residual[o, p] + sum_{c, dy, dx} w[o, c, dy, dx] in[c, stride p + (dy, dx) - pad] */
 export function convReference(s: ConvCase, d: ConvData, points?: ArrayLike<number>): Float64Array {
   const { n, c1, c2 = 0, oc, h, w, kernel, stride = 1, upsample } = s;
   const [oh, ow] = [outputSize(h, s), outputSize(w, s)];
   const scale = upsample ? 2 : 1;
-  const before = kernel === 1 || (s.pad ?? (stride === 2 ? "asymmetric" : "same")) === "asymmetric" ? 0 : 1;
+  const before = kernel === 3 && (s.pad ?? defaultPadding(stride)) === "same" ? 1 : 0;
   const channels = c1 + c2;
 
   const input = (sample: number, c: number, iy: number, ix: number): number => {
@@ -52,7 +52,7 @@ export function convReference(s: ConvCase, d: ConvData, points?: ArrayLike<numbe
       const i = ((sample % s.normN!) * channels + c) * 4;
       v = (v - d.norm[i]!) * d.norm[i + 1]! + d.norm[i + 2]!;
     }
-    return s.silu ? v / (1 + Math.exp(-v)) : v;
+    return s.silu ? silu(v) : v;
   };
 
   const output = (at: number): number => {
@@ -70,4 +70,21 @@ export function convReference(s: ConvCase, d: ConvData, points?: ArrayLike<numbe
     return sum;
   };
   return Float64Array.from({ length: points?.length ?? n * oc * oh * ow }, (_, i) => output(points?.[i] ?? i));
+}
+
+/** Seeded inputs for a case; weights are scaled so that outputs stay near 1. */
+export function convData(s: ConvCase): ConvData {
+  const { n, c1, c2 = 0, oc, h, w, kernel } = s;
+  const [oh, ow] = [outputSize(h, s), outputSize(w, s)];
+  const channels = c1 + c2;
+  const size = (channels * kernel * kernel) ** -0.5;
+  return {
+    x: seeded(1, [n, c1, h, w]),
+    skip: c2 ? seeded(2, [s.skipN!, c2, h, w]) : undefined,
+    norm: s.normN ? seeded(3, [s.normN, channels, 4]) : undefined,
+    weight: seeded(4, [oc, channels, kernel, kernel]).map((v) => v * size),
+    bias: seeded(5, [oc]),
+    temb: s.tembN ? { data: seeded(6, [s.tembN, oc + 8]), width: oc + 8, offset: 5 } : undefined,
+    residual: s.residualN ? seeded(7, [s.residualN, oc, oh, ow]) : undefined,
+  };
 }

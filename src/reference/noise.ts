@@ -1,4 +1,4 @@
-/** What names one draw of noise: two words of key, one of counter. All are u32. */
+/** Name of one draw of noise: two words of key and one of counter, all u32. */
 export interface NoiseKey {
   readonly seed: number;
   readonly stream: number;
@@ -25,7 +25,7 @@ function multiplyWide(a: number, b: number): [high: number, low: number] {
   return [Number(product >> 32n), Number(product & 0xffffffffn)];
 }
 
-/** The `count` standard normals of one sample, in f64: the host twin of shaders/step/noise.wgsl.   Box & Muller 1958 */
+/** The `count` standard normals of one sample, in f64: the twin of shaders/step/noise.wgsl.   Box & Muller 1958 */
 export function gaussianNoise({ seed, stream, draw }: NoiseKey, count: number): Float64Array {
   const out = new Float64Array(count);
   for (let i = 0; i < count; i += 4) {

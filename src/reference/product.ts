@@ -1,5 +1,14 @@
-import type { QkvOrder } from "../../src/kernels/product/attention";
-import type { Data } from "./device";
+import type { QkvOrder } from "../kernels/product/attention";
+import { make, type Numbers, sum } from "./numbers";
+
+/** x [N, I] weight^T [O, I] + bias [O]. */
+export function linear(x: Numbers, weight: Numbers, bias: Numbers, n: number): Float64Array {
+  const columns = x.length / n;
+  return make(n * bias.length, (at) => {
+    const [i, row] = [Math.floor(at / bias.length), at % bias.length];
+    return bias[row]! + sum(make(columns, (k) => x[i * columns + k]! * weight[row * columns + k]!));
+  });
+}
 
 export interface AttentionCase {
   readonly n: number;
@@ -11,7 +20,7 @@ export interface AttentionCase {
 }
 
 /** y [N, C, T] in f64, one output pixel at a time; only at the flat indices `points`, if given. */
-export function attentionReference(qkv: Data, s: AttentionCase, points?: ArrayLike<number>): Float64Array {
+export function attentionReference(qkv: Numbers, s: AttentionCase, points?: ArrayLike<number>): Float64Array {
   const { n, c, h, w, heads, order } = s;
   const t = h * w;
   const d = c / heads;

@@ -1,0 +1,54 @@
+import { make, type Numbers, sum } from "./numbers";
+
+/** Mean and unbiased standard deviation of one sample. */
+export function moments(x: Numbers): [mean: number, std: number] {
+  const values = Array.from(x);
+  const mean = sum(values) / values.length;
+  return [mean, Math.sqrt(sum(values.map((v) => (v - mean) ** 2)) / (values.length - 1))];
+}
+
+/** Scalars of one sample's step, as step-row.ts names them. */
+export interface Scalars {
+  readonly SQRT_ALPHA: number;
+  readonly SQRT_ONE_MINUS_ALPHA: number;
+  readonly SQRT_ALPHA_NEXT: number;
+  readonly DIRECTION: number;
+  readonly SIGMA: number;
+  readonly OMEGA: number;
+  readonly RESCALE: number;
+}
+
+/** P of one sample.   Song et al. 2021, eq. 12 */
+export const predictX0 = (
+  s: Pick<Scalars, "SQRT_ALPHA" | "SQRT_ONE_MINUS_ALPHA">,
+  x: Numbers,
+  e: Numbers,
+): Float64Array => make(x.length, (i) => (x[i]! - s.SQRT_ONE_MINUS_ALPHA * e[i]!) / s.SQRT_ALPHA);
+
+/** x' of one sample, from e and the injected e~.   Jeong et al. 2023, section 3.4 */
+export function calibrate(
+  s: Scalars,
+  x: Numbers,
+  e: Numbers,
+  injected: Numbers,
+  regions: readonly { readonly mask: Numbers; readonly omega: number }[] = [],
+): Float64Array {
+  const omegaAt = (i: number) =>
+    regions.reduce((below, { mask, omega }) => {
+      const m = mask[i % mask.length]!;
+      return (1 - m) * below + m * omega;
+    }, s.OMEGA);
+  const [p, q] = [predictX0(s, x, e), predictX0(s, x, injected)];
+  const [std, [mean, stdQ]] = [moments(p)[1], moments(q)];
+  const ratio = s.RESCALE && stdQ > 0 ? std / stdQ : 1;
+  return make(x.length, (i) => {
+    const dp = mean + (q[i]! - mean) * ratio - p[i]!;
+    return x[i]! + s.SQRT_ALPHA * dp + omegaAt(i) * s.SQRT_ONE_MINUS_ALPHA * (injected[i]! - e[i]!);
+  });
+}
+
+/** x_next of one sample: P from `injected`, the direction from `e`.   Kwon et al. 2023, eq. 5 */
+export function ddim(s: Scalars, x: Numbers, e: Numbers, injected: Numbers, z: Numbers): Float64Array {
+  const p = predictX0(s, x, injected);
+  return make(x.length, (i) => s.SQRT_ALPHA_NEXT * p[i]! + s.DIRECTION * e[i]! + s.SIGMA * z[i]!);
+}
