@@ -7,6 +7,7 @@ import { openSource, type SourceOptions } from "./model/checkpoint/source-node";
 import { expectModel, pixelsOf, shippedModel, shippedModels } from "./platform/node";
 import type { PictureLimits } from "./platform/picture-files";
 import { fileStore } from "./platform/tune-store-node";
+import { isUrl } from "./urls";
 
 export type * from "./api";
 export * from "./errors";
@@ -42,7 +43,7 @@ export async function loadModel(
   expectModel(source);
   const { source: from, preset } = presetOf(shipped ?? source);
   const opened = await openSource(from, options);
-  const name = typeof source === "string" ? (shipped ? source : basename(source)) : opened.name;
+  const name = typeof source === "string" && !isUrl(source) ? (shipped ? source : basename(source)) : opened.name;
   const { maxPixels, ...rest } = options;
   const decode: typeof pixelsOf = (input) => pixelsOf(input, { maxPixels });
   return modelFrom(opened, name, rest, { decode, tuneStore: fileStore() }, preset);

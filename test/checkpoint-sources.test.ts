@@ -160,7 +160,7 @@ describe("URLs", () => {
     handler = whole(bytes);
     await expect(source.read(100_000, 2000)).rejects.toThrow(/changed on the server/);
     handler = (_, response) => void response.writeHead(206, { "content-range": `bytes 0-999/5000` }).flushHeaders();
-    await expect(urlSource(`${base}/m`, { ...quick, retries: 1, stall: 30, readAhead: 1000 })).rejects.toThrow(
+    await expect(urlSource(`${base}/m`, { ...quick, retries: 1, stallTimeout: 30, readAhead: 1000 })).rejects.toThrow(
       /broke 2 times/,
     );
   });

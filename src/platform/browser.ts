@@ -1,5 +1,6 @@
 import type { BareImage, ImageTensor, Pixels } from "../api";
 import { UserError } from "../errors";
+import { shortUrl } from "../urls";
 import { addPngText } from "./png-text";
 
 const needed = "a picture the browser can show (PNG, JPEG, WebP, AVIF, GIF)";
@@ -77,8 +78,8 @@ function newCanvas(width: number, height: number) {
 
 async function fetchBlob(url: string): Promise<Blob> {
   const response = await fetch(url).catch(() => undefined);
-  if (!response) throw new UserError(`${url}: could not be reached; check the address and the connection`);
-  if (!response.ok) throw new UserError(`${url}: the server answered ${response.status}; check the address`);
+  if (!response) throw new UserError(`${shortUrl(url)}: could not be reached; check the address and the connection`);
+  if (!response.ok) throw new UserError(`${shortUrl(url)}: the server answered ${response.status}; check the address`);
   return response.blob();
 }
 

@@ -3,7 +3,7 @@ import { basename, dirname, join } from "node:path";
 import { UserError } from "../../errors";
 import { type ByteSource, checkRange, checkSibling, message, room } from "./source";
 
-/** What to say of a folder given as a checkpoint: the weights inside it, if any. */
+/** Makes the error for a folder given as a checkpoint, naming the weights inside it, if any. */
 async function folderError(path: string): Promise<UserError> {
   const names: string[] = [];
   for (const folder of ["", "unet"]) {
@@ -17,8 +17,8 @@ async function folderError(path: string): Promise<UserError> {
   return new UserError(`${path}: is a folder without weights in it; give a checkpoint file`);
 }
 
-/** A file on disk. Only the ranges that are read are in memory.
- *  @throws UserError when it is missing, unreadable or a folder. */
+/** Opens a file on disk. Only the ranges that are read are in memory.
+ *  @throws UserError when it is missing, unreadable or a folder */
 export async function fileSource(path: string): Promise<ByteSource> {
   let handle: FileHandle;
   try {
@@ -32,7 +32,9 @@ export async function fileSource(path: string): Promise<ByteSource> {
   const stat = await handle.stat();
   if (!stat.isFile()) {
     await handle.close();
-    throw stat.isDirectory() ? await folderError(path) : new UserError(`${path}: is no regular file; copy it first`);
+    throw stat.isDirectory()
+      ? await folderError(path)
+      : new UserError(`${path}: is not a regular file; copy it to one first`);
   }
   const source: ByteSource = {
     name: basename(path),

@@ -1,20 +1,24 @@
 import { UserError } from "../../errors";
+import { shortUrl } from "../../urls";
 import { isAbort, message } from "./source";
+import { chunks, patiently, readUpTo, STALL_TIMEOUT, Stalled } from "./stall";
 
 export interface HttpOptions {
-  /** Used instead of the global `fetch`. */
+  /** Replaces the global `fetch`. */
   readonly fetch?: typeof globalThis.fetch;
+  /** Sent to the origin of the URL only: a redirect to another origin is followed without them. */
   readonly headers?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal;
-  /** Attempts after one that brought no new byte; 4 unless said otherwise. */
+  /** Attempts after one that failed; default 4. */
   readonly retries?: number;
-  /** Pause before the first of them in ms, doubled each time; 500 unless said otherwise. */
+  /** Pause before the first of them in ms, doubled each time; default 500. */
   readonly backoff?: number;
-  /** A connection that brings nothing for this many ms is given up and resumed; 30,000 unless said otherwise. */
-  readonly stall?: number;
+  /** Milliseconds after which a connection that does not answer, or brings less than 1 KB/s, is given up; default 30,000.
+   *  It is tried once more. */
+  readonly stallTimeout?: number;
 }
 
-/** A part of a remote file that many requests must agree on. */
+/** A remote file, as all requests for its parts must describe it. */
 export interface Remote {
   readonly href: string;
   readonly name: string;
@@ -22,10 +26,23 @@ export interface Remote {
   readonly etag: string | undefined;
 }
 
-/** Statuses a later attempt may not meet again. */
+/** Statuses that a later attempt may not meet again. */
 const passing = new Set([408, 425, 429, 500, 502, 503, 504]);
 
-/** Waits, unless the signal says otherwise. */
+const redirects = new Set([301, 302, 303, 307, 308]);
+const MAX_REDIRECTS = 10;
+
+/** Stalled connections before giving up: they take `stallTimeout` each. */
+const MAX_STALLS = 2;
+
+/** A part of a file counts as progress from this size on, or if it is a quarter of what was missing. */
+const MIN_PROGRESS = 2 ** 16;
+
+/** Bytes read of the body of an error. */
+const MAX_ERROR_BYTES = 4096;
+const MAX_ERROR_MS = 5000;
+
+/** Waits for `ms`. @throws the signal's reason when it aborts first */
 export async function pause(ms: number, signal?: AbortSignal): Promise<void> {
   signal?.throwIfAborted();
   await new Promise<void>((resolve, reject) => {
@@ -41,60 +58,137 @@ export async function pause(ms: number, signal?: AbortSignal): Promise<void> {
   });
 }
 
-/** One GET, retried while the server or the network stumbles. Any final status comes back as it is. */
+/** Counts failed attempts at a download, and says when to give up. */
+export class Attempts {
+  failures = 0;
+  #stalls = 0;
+
+  constructor(readonly retries: number) {}
+
+  /** Notes the end of an attempt that did not finish.
+   *  @param got bytes it brought, `missing` of which were missing before
+   *  @returns whether another attempt is worth it */
+  again(got: number, missing: number, error: unknown): boolean {
+    if (got > 0 && got >= Math.min(MIN_PROGRESS, missing / 4)) {
+      this.failures = 0;
+      this.#stalls = 0;
+    } else {
+      this.failures++;
+      if (error instanceof Stalled) this.#stalls++;
+    }
+    return this.failures <= this.retries && this.#stalls < MAX_STALLS;
+  }
+
+  /** Waits before the next attempt: `backoff` ms, doubled with each failure in a row. */
+  pause(backoff: number, signal?: AbortSignal): Promise<void> {
+    return pause(backoff * 2 ** Math.max(0, this.failures - 1), signal);
+  }
+}
+
+/** Sends one GET, again while the server or the network fails. Any final status is returned as it is.
+ *  @throws UserError when there is no answer */
 export async function request(
   href: string,
   name: string,
   headers: Readonly<Record<string, string>>,
   options: HttpOptions,
 ): Promise<Response> {
-  const { fetch = globalThis.fetch, signal, retries = 4, backoff = 500 } = options;
-  for (let attempt = 0; ; attempt++) {
+  const { signal, retries = 4, backoff = 500, stallTimeout = STALL_TIMEOUT } = options;
+  const attempts = new Attempts(retries);
+  for (;;) {
     signal?.throwIfAborted();
-    let trouble: string;
+    let error: unknown;
     try {
-      const response = await fetch(href, {
-        headers: { ...options.headers, ...headers },
-        ...(signal ? { signal } : {}),
-      });
-      if (!passing.has(response.status) || attempt >= retries) return response;
-      await response.body?.cancel();
-      trouble = `status ${response.status}`;
-    } catch (error) {
-      if (signal?.aborted || isAbort(error)) throw error;
-      trouble = cause(error);
-      if (attempt >= retries)
-        throw new UserError(
-          `${name}: cannot be fetched from ${origin(href)} (${trouble}); check the URL and the network`,
-        );
+      const response = await answer(href, name, headers, options);
+      if (!passing.has(response.status) || !attempts.again(0, 1, undefined)) return response;
+      response.body?.cancel().catch(() => {});
+    } catch (thrown) {
+      if (signal?.aborted || thrown instanceof UserError || isAbort(thrown)) throw thrown;
+      error = thrown;
+      if (!attempts.again(0, 1, error)) {
+        const why =
+          error instanceof Stalled
+            ? `no answer in ${stallTimeout / 1000} s`
+            : cause(error).replaceAll(href, shortUrl(href));
+        throw new UserError(`${name}: cannot be fetched from ${hostOf(href)} (${why}); check the URL and the network`);
+      }
     }
-    await pause(backoff * 2 ** attempt, signal);
+    await attempts.pause(backoff, signal);
   }
 }
 
-/** Node hides the reason of a failed fetch one level down. */
+/** Node puts the reason of a failed fetch one level down. */
 const cause = (error: unknown): string =>
   error instanceof Error && error.cause instanceof Error ? message(error.cause) : message(error);
 
-const origin = (href: string): string => new URL(href).host || href;
+const hostOf = (href: string): string => new URL(href).host || shortUrl(href);
 
-/** What a status means for the user. */
+/** One answer, redirects followed. @throws Stalled when none comes within `stallTimeout` */
+async function answer(
+  href: string,
+  name: string,
+  headers: Readonly<Record<string, string>>,
+  { fetch = globalThis.fetch, headers: own = {}, signal, stallTimeout = STALL_TIMEOUT }: HttpOptions,
+): Promise<Response> {
+  const control = new AbortController();
+  const either = signal ? AbortSignal.any([signal, control.signal]) : control.signal;
+  try {
+    return await patiently(follow(fetch, new URL(href), name, own, headers, either), stallTimeout, signal);
+  } catch (error) {
+    if (error instanceof Stalled) control.abort();
+    throw error;
+  }
+}
+
+/** Follows redirects, with the caller's own headers as long as the origin stays the same. `fetch` itself removes no header
+ *  but Authorization on the way to another origin, so it may follow only where there is no other. */
+async function follow(
+  fetch: typeof globalThis.fetch,
+  href: URL,
+  name: string,
+  own: Readonly<Record<string, string>>,
+  headers: Readonly<Record<string, string>>,
+  signal: AbortSignal,
+): Promise<Response> {
+  const secrets = Object.keys(own).filter((key) => key.toLowerCase() !== "authorization");
+  if (secrets.length === 0) return fetch(href.href, { headers: { ...own, ...headers }, signal });
+  let url = href;
+  let given = own;
+  for (let hops = 0; hops <= MAX_REDIRECTS; hops++) {
+    const response = await fetch(url.href, { headers: { ...given, ...headers }, signal, redirect: "manual" });
+    if (response.type === "opaqueredirect")
+      throw new UserError(
+        `${name}: ${url.host} redirects, and a browser would send the headers ${secrets.join(", ")} along; give the final URL`,
+      );
+    if (!redirects.has(response.status)) return response;
+    response.body?.cancel().catch(() => {});
+    const location = response.headers.get("location") ?? "";
+    const next = URL.canParse(location, url) ? new URL(location, url) : undefined;
+    if (!next || !/^https?:$/.test(next.protocol))
+      throw new UserError(`${name}: ${url.host} redirects to something that is not a web address; check the URL`);
+    if (next.origin !== url.origin) given = {};
+    url = next;
+  }
+  throw new UserError(`${name}: ${href.host} redirects more than ${MAX_REDIRECTS} times; check the URL`);
+}
+
+/** Explains a status. Reads no more than the start of its body. */
 export async function httpError(response: Response, href: string): Promise<UserError> {
   const { status } = response;
-  const text = await response.text().catch(() => "");
-  const denied = /AccessDenied/.test(text) ? " AccessDenied" : "";
+  const body = await patiently(readUpTo(response, MAX_ERROR_BYTES, MAX_ERROR_MS), MAX_ERROR_MS).catch(() => undefined);
+  const denied = body && /AccessDenied/.test(new TextDecoder().decode(body.bytes)) ? " AccessDenied" : "";
   const todo =
     status === 401 || status === 403
       ? "the file is private, gated or no longer served: take a mirror, or give an access token"
       : status === 404 || status === 410
         ? "check the URL (on Hugging Face: owner, name, revision and file)"
         : "try again later";
-  return new UserError(`${href}: the server answers ${status}${denied}; ${todo}`);
+  return new UserError(`${shortUrl(href)}: the server answers ${status}${denied}; ${todo}`);
 }
 
-/** Fills `out` with a remote file's bytes from `offset`, resumed where a connection breaks.
- *  @param first a response to the same range that is already on its way
- *  @throws UserError when it stays broken, the server stops serving ranges, or the file changes meanwhile. */
+/** Fills `out` with a remote file's bytes from `offset`, and resumes where a connection breaks.
+ *  @param first a response to the same range that has already arrived
+ *  @throws UserError when it keeps breaking, the server stops serving ranges, or the file changes meanwhile */
 export async function fetchInto(
   out: Uint8Array<ArrayBuffer>,
   remote: Remote,
@@ -102,12 +196,13 @@ export async function fetchInto(
   options: HttpOptions,
   first?: Response,
 ): Promise<void> {
-  const { signal, retries = 4, backoff = 500, stall = 30_000 } = options;
+  const { signal, retries = 4, backoff = 500, stallTimeout = STALL_TIMEOUT } = options;
+  const attempts = new Attempts(retries);
   const { length } = out;
   let at = 0;
-  let response = first;
-  for (let failures = 0; at < length; response = undefined) {
+  for (let response = first; at < length; response = undefined) {
     const before = at;
+    let broken: unknown;
     try {
       response ??= await request(
         remote.href,
@@ -119,73 +214,32 @@ export async function fetchInto(
         options,
       );
       await checkPart(response, remote, offset + at);
-      for await (const chunk of chunks(response, stall, signal)) {
+      for await (const chunk of chunks(response, stallTimeout, signal)) {
         const part = chunk.subarray(0, length - at);
         out.set(part, at);
         at += part.length;
-        if (at === length) break;
+        if (at === length) return;
       }
     } catch (error) {
       if (error instanceof UserError || signal?.aborted) throw error;
-      // anything else is the network's: resume
+      broken = error; // of the network: resume
     }
-    if (at > before) failures = 0;
-    else if (++failures > retries)
+    if (!attempts.again(at - before, length - before, broken))
       throw new UserError(
-        `${remote.name}: the connection broke ${failures} times at byte ${offset + at} of ${remote.size}; check the network and try again`,
+        `${remote.name}: the connection broke ${attempts.failures} times at byte ${offset + at} of ${remote.size}${broken instanceof Stalled ? ` (${broken.message})` : ""}; check the network and try again`,
       );
-    if (at < length) await pause(backoff * 2 ** Math.max(0, failures - 1), signal);
+    await attempts.pause(backoff, signal);
   }
 }
 
-/** @throws UserError unless the response is the range that was asked for, of the same file. */
+/** @throws UserError unless the response is the range that was asked for, of the same file */
 async function checkPart(response: Response, remote: Remote, from: number): Promise<void> {
   if (response.status !== 206) {
-    if (response.ok) {
-      await response.body?.cancel();
-      throw new UserError(`${remote.name}: changed on the server, or it stopped serving ranges; start again`);
-    }
-    throw await httpError(response, remote.href);
+    if (!response.ok) throw await httpError(response, remote.href);
+    response.body?.cancel().catch(() => {});
+    throw new UserError(`${remote.name}: changed on the server, or it stopped serving ranges; start again`);
   }
   const range = /bytes (\d+)-\d+\/(\d+|\*)/.exec(response.headers.get("content-range") ?? "");
   if (!range || Number(range[1]) !== from || (range[2] !== "*" && Number(range[2]) !== remote.size))
     throw new UserError(`${remote.name}: the server sent another part than was asked for; download the file instead`);
-}
-
-/** The body as it comes. @throws Error when nothing comes for `stall` ms. */
-export async function* chunks(
-  response: Response,
-  stall: number,
-  signal?: AbortSignal,
-): AsyncGenerator<Uint8Array<ArrayBuffer>, void, undefined> {
-  const reader = response.body?.getReader();
-  if (!reader) return;
-  try {
-    for (;;) {
-      const { done, value } = await patiently(reader.read(), stall, signal);
-      if (done) return;
-      yield value;
-    }
-  } finally {
-    await reader.cancel().catch(() => {});
-  }
-}
-
-/** Resolves as `work` does, unless `ms` pass or the signal aborts first. */
-export async function patiently<T>(work: Promise<T>, ms: number, signal?: AbortSignal): Promise<T> {
-  signal?.throwIfAborted();
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  let stop = () => {};
-  const cut = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error("the connection stalled")), ms);
-    stop = () => reject(signal?.reason);
-    signal?.addEventListener("abort", stop, { once: true });
-  });
-  try {
-    return await Promise.race([work, cut]);
-  } finally {
-    clearTimeout(timer);
-    signal?.removeEventListener("abort", stop);
-    work.catch(() => {});
-  }
 }

@@ -2,38 +2,38 @@ import { UserError } from "../../errors";
 import { sha256 } from "./sha256";
 import { type ByteSource, blobSource, message } from "./source";
 
-/** What of a browser's private file system (OPFS) is used here; injectable for tests. */
+/** A folder of the browser's private file system (OPFS). */
 export type Folder = FileSystemDirectoryHandle;
 
 export interface CacheOptions {
-  /** Where to keep files; the page's own OPFS folder `injectfusion` unless given. */
+  /** Folder for the files; default: `injectfusion` in the page's OPFS. */
   readonly folder?: Folder;
-  /** sha256 the download must have, in hex. */
+  /** Expected SHA-256 of the download, in hex. */
   readonly checksum?: string | undefined;
   readonly signal?: AbortSignal;
-  /** Told once when a file is used without being kept, and why (no space left, no OPFS). */
+  /** Called when a file is used without being kept, with the reason (no space left, no OPFS). */
   readonly onNotice?: (notice: string) => void;
 }
 
 /** Bytes copied at a time. */
 const PIECE = 4 * 2 ** 20;
 
-/** The page's own folder, or undefined where it has no private file system. */
+/** Opens the page's folder; undefined where there is no private file system. */
 export async function privateFolder(): Promise<Folder | undefined> {
   const root = await globalThis.navigator?.storage?.getDirectory?.().catch(() => undefined);
   return root?.getDirectoryHandle("injectfusion", { create: true }).catch(() => undefined);
 }
 
-/** A file name that stands for a URL of a certain version. */
+/** File name for one version of a URL. */
 async function keyOf(url: string, source: ByteSource): Promise<string> {
   const text = new TextEncoder().encode(`${url}\n${source.size}\n${source.sha256 ?? ""}`);
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", text));
   return [...digest.slice(0, 16)].map((b) => b.toString(16).padStart(2, "0")).join("");
 }
 
-/** The remote file through the browser's cache: from OPFS when it is there whole, else downloaded into it, hashed on the
- *  way, then read from there. Without OPFS or space the remote source itself is used, and `onNotice` says so.
- *  @throws UserError when the download does not have the checksum; it is not kept then. */
+/** Opens a remote file through the browser's cache: from OPFS if it is complete there, else after downloading and hashing
+ *  it. Without OPFS or space the remote source itself is used, and `onNotice` says so.
+ *  @throws UserError when the download does not have the checksum; it is not kept then */
 export async function cachedSource(url: string, remote: ByteSource, options: CacheOptions = {}): Promise<ByteSource> {
   const { signal, onNotice, checksum = remote.sha256 } = options;
   const folder = options.folder ?? (await privateFolder());
@@ -65,7 +65,7 @@ export async function cachedSource(url: string, remote: ByteSource, options: Cac
   }
 }
 
-/** Reads from the cache; shards and configs beside the file still come from where it came from. */
+/** Source of a cached file. Its shards and its config still come from the remote folder. */
 function fromCache(blob: Blob, remote: ByteSource): ByteSource {
   remote.close?.();
   return {
@@ -86,7 +86,7 @@ async function download(folder: Folder, name: string, remote: ByteSource, checks
     }
     const found = hash?.digest();
     if (found !== undefined && found !== checksum?.toLowerCase())
-      throw new UserError(`${remote.name}: sha256 is ${found}, ${checksum} expected; damaged, download it again`);
+      throw new UserError(`${remote.name}: sha256 is ${found}, expected ${checksum}; damaged, download it again`);
     await writable.close();
   } catch (error) {
     await writable.abort(message(error)).catch(() => {});
@@ -94,7 +94,7 @@ async function download(folder: Folder, name: string, remote: ByteSource, checks
   }
 }
 
-/** Gives a finished download its name; browsers without `move` have it copied. */
+/** Renames a finished download, or copies it in browsers without `move`. */
 async function rename(folder: Folder, from: string, to: string): Promise<Blob> {
   const handle = (await folder.getFileHandle(from)) as FileSystemFileHandle & {
     move?: (name: string) => Promise<void>;

@@ -1,26 +1,28 @@
 import { UserError } from "../../errors";
-import { chunks, type HttpOptions, httpError, patiently, request } from "./http";
-import { type ByteSource, checkRange } from "./source";
+import { shortUrl } from "../../urls";
+import { type HttpOptions, httpError, request } from "./http";
+import { type ByteSource, checkRange, memorySource, message } from "./source";
+import { PacedReader, readUpTo, STALL_TIMEOUT, Stalled } from "./stall";
 
-/** Kept of the file's start, so that looking at it again does not start the download over. */
+/** Bytes kept of the start of the file: reading the header again does not restart the download. */
 const HEAD_BYTES = 2 ** 20;
 
-/** A server that tells no size has its body buffered, up to this many bytes. */
+/** Largest body that is buffered where the server states no size. */
 const MAX_BUFFERED = 64 * 2 ** 20;
 
-/** Downloads started over before giving up: a zip needs one for its directory at the end and one for its content. */
+/** Downloads of one file before giving up: a zip needs one for its directory at the end and one for its content. */
 const MAX_PASSES = 6;
 
-/** A file whose server ignores ranges, read as one stream. Reads that move forward cost one download in all, which is
- *  why tensors are listed in file order; a read that goes back starts the download over. Nothing but its first MiB is
- *  kept. */
+/** A file whose server ignores ranges, read as one stream. Reads that move forward take one download in all, which is why
+ *  tensors are listed in file order; a read that moves backward restarts it. Only the first MiB is kept. */
 export class SequentialSource implements ByteSource {
-  #reader: ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>> | undefined;
+  #reader: PacedReader | undefined;
   #at = 0;
   #rest: Uint8Array<ArrayBuffer> = new Uint8Array(0);
   #head: Uint8Array<ArrayBuffer>;
   #headLength = 0;
   #passes = 1;
+  #stalls = 0;
   #turn: Promise<unknown> = Promise.resolve();
 
   private constructor(
@@ -28,45 +30,41 @@ export class SequentialSource implements ByteSource {
     readonly name: string,
     readonly size: number,
     readonly options: HttpOptions,
-    readonly sibling: NonNullable<ByteSource["sibling"]>,
+    readonly sibling: ByteSource["sibling"],
     response: Response,
   ) {
-    this.#reader = response.body?.getReader();
+    this.#begin(response);
     this.#head = new Uint8Array(Math.min(HEAD_BYTES, size));
   }
 
-  /** @param response the answer to the first request, its body not yet read
+  /** @param response answer to the first request, its body unread
    *  @throws UserError for a file of unknown size beyond 64 MiB */
   static async open(
     href: string,
     name: string,
     response: Response,
     options: HttpOptions,
-    sibling: NonNullable<ByteSource["sibling"]>,
+    sibling: ByteSource["sibling"],
   ): Promise<ByteSource> {
     const length = response.headers.get("content-length");
     const encoded = response.headers.get("content-encoding"); // then the length is that of the compressed body
-    if (length !== null && (!encoded || encoded === "identity"))
+    if (length !== null && /^\d{1,15}$/.test(length) && (!encoded || encoded === "identity"))
       return new SequentialSource(href, name, Number(length), options, sibling, response);
-    const parts: Uint8Array<ArrayBuffer>[] = [];
-    let size = 0;
-    for await (const part of chunks(response, options.stall ?? 30_000, options.signal)) {
-      size += part.length;
-      if (size > MAX_BUFFERED)
-        throw new UserError(`${href}: the server tells no size and serves no ranges; download the file and open that`);
-      parts.push(part);
-    }
-    const blob = new Blob(parts);
-    const source: ByteSource = {
-      name,
-      size,
-      sibling,
-      async read(offset, length) {
-        checkRange(source, offset, length);
-        return new Uint8Array(await blob.slice(offset, offset + length).arrayBuffer());
-      },
-    };
-    return source;
+    const { stallTimeout = STALL_TIMEOUT, signal } = options;
+    const { bytes, more } = await readUpTo(response, MAX_BUFFERED, stallTimeout, signal).catch((error) => {
+      if (signal?.aborted) throw error;
+      throw new UserError(`${name}: the download broke off (${message(error)}); check the network and try again`);
+    });
+    if (more)
+      throw new UserError(
+        `${shortUrl(href)}: the server states no size and serves no ranges; download the file and open that`,
+      );
+    return { ...memorySource(bytes, name), ...(sibling ? { sibling } : {}) };
+  }
+
+  #begin(response: Response): void {
+    const reader = response.body?.getReader();
+    this.#reader = reader && new PacedReader(reader, this.options.stallTimeout ?? STALL_TIMEOUT);
   }
 
   async read(offset: number, length: number, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
@@ -88,17 +86,20 @@ export class SequentialSource implements ByteSource {
     return out;
   }
 
-  /** Takes the next chunk of the stream and copies what it holds of [offset, offset + out.length). */
+  /** Copies the part of [offset, offset + out.length) that is in the current chunk, or in the next one.
+   *  @returns the bytes copied; 0 when the connection broke */
   async #step(offset: number, out: Uint8Array, signal?: AbortSignal): Promise<number> {
     if (this.#rest.length === 0) {
       try {
-        const { done, value } = await patiently(this.#reader!.read(), this.options.stall ?? 30_000, signal);
+        const { done, value } = await this.#reader!.read(signal);
         if (done) throw new Error(`ended at byte ${this.#at} of ${this.size}`);
         this.#rest = value;
         this.#keepHead(value);
       } catch (error) {
         if (signal?.aborted) throw error;
         this.#drop();
+        if (error instanceof Stalled && ++this.#stalls > 1)
+          throw new UserError(`${this.name}: the download stalled twice (${error.message}); check the network`);
         return 0;
       }
     }
@@ -118,7 +119,7 @@ export class SequentialSource implements ByteSource {
   }
 
   #drop(): void {
-    this.#reader?.cancel().catch(() => {});
+    this.#reader?.reader.cancel().catch(() => {});
     this.#reader = undefined;
   }
 
@@ -126,7 +127,7 @@ export class SequentialSource implements ByteSource {
     this.#drop();
     if (++this.#passes > MAX_PASSES)
       throw new UserError(
-        `${this.name}: the server serves no ranges and the download of ${this.size} bytes was cut ${MAX_PASSES} times; download the file and open that`,
+        `${this.name}: the server serves no ranges, and the download of ${this.size} bytes was restarted ${MAX_PASSES} times; download the file and open that`,
       );
     const options = signal ? { ...this.options, signal } : this.options;
     const response = await request(this.href, this.name, {}, options);
@@ -134,7 +135,7 @@ export class SequentialSource implements ByteSource {
     const length = response.headers.get("content-length");
     if (length !== null && Number(length) !== this.size)
       throw new UserError(`${this.name}: changed on the server (${length} bytes, ${this.size} before); start again`);
-    this.#reader = response.body?.getReader();
+    this.#begin(response);
     this.#at = 0;
     this.#rest = new Uint8Array(0);
   }

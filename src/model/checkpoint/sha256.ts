@@ -1,16 +1,16 @@
 import { UserError } from "../../errors";
 import type { ByteSource } from "./source";
 
-/** SHA-256 fed piece by piece, which `crypto.subtle` cannot (FIPS 180-4). ~200 MB/s. */
+/** Incremental SHA-256, which `crypto.subtle` does not have (FIPS 180-4). ~200 MB/s. */
 export interface Hash {
   update(bytes: Uint8Array): void;
-  /** Hex; the hash may not be used afterwards. */
+  /** Returns the hash in hex. It may not be used afterwards. */
   digest(): string;
 }
 
 const fraction = (x: number) => ((x - Math.floor(x)) * 2 ** 32) >>> 0;
 
-/** First 64 primes: their cube roots give the round constants, the square roots of the first 8 the start. */
+/** First 64 primes: the round constants are their cube roots, the initial state the square roots of the first 8. */
 const primes = (() => {
   const found: number[] = [];
   for (let n = 2; found.length < 64; n++) if (found.every((p) => n % p !== 0)) found.push(n);
@@ -85,17 +85,17 @@ export function sha256(): Hash {
   };
 }
 
-/** Reads the whole source once, 4 MiB at a time. */
+/** Hashes a whole source, 4 MiB at a time. */
 export async function hashOf(source: ByteSource, signal?: AbortSignal, hash: Hash = sha256()): Promise<string> {
   for (let at = 0; at < source.size; at += 2 ** 22)
     hash.update(await source.read(at, Math.min(2 ** 22, source.size - at), signal));
   return hash.digest();
 }
 
-/** @throws UserError unless the source's bytes have this sha256. */
+/** @throws UserError unless the bytes of the source have this SHA-256 */
 export async function verifyChecksum(source: ByteSource, expected: string, signal?: AbortSignal, hash?: Hash) {
   if (!/^[0-9a-f]{64}$/i.test(expected)) throw new UserError(`"${expected}" is no sha256 (64 hex digits)`);
   const found = await hashOf(source, signal, hash);
   if (found !== expected.toLowerCase())
-    throw new UserError(`${source.name}: sha256 is ${found}, ${expected} expected; damaged, download it again`);
+    throw new UserError(`${source.name}: sha256 is ${found}, expected ${expected}; damaged, download it again`);
 }

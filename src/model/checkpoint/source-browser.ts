@@ -1,4 +1,6 @@
 import { UserError } from "../../errors";
+import { isUrl } from "../../urls";
+import { shown } from "./container";
 import { type HubOptions, hubFileUrl, hubHeaders, isHubSpec, parseHubSpec, resolveHubFile } from "./hub";
 import { cachedSource, type Folder } from "./opfs";
 import { type OnProgress, withProgress } from "./progress";
@@ -8,29 +10,27 @@ import { type UrlOptions, urlSource } from "./source-url";
 
 export interface SourceOptions extends UrlOptions, HubOptions {
   readonly onProgress?: OnProgress;
-  /** sha256 the file must have, in hex. Files at hand are read once more for it; downloads are hashed on their way into
-   *  a cache. `true`: the one the server states, where it does. */
+  /** Expected SHA-256 of the file, in hex; `true` for the one that the server states, if any. Local files are read once
+   *  more for it; downloads are hashed on their way into a cache. */
   readonly checksum?: string | boolean;
-  /** Browser: keep downloads in OPFS (true), in this folder, or not at all (false, the default). */
+  /** Browsers: keep downloads in OPFS (true), in this folder, or not at all (false, the default). */
   readonly cache?: boolean | Folder;
   readonly onNotice?: (notice: string) => void;
 }
 
-const isUrl = (text: string): boolean => /^(?:https?|blob|data):/i.test(text);
-
-/** Anything a page can offer as a file: a URL, `hf:owner/name[@revision][:file]`, a Blob or dropped File, bytes. */
+/** Opens what a page can offer as a file: a URL, `hf:owner/name[@revision][:file]`, a Blob or dropped File, bytes. */
 export async function openSource(from: SourceLike, options: SourceOptions = {}): Promise<ByteSource> {
   if (typeof from === "string" && isHubSpec(from)) {
     const spec = await resolveHubFile(parseHubSpec(from), options);
     return openUrl(hubFileUrl(spec, options), { ...options, headers: hubHeaders(options) });
   }
-  if (typeof from === "string" && !isUrl(from))
-    throw new UserError(`"${from.slice(0, 80)}" is neither a URL nor hf:owner/name; a page cannot open file paths`);
+  if (typeof from === "string" && (!isUrl(from) || /^file:/i.test(from)))
+    throw new UserError(`"${shown(from)}" is neither a URL nor hf:owner/name; a page cannot open file paths`);
   if (typeof from === "string" || from instanceof URL) return openUrl(String(from), options);
   return checked(withProgress(localSource(from), options.onProgress), options);
 }
 
-/** A source for what needs no fetching. */
+/** Makes a source of something that need not be fetched. */
 export function localSource(from: Exclude<SourceLike, string | URL>): ByteSource {
   if (from instanceof Blob) return blobSource(from);
   if (from instanceof ArrayBuffer || ArrayBuffer.isView(from)) return memorySource(from);
@@ -38,7 +38,7 @@ export function localSource(from: Exclude<SourceLike, string | URL>): ByteSource
   throw new UserError("a model is a URL, hf:owner/name, a File or Blob, or bytes");
 }
 
-/** Verifies the checksum of a source that is at hand, if one is asked for. */
+/** Verifies the checksum of a local source, if one was given. */
 export async function checked(source: ByteSource, options: SourceOptions): Promise<ByteSource> {
   const expected = options.checksum === true ? source.sha256 : options.checksum || undefined;
   if (expected === undefined) return source;

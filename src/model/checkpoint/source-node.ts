@@ -2,20 +2,22 @@ import { createHash } from "node:crypto";
 import { basename } from "node:path";
 import { fileURLToPath } from "node:url";
 import { UserError } from "../../errors";
+import { isUrl, shortUrl } from "../../urls";
 import { fileSource } from "./file-node";
-import { chunks, pause } from "./http";
+import { Attempts } from "./http";
 import { isHubSpec, parseHubSpec, resolveHubFile } from "./hub";
 import { type Progress, withProgress } from "./progress";
 import { verifyChecksum } from "./sha256";
 import { type ByteSource, isAbort, message, type SourceLike } from "./source";
 import * as browser from "./source-browser";
+import { chunks, patiently, STALL_TIMEOUT } from "./stall";
 
 export interface SourceOptions extends browser.SourceOptions {
-  /** Where the Hugging Face client keeps files; its own cache unless given. */
+  /** Folder in which the Hugging Face client keeps files; default: its own cache. */
   readonly cacheDir?: string;
 }
 
-/** As the browser's `openSource`, with file paths, and hub files through the Hugging Face client and its cache on disk. */
+/** Opens what the browser's `openSource` opens, file paths, and hub files through the Hugging Face client and its cache. */
 export async function openSource(from: SourceLike, options: SourceOptions = {}): Promise<ByteSource> {
   const path = asPath(from);
   if (path !== undefined) return local(path, options);
@@ -25,8 +27,12 @@ export async function openSource(from: SourceLike, options: SourceOptions = {}):
 
 function asPath(from: SourceLike): string | undefined {
   if (from instanceof URL) return from.protocol === "file:" ? fileURLToPath(from) : undefined;
-  if (typeof from !== "string" || isHubSpec(from) || /^(?:https?|data|blob):/i.test(from)) return undefined;
-  return from.startsWith("file:") ? fileURLToPath(from) : from;
+  if (typeof from !== "string" || isHubSpec(from)) return undefined;
+  if (/^file:/i.test(from)) return fileURLToPath(from);
+  if (isUrl(from)) return undefined;
+  if (/^[a-z][a-z\d+.-]+:\/\//i.test(from))
+    throw new UserError(`${shortUrl(from)}: expected a path or a URL of http, https, file, data or blob`);
+  return from;
 }
 
 async function local(path: string, options: SourceOptions): Promise<ByteSource> {
@@ -45,7 +51,7 @@ async function local(path: string, options: SourceOptions): Promise<ByteSource> 
   return withProgress(file, options.onProgress);
 }
 
-/** A hub file on disk: from the client's cache, or downloaded into it first. */
+/** Opens a hub file on disk, after downloading it into the client's cache if it is not there. */
 async function hubSource(text: string, options: SourceOptions): Promise<ByteSource> {
   const accessToken = options.accessToken ?? process.env.HF_TOKEN;
   const hub = { ...options, ...(accessToken ? { accessToken } : {}) };
@@ -69,7 +75,7 @@ async function download(
   { repo, revision }: { repo: string; revision: string },
 ): Promise<string> {
   const { downloadFileToCacheDir } = await import("@huggingface/hub");
-  const quiet = console.debug; // the client announces each download there
+  const quiet = console.debug; // the client logs each download
   console.debug = () => {};
   try {
     return await downloadFileToCacheDir({
@@ -92,48 +98,61 @@ async function download(
   }
 }
 
-/** The caller's fetch made cancellable; large bodies are counted, and resumed where a connection breaks. */
+/** Bodies of this size and more are downloads of weights; smaller ones are answers of the hub's API. */
+const MIN_DOWNLOAD = 2 ** 16;
+
+/** Wraps the caller's `fetch`: requests can be cancelled, bodies have to arrive at a minimum rate, and the downloads among
+ *  them are reported, and resumed where a connection breaks. */
 function reporting(file: string, options: SourceOptions): typeof fetch {
-  const { fetch = globalThis.fetch, signal, onProgress, retries = 4, backoff = 500, stall = 30_000 } = options;
-  const get: typeof fetch = (input, init) => fetch(input, { ...init, ...(signal ? { signal } : {}) });
+  const { fetch = globalThis.fetch, signal, onProgress, stallTimeout = STALL_TIMEOUT } = options;
+  const { retries = 4, backoff = 500 } = options;
+  const get: typeof fetch = (input, init) =>
+    patiently(fetch(input, { ...init, ...(signal ? { signal } : {}) }), stallTimeout, signal);
   return async (input, init) => {
     const response = await get(input, init);
+    if (!response.body) return response;
     const total = Number(response.headers.get("content-length") ?? 0);
     const whole = response.status === 200 && !new Headers(init?.headers).has("range");
-    if (!response.body || total < 2 ** 16 || !whole) return response;
+    const wrapped = (body: AsyncGenerator<Uint8Array<ArrayBuffer>, void, undefined>) =>
+      new Response(streamOf(body), { status: response.status, headers: response.headers });
+    if (!whole || total < MIN_DOWNLOAD) return wrapped(chunks(response, stallTimeout, signal));
     let loaded = 0;
     const report = (status: Progress["status"]) => onProgress?.({ status, file, loaded, total });
     async function* resumed() {
       report("initiate");
       report("download");
+      const attempts = new Attempts(retries);
       let part: Response | undefined = response;
-      for (let failures = 0; loaded < total; part = undefined) {
+      for (; loaded < total; part = undefined) {
         const before = loaded;
+        let broken: unknown;
         try {
           const headers = new Headers(init?.headers);
           headers.set("range", `bytes=${loaded}-`);
           part ??= await get(input, { ...init, headers });
           if (before > 0 && part.status !== 206)
             throw new UserError(`${file}: broke off and cannot be resumed; try again`);
-          for await (const chunk of chunks(part, stall, signal)) {
+          for await (const chunk of chunks(part, stallTimeout, signal)) {
             loaded += chunk.length;
             report("progress");
             yield chunk;
           }
         } catch (error) {
           if (signal?.aborted || error instanceof UserError) throw error;
+          broken = error;
         }
-        failures = loaded > before ? 0 : failures + 1;
-        if (failures > retries) throw new UserError(`${file}: broke off at byte ${loaded} of ${total}; try again`);
-        if (loaded < total) await pause(backoff * 2 ** failures, signal);
+        if (loaded >= total) break;
+        if (!attempts.again(loaded - before, total - before, broken))
+          throw new UserError(`${file}: broke off at byte ${loaded} of ${total}; try again`);
+        await attempts.pause(backoff, signal);
       }
       report("done");
     }
-    return new Response(streamOf(resumed()), { status: response.status, headers: response.headers });
+    return wrapped(resumed());
   };
 }
 
-/** A generator as a stream that pulls. */
+/** Turns a generator into a stream that pulls from it. */
 const streamOf = (pieces: AsyncGenerator<Uint8Array<ArrayBuffer>, void, undefined>): ReadableStream =>
   new ReadableStream({
     async pull(controller) {

@@ -1,26 +1,29 @@
 import { UserError } from "../../errors";
+import { shortUrl } from "../../urls";
+import { shown } from "./container";
 import { fetchInto, type HttpOptions, httpError, request } from "./http";
 import { SequentialSource } from "./sequential";
 import { type ByteSource, checkRange, checkSibling, room, type Scratch } from "./source";
 
 export interface UrlOptions extends HttpOptions {
-  /** Bytes asked for at a time while many small tensors are read in turn; 4 MiB unless said otherwise. */
+  /** Bytes of one request while many small tensors are read in turn; default 4 MiB. */
   readonly readAhead?: number;
 }
 
-/** Reads around the end of a file (a zip's directory) are served from one request of this many bytes. */
+/** Reads near the end of a file (a zip's directory) share one request of this many bytes. */
 const TAIL_BYTES = 128 * 1024;
 
-/** A file behind a URL, read in ranges: only what is asked for, a window at a time, each request retried and resumed
- *  where it broke. A server that ignores ranges is read as one stream from front to back instead.
- *  @throws UserError naming the status, the URL and what to try. */
-export async function urlSource(url: string | URL, options: UrlOptions = {}): Promise<ByteSource> {
-  const href = new URL(url).href;
+/** Opens a file behind a URL. Reads ranges: only what is asked for, a window at a time, each request retried and resumed
+ *  where it broke. A file whose server ignores ranges is read as one stream from front to back instead.
+ *  @throws UserError naming the status, the URL (without credentials and query) and what to try */
+export async function urlSource(url: string | URL, given: UrlOptions = {}): Promise<ByteSource> {
+  const { href, options } = withoutCredentials(new URL(url), given);
   const name = fileName(href);
   const window = options.readAhead ?? 4 * 2 ** 20;
   const response = await request(href, name, { Range: `bytes=0-${window - 1}` }, options);
-  const sibling = async (relative: string, signal?: AbortSignal) => {
+  const sibling: Sibling = async (relative, signal) => {
     checkSibling(relative);
+    if (!/^https?:/.test(href)) return undefined;
     const next = new URL(href);
     next.pathname = next.pathname.replace(/[^/]*$/, relative);
     return urlSource(next, signal ? { ...options, signal } : options).catch((error) => {
@@ -29,13 +32,13 @@ export async function urlSource(url: string | URL, options: UrlOptions = {}): Pr
     });
   };
   if (response.status === 416) {
-    await response.body?.cancel();
+    response.body?.cancel().catch(() => {});
     return { name, size: 0, sibling, read: async () => new Uint8Array(0) };
   }
   if (response.status === 206) {
     const total = Number(/\/(\d+)\s*$/.exec(response.headers.get("content-range") ?? "")?.[1] ?? Number.NaN);
     if (!Number.isSafeInteger(total))
-      throw new UserError(`${href}: the server does not tell the file's size; download it`);
+      throw new UserError(`${shortUrl(href)}: the server does not state the size of the file; download it`);
     const ranged = new RangedSource(href, name, total, window, options, sibling, validator(response), stated(response));
     await ranged.begin(response);
     return ranged;
@@ -44,30 +47,41 @@ export async function urlSource(url: string | URL, options: UrlOptions = {}): Pr
   return SequentialSource.open(href, name, response, options, sibling);
 }
 
+/** Moves the credentials of `https://user:password@host/` to a header: `fetch` refuses them in a URL. */
+function withoutCredentials(url: URL, options: UrlOptions): { href: string; options: UrlOptions } {
+  if (!url.username && !url.password) return { href: url.href, options };
+  const [user, password] = [url.username, url.password].map(decodeURIComponent);
+  const basic = btoa(String.fromCharCode(...new TextEncoder().encode(`${user}:${password}`)));
+  const bare = new URL(url);
+  bare.username = "";
+  bare.password = "";
+  return { href: bare.href, options: { ...options, headers: { Authorization: `Basic ${basic}`, ...options.headers } } };
+}
+
 type Sibling = NonNullable<ByteSource["sibling"]>;
 
-/** The last part of a URL's path, without its query. */
+/** The last part of a URL's path, without its query, fit for a message. */
 export function fileName(href: string): string {
-  const last = new URL(href).pathname.split("/").pop() ?? "";
+  const last = /^https?:/.test(href) ? (new URL(href).pathname.split("/").pop() ?? "") : "";
   try {
-    return decodeURIComponent(last) || href;
+    return shown(decodeURIComponent(last)) || shortUrl(href);
   } catch {
-    return last || href;
+    return shown(last);
   }
 }
 
-/** A strong ETag: the file may not change between requests. */
+/** A strong ETag, which says that the file has not changed between requests. */
 const validator = (response: Response): string | undefined => {
   const etag = response.headers.get("etag") ?? undefined;
   return etag?.startsWith("W/") ? undefined : etag;
 };
 
-/** sha256 as the Hugging Face hub states it for large files. */
+/** SHA-256, which the Hugging Face hub states for large files. */
 const stated = (response: Response): string | undefined =>
   /^"?([0-9a-f]{64})"?$/.exec(response.headers.get("x-linked-etag") ?? response.headers.get("etag") ?? "")?.[1];
 
 class RangedSource implements ByteSource {
-  /** One buffer for all windows: garbage of their size would count against the loader's memory. */
+  /** One buffer for all windows, which saves garbage of their size. */
   #buffer: Uint8Array<ArrayBuffer> = new Uint8Array(0);
   #start = 0;
   #length = 0;
@@ -99,7 +113,7 @@ class RangedSource implements ByteSource {
 
   async read(offset: number, length: number, signal?: AbortSignal, into?: Scratch): Promise<Uint8Array<ArrayBuffer>> {
     checkRange(this, offset, length);
-    // One request at a time: parallel readers share the window.
+    // One request at a time: parallel readers share the window
     const next = this.#turn.then(() => this.#read(offset, length, signal, into));
     this.#turn = next.catch(() => {});
     return next;

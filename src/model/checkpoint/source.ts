@@ -1,34 +1,33 @@
 import { UserError } from "../../errors";
 
-/** Random access to the bytes of one file, wherever it lies. Nothing here ever holds the whole file. */
+/** Random access to the bytes of one file, local or remote. Nothing here holds the whole file. */
 export interface ByteSource {
   /** File name, for messages. */
   readonly name: string;
   /** Bytes. */
   readonly size: number;
-  /** sha256 in hex, when whoever serves the file states one. */
+  /** SHA-256 in hex, if the server states one. */
   readonly sha256?: string | undefined;
-  /** Exactly `length` bytes from `offset`, in a fresh array the caller owns, or in `into`.
-   *  @param into memory of the caller's that the bytes may be put in, if there is as much: garbage of the size of tensors
-   *  would count against the loader's memory
-   *  @throws UserError when the file ends before, or the bytes cannot be had. */
+  /** Reads exactly `length` bytes from `offset`, into a new array or into `into`.
+   *  @param into memory of the caller that is used if it is large enough, which saves garbage of the size of tensors
+   *  @throws UserError when the file ends before, or cannot be read */
   read(offset: number, length: number, signal?: AbortSignal, into?: Scratch): Promise<Uint8Array<ArrayBuffer>>;
-  /** A file beside this one (a shard, a `config.json`), or undefined when there is none. `relative` is a plain file name. */
+  /** Opens a file in the same folder (a shard, a `config.json`); undefined when there is none. `relative` is a plain name. */
   sibling?(relative: string, signal?: AbortSignal): Promise<ByteSource | undefined>;
   close?(): void;
 }
 
-/** Memory that is used again: what was read into it before is gone with the next read. */
+/** Memory that is reused: each read overwrites the one before. */
 export type Scratch = Uint8Array<ArrayBuffer>;
 
-/** `length` bytes of `into`, or fresh ones where it is shorter. */
+/** The first `length` bytes of `into`, or a new array if it is shorter. */
 export const room = (length: number, into?: Scratch): Uint8Array<ArrayBuffer> =>
   into && into.length >= length ? into.subarray(0, length) : new Uint8Array(length);
 
-/** What a caller may hand in where a file is expected; Node adds file paths. */
+/** Everything that is accepted as a file; Node adds file paths. */
 export type SourceLike = string | URL | Blob | ArrayBuffer | Uint8Array | ByteSource;
 
-/** @throws UserError unless [offset, offset + length) lies inside the source. */
+/** @throws UserError unless [offset, offset + length) is inside the source */
 export function checkRange(source: Pick<ByteSource, "name" | "size">, offset: number, length: number): void {
   const sound = Number.isSafeInteger(offset) && Number.isSafeInteger(length) && offset >= 0 && length >= 0;
   if (!sound || offset + length > source.size)
@@ -37,13 +36,13 @@ export function checkRange(source: Pick<ByteSource, "name" | "size">, offset: nu
     );
 }
 
-/** @throws UserError unless `relative` is a plain file name, optionally below one folder: nothing that leaves the folder. */
+/** @throws UserError unless `relative` is a plain file name, in the same folder or one below */
 export function checkSibling(relative: string): void {
   if (!/^(?:[\w][\w.@+-]*\/)?[\w][\w.@+-]*$/.test(relative) || relative.includes(".."))
     throw new UserError(`"${relative}" is not a plain file name beside the checkpoint; refused`);
 }
 
-/** Bytes already in memory. */
+/** Source of bytes in memory. */
 export function memorySource(bytes: Uint8Array | ArrayBuffer, name = "bytes"): ByteSource {
   const view = bytes instanceof Uint8Array ? bytes : new Uint8Array(bytes);
   const source: ByteSource = {
@@ -58,7 +57,7 @@ export function memorySource(bytes: Uint8Array | ArrayBuffer, name = "bytes"): B
   return source;
 }
 
-/** A Blob or a dropped File; only the slices that are read are ever in memory. */
+/** Source of a Blob or a dropped File. Only the slices that are read are in memory. */
 export function blobSource(blob: Blob, name?: string): ByteSource {
   const source: ByteSource = {
     name: name ?? (blob instanceof File ? blob.name : "blob"),
@@ -81,7 +80,7 @@ export function blobSource(blob: Blob, name?: string): ByteSource {
   return source;
 }
 
-/** The text of anything thrown, for one-line messages. */
+/** First line of the text of anything thrown. */
 export function message(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error);
   return text.split("\n", 1)[0] ?? "";
