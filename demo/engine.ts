@@ -40,7 +40,11 @@ const INVERT_TOGETHER = 4;
 
 /** A device, a model on it, and the inversions made so far, which stay on the GPU. */
 export class Engine {
-  readonly #kept = new Map<string, { readonly inversion: Inversion; readonly bytes: number }>();
+  /** pictures of inverted batches; a batch is freed with the last of its pictures */
+  readonly #kept = new Map<
+    string,
+    { readonly inversion: Inversion; readonly batch: Inversion; readonly bytes: number }
+  >();
   #closed = false;
 
   private constructor(
@@ -126,9 +130,8 @@ export class Engine {
       },
     );
     batch.forEach((p, i) => {
-      this.#keep(keyOf(p, steps), all.select(i), atLeast + batch.length);
+      this.#keep(keyOf(p, steps), all.select(i), all, atLeast + batch.length);
     });
-    all.dispose();
   }
 
   #copy(picture: Picture, steps: number): HostCopy | undefined {
@@ -150,7 +153,7 @@ export class Engine {
 
   /** Frees the inversions. */
   forget(): void {
-    for (const { inversion } of this.#kept.values()) inversion.dispose();
+    for (const { batch } of this.#kept.values()) batch.dispose();
     this.#kept.clear();
   }
 
@@ -162,17 +165,22 @@ export class Engine {
     return found.inversion;
   }
 
-  #keep(key: string, inversion: Inversion, atLeast: number): void {
-    this.#kept.get(key)?.inversion.dispose();
+  #keep(key: string, inversion: Inversion, batch: Inversion, atLeast: number): void {
+    this.#drop(key);
     const [c, height, width] = this.h;
-    this.#kept.set(key, { inversion, bytes: 4 * c * height * width * inversion.info.steps });
+    this.#kept.set(key, { inversion, batch, bytes: 4 * c * height * width * inversion.info.steps });
     let total = [...this.#kept.values()].reduce((sum, { bytes }) => sum + bytes, 0);
-    for (const [old, { inversion: oldest, bytes }] of this.#kept) {
+    for (const [old, { bytes }] of this.#kept) {
       if (total <= KEPT_BYTES || this.#kept.size <= atLeast) break;
-      oldest.dispose();
-      this.#kept.delete(old);
+      this.#drop(old);
       total -= bytes;
     }
+  }
+
+  #drop(key: string): void {
+    const batch = this.#kept.get(key)?.batch;
+    this.#kept.delete(key);
+    if (batch && ![...this.#kept.values()].some((other) => other.batch === batch)) batch.dispose();
   }
 }
 

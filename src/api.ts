@@ -59,7 +59,7 @@ export type BareImage =
   | OffscreenCanvas
   | ImageTensor;
 
-/** What a run tells while it goes. */
+/** Progress of a run, after each step. */
 export interface StepEvent {
   readonly phase: "invert" | "generate";
   /** Steps finished, and steps in all. */
@@ -77,10 +77,14 @@ export interface RunOptions {
   /** Copies the run's state to the host after every so many steps, for a `DeviceLostError` to carry (its `snapshot`).
    *  Default: never, and nothing is read back from the first step to the last. */
   readonly snapshotEvery?: number;
-  /** Told of every snapshot when it has reached the host; the last one holds the whole run. */
+  /** Called with each snapshot once it is on the host. The last one holds the complete run. */
   readonly onSnapshot?: (snapshot: RunSnapshot) => void;
-  /** Goes on from here instead of from the first step. Pictures, inversions and everything else must be as they were. */
+  /** Resume from this snapshot. All other inputs must be identical to the original run's. */
   readonly resume?: RunSnapshot;
+  /** When the device is lost, open it again, upload everything again and continue from the last snapshot (one every 10 steps
+   *  unless `snapshotEvery` says otherwise), to the same bits. Only on a device that the engine opened. Inversions and
+   *  results are then also kept on the host. Default: as the model was loaded. */
+  readonly recover?: boolean;
 }
 
 /** A run after some of its steps: enough to go on from there on another device. Plain data, so it can be cloned, posted
@@ -89,12 +93,12 @@ export interface RunSnapshot {
   readonly phase: StepEvent["phase"];
   /** Steps finished. */
   readonly step: number;
-  /** Which run this is: a hash of model, step graphs and step table. */
+  /** Which run this is: a hash of its plan. */
   readonly run: string;
   /** x after those steps: f32 [N, 3, side, side]. */
   readonly x: Float32Array;
-  /** What the steps left behind, by name: of an inversion h at every t so far, f32 [N, C, H, W],
-   *  and x_T when it is reached. */
+  /** Other tensors that the steps left behind, by name: of an inversion h at every t so far, f32 [N, C, H, W], and x_T
+   *  when it is reached. */
   readonly kept: Readonly<Record<string, Float32Array>>;
 }
 
@@ -122,6 +126,10 @@ export interface MaskInput {
   readonly height: number;
 }
 
+/** A share of the content: one for all steps, or a function that gives it for each injected step from the step's position,
+ *  0 at the first and 1 at the last. */
+export type Gamma = number | ((u: number) => number);
+
 export interface InjectParameters {
   /** Share of the content's h, in [0, 1]; above 0.6 the paper advises against. */
   readonly gamma: number;
@@ -141,6 +149,8 @@ export interface InjectParameters {
   readonly top: number;
   /** Generation steps. */
   readonly steps: number;
+  /** Steps of the inversions that `inject` makes of pictures. */
+  readonly stepsInversion: number;
   /** Inject at this many of the steps only (the official content_replace_step): those t that a run of so many steps
    *  would have; the rest are plain, without noise. undefined: at every step. */
   readonly replaceSteps?: number | undefined;

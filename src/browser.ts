@@ -1,27 +1,29 @@
+import { openDevice } from "./gpu/open-browser";
 import type { Model } from "./inject/model";
-import { type LoadOptions, modelFrom, presetOf } from "./load";
+import { checkLoad, type LoadOptions, modelFrom, presetOf } from "./load";
 import type { SourceLike } from "./model/checkpoint/source";
 import { openSource, type SourceOptions } from "./model/checkpoint/source-browser";
 import { expectModelName } from "./model/model-name";
-import { pixelsOf } from "./platform/browser";
+import { encodePng, pixelsOf } from "./platform/browser";
 import { opfsStore } from "./platform/tune-store-browser";
 
 export type * from "./api";
 export * from "./errors";
 export { Device, type DeviceOptions } from "./gpu/device";
-export { openDevice } from "./gpu/open-browser";
-export { Inversion } from "./inject/inversion";
-export { Model } from "./inject/model";
+export type { Inversion, InversionInfo } from "./inject/inversion";
+export type { Model } from "./inject/model";
 export type * from "./inject/options";
 export { defaults, type PresetName, presets, resolveParameters } from "./inject/parameters";
 export { type PasteOptions, pasteBack } from "./inject/paste";
-export { Result } from "./inject/result";
+export { type Move, type PlannedStep, printPlan, type RunPlan } from "./inject/plan";
+export type { Result } from "./inject/result";
 export type { MixRule } from "./kernels/step/step-row";
 export type { LoadOptions } from "./load";
 export type { ConfigHints } from "./model/checkpoint/infer";
 export type { UNetConfig } from "./model/config";
 export { type ModelPreset, modelPresets } from "./model/presets";
 export { decodeImage, encodePng } from "./platform/browser";
+export { openDevice };
 
 export const DEFAULT_MODEL = "portraits64";
 
@@ -39,19 +41,14 @@ export const shippedModels = (): string[] => Object.keys(shipped);
  *  @throws UserError in one line when it is not such a file, or does not fit the device */
 export async function loadModel(
   source: SourceLike = DEFAULT_MODEL,
-  options: LoadOptions & Omit<SourceOptions, "signal" | "onProgress">,
+  options: LoadOptions & Omit<SourceOptions, "signal" | "onProgress"> = {},
 ): Promise<Model> {
+  checkLoad(source, options);
   const own = typeof source === "string" && Object.hasOwn(shipped, source) ? shipped[source] : undefined;
   expectModelName(source, shippedModels());
   const { source: from, preset } = presetOf(own ? own() : source);
-  const opened = await openSource(resolved(from), options);
-  return modelFrom(
-    opened,
-    own ? String(source) : opened.name,
-    options,
-    { decode: pixelsOf, tuneStore: opfsStore() },
-    preset,
-  );
+  const platform = { decode: pixelsOf, encodePng, tuneStore: opfsStore(), openDevice };
+  return modelFrom(() => openSource(resolved(from), options), own && String(source), options, platform, preset);
 }
 
 /** Relative addresses mean what they mean to `fetch`. */

@@ -1,20 +1,69 @@
 import { UserError } from "./errors";
-import type { Device } from "./gpu/device";
-import { type Decode, Model } from "./inject/model";
+import { Device, type DeviceOptions, deviceFromCaller } from "./gpu/device";
+import { type Check, callback, checkOptions, either, flag, object, oneOf, text, whole } from "./inject/check-options";
+import { Model } from "./inject/model";
+import type { Platform } from "./inject/platform";
+import type { Target } from "./kernels/conv/variants";
 import type { CheckpointOptions } from "./model/checkpoint/checkpoint";
 import type { ConfigHints } from "./model/checkpoint/infer";
 import { type ModelCheckpoint, openModel } from "./model/checkpoint/model";
 import type { OnProgress } from "./model/checkpoint/progress";
 import type { ByteSource, SourceLike } from "./model/checkpoint/source";
+import type { SourceOptions } from "./model/checkpoint/source-node";
 import { Network, type NetworkOptions } from "./model/network";
 import { isModelPreset, type ModelPreset, modelPresets } from "./model/presets";
 import type { TuneStore } from "./tune/store";
 
 export interface LoadOptions extends NetworkOptions, ConfigHints, Pick<CheckpointOptions, "ema"> {
-  readonly device: Device;
+  /** Where the model runs. Default: a device of its own, opened with it and freed with it. */
+  readonly device?: Device | GPUDevice | undefined;
   readonly onProgress?: OnProgress;
   /** Class of every picture, for class-conditional networks. */
   readonly label?: number;
+  /** Whether runs recover from a lost device unless they say otherwise; see `RunOptions.recover`. */
+  readonly recover?: boolean;
+}
+
+type AllOptions = LoadOptions & SourceOptions;
+
+const any: Check = () => undefined;
+
+const LOAD_OPTIONS = {
+  device: object,
+  dtype: oneOf("f32", "f16"),
+  precision: oneOf("fast", "exact"),
+  tune: oneOf("quick"),
+  tuneStore: object,
+  onTuned: callback,
+  onProgress: callback,
+  signal: object,
+  ema: flag,
+  label: whole(0),
+  recover: flag,
+  resolution: whole(1),
+  headChannels: whole(0),
+  heads: whole(1),
+  qkvOrder: oneOf("legacy", "new"),
+  groups: whole(1),
+  eps: any,
+  checksum: either("a sha256 in hex, or true", text, flag),
+  cache: any,
+  cacheDir: text,
+  onNotice: callback,
+  fetch: callback,
+  headers: object,
+  retries: whole(0),
+  backoff: whole(0),
+  stall: whole(1),
+  readAhead: whole(1),
+  hubUrl: text,
+  accessToken: text,
+} satisfies Record<keyof AllOptions, Check>;
+
+/** What differs between Node and browsers when a model is loaded. */
+export interface LoadPlatform extends Platform {
+  readonly tuneStore: TuneStore;
+  openDevice(options?: DeviceOptions): Promise<Device>;
 }
 
 /** What a source asks for: one of the paper's models by name (`celebahq`), with a file of one's own (`ffhq=FILE`), or
@@ -29,32 +78,81 @@ export function presetOf(source: SourceLike): { source: SourceLike; preset?: Mod
   return { source: preset.source ?? source, preset };
 }
 
-/** From an opened source to a model on the GPU: the part of `loadModel` that Node and browsers share. */
+/** @throws UserError in one line for a source or option that is none */
+export function checkLoad(source: unknown, options: unknown): void {
+  const known = typeof source === "string" || source instanceof Blob || source instanceof URL;
+  if (!known && !(source instanceof ArrayBuffer) && !ArrayBuffer.isView(source))
+    throw new UserError("loadModel: expected a model's name, a path, a URL, a Blob or bytes as the source");
+  checkOptions("loadModel", options, LOAD_OPTIONS);
+}
+
+/** From a source to a model on the GPU: the part of `loadModel` that Node and browsers share.
+ *  @param open opens the source, again when the model is loaded onto a new device
+ *  @param name the model's; default: the source's */
 export async function modelFrom(
-  source: ByteSource,
-  name: string,
+  open: () => Promise<ByteSource>,
+  name: string | undefined,
   options: LoadOptions,
-  { decode, tuneStore }: { readonly decode: Decode; readonly tuneStore: TuneStore },
+  platform: LoadPlatform,
   preset?: ModelPreset,
 ): Promise<Model> {
-  const { device, dtype, precision, tune, tuneStore: ownStore, onTuned, onProgress, signal, label, ...given } = options;
+  const { device: given, recover, label, signal } = options;
+  const device = given instanceof Device ? given : given ? deviceFromCaller(given) : await platform.openDevice();
+  const close = () => {
+    if (given !== device) device.dispose();
+  };
+  try {
+    if (recover && !device.reopens)
+      throw new UserError("recover: only a device that the engine opened itself can be opened again; leave out device");
+    signal?.throwIfAborted();
+    const { network, file } = await loadNetwork(open, device, options, platform, preset);
+    const { signal: _, ...again } = options;
+    const reload = async () => (await loadNetwork(open, device, again, platform, preset, network.target)).network;
+    return new Model(network, platform, {
+      name: name ?? file,
+      label,
+      preset: preset?.method,
+      reload,
+      close,
+      ...(recover !== undefined && { recover }),
+    });
+  } catch (error) {
+    close();
+    throw error;
+  }
+}
+
+async function loadNetwork(
+  open: () => Promise<ByteSource>,
+  device: Device,
+  options: LoadOptions,
+  platform: LoadPlatform,
+  preset: ModelPreset | undefined,
+  target?: Target,
+): Promise<{ network: Network; file: string }> {
+  const { dtype, precision, tune, tuneStore, onTuned, onProgress, signal, ...hints } = options;
   const { resolution, headChannels, qkvOrder } = preset?.config ?? {};
   const known = preset ? { resolution, ...(headChannels && { headChannels }), qkvOrder } : {};
-  const hints = Object.fromEntries(Object.entries({ ...known, ...given }).filter(([, value]) => value !== undefined));
-  const network = {
-    ...(dtype && { dtype }),
-    ...(precision && { precision }),
-    ...(signal && { signal }),
-    tune,
-    tuneStore: ownStore ?? tuneStore,
-    onTuned,
-  };
-  const checkpoint = await openModel(source, { ...hints, ...(signal && { signal }) });
+  const source = await open();
+  const defined = Object.fromEntries(Object.entries({ ...known, ...hints }).filter(([, value]) => value !== undefined));
+  const checkpoint = await openModel(source, { ...defined, ...(signal && { signal }) });
   try {
     if (preset) expectPreset(checkpoint, preset);
-    const model = new Model(await Network.load(checkpoint, device, network), name, decode, label);
+    const network = await Network.load(
+      checkpoint,
+      device,
+      {
+        ...(dtype && { dtype }),
+        ...(precision && { precision }),
+        ...(signal && { signal }),
+        tune,
+        tuneStore: tuneStore ?? platform.tuneStore,
+        onTuned,
+      },
+      target,
+    );
     onProgress?.({ status: "ready", file: source.name, loaded: source.size, total: source.size });
-    return model;
+    return { network, file: source.name };
   } finally {
     checkpoint.close();
   }
@@ -65,6 +163,6 @@ function expectPreset({ file, tensors }: Pick<ModelCheckpoint, "file" | "tensors
   const parameters = [...tensors.values()].reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
   if (tensors.size !== preset.tensors || parameters !== preset.parameters)
     throw new UserError(
-      `${file}: ${tensors.size} tensors with ${parameters} parameters; ${preset.title} has ${preset.tensors} with ${preset.parameters}: give its own file, or leave the name away`,
+      `${file}: ${tensors.size} tensors with ${parameters} parameters; ${preset.title} has ${preset.tensors} with ${preset.parameters}: pass that model's checkpoint, or drop the name before "="`,
     );
 }

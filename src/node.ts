@@ -1,9 +1,11 @@
 import { basename } from "node:path";
 import { UserError } from "./errors";
+import { openDevice } from "./gpu/open-node";
 import type { Model } from "./inject/model";
-import { type LoadOptions, modelFrom, presetOf } from "./load";
+import { checkLoad, type LoadOptions, modelFrom, presetOf } from "./load";
 import type { SourceLike } from "./model/checkpoint/source";
 import { openSource, type SourceOptions } from "./model/checkpoint/source-node";
+import { encodePng } from "./platform/images-node";
 import { expectModel, pixelsOf, shippedModel, shippedModels } from "./platform/node";
 import type { PictureLimits } from "./platform/picture-files";
 import { fileStore } from "./platform/tune-store-node";
@@ -12,20 +14,21 @@ import { isUrl } from "./urls";
 export type * from "./api";
 export * from "./errors";
 export { Device, type DeviceOptions } from "./gpu/device";
-export { openDevice } from "./gpu/open-node";
-export { Inversion } from "./inject/inversion";
-export { Model } from "./inject/model";
+export type { Inversion, InversionInfo } from "./inject/inversion";
+export type { Model } from "./inject/model";
 export type * from "./inject/options";
 export { defaults, type PresetName, presets, resolveParameters } from "./inject/parameters";
 export { type PasteOptions, pasteBack } from "./inject/paste";
-export { Result } from "./inject/result";
+export { type Move, type PlannedStep, printPlan, type RunPlan } from "./inject/plan";
+export type { Result } from "./inject/result";
 export type { MixRule } from "./kernels/step/step-row";
 export type { LoadOptions } from "./load";
 export type { ConfigHints } from "./model/checkpoint/infer";
 export type { UNetConfig } from "./model/config";
 export { type ModelPreset, modelPresets } from "./model/presets";
+export { decodeImage, encodePng } from "./platform/images-node";
 export type { PictureLimits } from "./platform/picture-files";
-export { shippedModels };
+export { openDevice, shippedModels };
 
 export const DEFAULT_MODEL = "portraits64";
 
@@ -35,16 +38,17 @@ export const DEFAULT_MODEL = "portraits64";
  *  @throws UserError in one line when it is not such a file, or does not fit the device */
 export async function loadModel(
   source: SourceLike = DEFAULT_MODEL,
-  options: LoadOptions & Omit<SourceOptions, "signal" | "onProgress"> & PictureLimits,
+  options: LoadOptions & Omit<SourceOptions, "signal" | "onProgress"> & PictureLimits = {},
 ): Promise<Model> {
+  const { maxPixels, ...rest } = options ?? {};
+  checkLoad(source, options && rest);
   const shipped = typeof source === "string" ? shippedModel(source) : undefined;
   if (source === DEFAULT_MODEL && !shipped)
     throw new UserError(`the shipped model is missing; reinstall the package, or give a checkpoint (--model FILE)`);
   expectModel(source);
   const { source: from, preset } = presetOf(shipped ?? source);
-  const opened = await openSource(from, options);
-  const name = typeof source === "string" && !isUrl(source) ? (shipped ? source : basename(source)) : opened.name;
-  const { maxPixels, ...rest } = options;
+  const name = typeof source === "string" && !isUrl(source) ? (shipped ? source : basename(source)) : undefined;
   const decode: typeof pixelsOf = (input) => pixelsOf(input, { maxPixels });
-  return modelFrom(opened, name, rest, { decode, tuneStore: fileStore() }, preset);
+  const platform = { decode, encodePng, tuneStore: fileStore(), openDevice };
+  return modelFrom(() => openSource(from, rest), name, rest, platform, preset);
 }

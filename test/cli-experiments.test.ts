@@ -17,9 +17,10 @@ import { runCli } from "../src/cli/cli";
 import { csv } from "../src/cli/table";
 import { NonFiniteError } from "../src/errors";
 import { scheduleGamma } from "../src/experiments/gamma-schedule";
+import type { Inversion } from "../src/inject/inversion";
 import type { Model } from "../src/inject/model";
 import type { InjectOptions } from "../src/inject/options";
-import type { RunStep } from "../src/inject/plan-run";
+import type { InjectStep } from "../src/inject/plan-inject";
 import { fakeContext, fakeEngine } from "./support/fake-engine";
 
 let folder = "";
@@ -44,7 +45,7 @@ async function cli(line: string, overrides: Partial<Model> = {}, interruption = 
   return { code: await runCli(words, context), ...written, calls, of };
 }
 const runs = (run: { of(name: string): { arguments: unknown[] }[] }) =>
-  run.of("inject").map((call) => call.arguments[0] as InjectOptions);
+  run.of("inject").map((call) => call.arguments[0] as InjectOptions & Record<"content" | "original", Inversion>);
 
 const gridLine = "grid --contents {}/contents --originals {}/originals --out {}/grid";
 const manifest = () =>
@@ -92,7 +93,7 @@ test("grid: bad pictures and failing pairs are reported, the others are made, th
   writeFileSync(at("contents", "bad.png"), "no picture");
   const { model } = fakeEngine();
   const inject = async (run: InjectOptions) => {
-    if ((run.content?.count ?? 1) > 1) throw new NonFiniteError("step 3: a value is not finite"); // alone, each is fine
+    if ((run.content as Inversion).count > 1) throw new NonFiniteError("step 3: a value is not finite"); // alone, each is fine
     return model.inject(run);
   };
   const run = await cli(gridLine, { inject } as Partial<Model>);
@@ -219,8 +220,8 @@ test("evaluate: features of portraits are for pictures of their size; an order n
 
 test("gamma schedules keep gamma within [0, 1] and leave plain steps alone", () => {
   const plan = [900, 700, 500, 300].map(
-    (t): RunStep => ({
-      program: t >= 400 ? "injected" : "plain",
+    (t): InjectStep => ({
+      graph: t >= 400 ? "injected" : "plain",
       t,
       samples: [{ t, next: t - 200, gammas: [t >= 400 ? 0.6 : 0] }],
       bankTime: t,

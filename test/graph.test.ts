@@ -3,7 +3,8 @@ import { f32Input, type Graph, instance, type Operation, spliceAfter, taps, u32I
 import { lower, type Ops } from "../src/graph/lower";
 import { type StepGraph, type StepNode, stepOps } from "../src/inject/ops";
 import { defaults, resolveParameters } from "../src/inject/parameters";
-import { generationPlan, inversionPlan } from "../src/inject/plan-run";
+import { injectSteps } from "../src/inject/plan-inject";
+import { inversionTimes } from "../src/inject/plan-invert";
 import type { Target } from "../src/kernels/conv/variants";
 import { STEP_FLOATS } from "../src/kernels/step/step-row";
 import { expectedTensors } from "../src/model/checkpoint/expected";
@@ -116,8 +117,8 @@ test("time steps and the nearest stored one", () => {
 });
 
 test("the official program keeps no h at the top step; this one does", () => {
-  expect(inversionPlan(3, 999, true).map((s) => s.t)).toEqual([0, 499]);
-  expect(inversionPlan(3, 999, false).map((s) => s.t)).toEqual([0, 499, 999]);
+  expect(inversionTimes(3, 999, true)).toEqual([0, 499]);
+  expect(inversionTimes(3, 999, false)).toEqual([0, 499, 999]);
 });
 
 test("which step runs which graph", () => {
@@ -126,21 +127,21 @@ test("which step runs which graph", () => {
     return { parameters, gammas: [parameters.gamma], rules: [parameters.rule] };
   };
   const programs = (given: Parameters<typeof resolveParameters>[0]) =>
-    generationPlan([sample(given)], [0, 500]).map((s) => s.program);
+    injectSteps([sample(given)], [0, 500]).map((s) => s.graph);
   expect(programs({ tEdit: 400 })).toEqual([...Array(6).fill("injected"), ...Array(4).fill("plain")]);
   expect(programs({ tEdit: 400, omega: 0.3 }).slice(0, 6)).toEqual(Array(6).fill("calibrated"));
   expect(programs({ tEdit: 400, omega: 0 }).slice(0, 6)).toEqual(Array(6).fill("calibrated"));
   expect(programs({ gamma: 0 })).toEqual(Array(10).fill("plain"));
-  const faithful = generationPlan([sample({ faithful: true, replaceSteps: 4, tBoost: 400 })], [0, 500]);
-  expect(faithful.map((s) => s.program)).toEqual(["injected", "plain", "plain", "injected", ...Array(6).fill("plain")]);
+  const faithful = injectSteps([sample({ faithful: true, replaceSteps: 4, tBoost: 400 })], [0, 500]);
+  expect(faithful.map((s) => s.graph)).toEqual(["injected", "plain", "plain", "injected", ...Array(6).fill("plain")]);
   expect(faithful.map((s) => s.samples[0]!.eta)).toEqual([0, 0, 0, 0, 0, 0, 1, 0, 0, 1]); // boosted where replaced only
 });
 
 test.each([
-  [{ gamma: 1.2 }, "gamma 1.2: needed 0 to 1"],
-  [{ tEdit: -1 }, "tEdit -1: needed 0 to 1000"],
+  [{ gamma: 1.2 }, "gamma 1.2: expected 0 to 1"],
+  [{ tEdit: -1 }, "tEdit -1: expected 0 to 1000"],
   [{ omega: 2 }, "omega 2"],
-  [{ steps: 1 }, "steps 1: needed a whole number from 2 to 1000"],
+  [{ steps: 1 }, "steps 1: expected a whole number from 2 to 1000"],
   [{ tBoost: 500, tEdit: 400 }, "tBoost 500 is above tEdit 400"],
   [{ seed: -1 }, "seed -1"],
 ])("parameters out of range are refused: %j", (given, message) => {
@@ -155,7 +156,8 @@ test("presets fill in what is not given", () => {
     tBoost: 200,
     omega: 0.3,
     steps: 1000,
+    stepsInversion: 1000,
   });
   expect(resolveParameters({ gamma: 0.5 }, "faces").gamma).toBe(0.5);
-  expect(() => resolveParameters({}, "vivid")).toThrow('no preset "vivid"; presets are quick, paper');
+  expect(() => resolveParameters({}, "vivid" as "paper")).toThrow('no preset "vivid"; presets are quick, paper');
 });

@@ -2,11 +2,12 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Pixels } from "../src/api";
 import { scheduleGamma } from "../src/experiments/gamma-schedule";
 import { readBuffer } from "../src/gpu/buffers";
-import { placeImages, placeMask } from "../src/inject/images";
+import { withHooks } from "../src/inject/hooks";
+import { placeImages, placeMasks } from "../src/inject/images";
 import type { Inversion } from "../src/inject/inversion";
 import type { Model } from "../src/inject/model";
 import { centreSquare } from "../src/inject/placement";
-import type { RunStep } from "../src/inject/plan-run";
+import type { InjectStep } from "../src/inject/plan-inject";
 import { seeded } from "../src/random";
 import { type NetworkManifest, openNetwork, readManifest } from "./golden-runner/files";
 import { expectClose } from "./support/close";
@@ -129,12 +130,12 @@ test("schedules: constant is none; fade is what its shares say, step by step", a
   const content = three.select(0);
   const given = { content, gamma: 0.4, tEdit: 0 };
   const plain = await run(given);
-  expect(await run({ ...given, mutate: scheduleGamma("constant") })).toEqual(plain);
-  const fade = await run({ ...given, mutate: scheduleGamma("fade") });
+  expect(await run(withHooks(given, { mutate: scheduleGamma("constant") }))).toEqual(plain);
+  const fade = await run(withHooks(given, { mutate: scheduleGamma("fade") }));
   const shares = [0, 1, 2, 3].map((k) => 0.4 * (1 + Math.cos((Math.PI * k) / 3)));
-  const byHand = (plan: readonly RunStep[]) =>
+  const byHand = (plan: readonly InjectStep[]) =>
     plan.map((step, k) => ({ ...step, samples: step.samples.map((s) => ({ ...s, gammas: [shares[k]!] })) }));
-  expectSame(fade, await run({ ...given, mutate: byHand }));
+  expectSame(fade, await run(withHooks(given, { mutate: byHand })));
   expect(difference(fade, plain)).toBeGreaterThan(1e-3);
 });
 
@@ -162,7 +163,8 @@ test("a mask goes to the h grid as its picture goes to the model's square", asyn
   const pixels: Pixels = { data, width, height };
   await placeImages(device, [{ pixels, square: centreSquare(width, height) }], grid, x);
   const red = new Float32Array(await readBuffer(device, x)).subarray(0, grid * grid);
-  const mask = await placeMask(device, { values, width, height }, grid, { width, height });
+  const mask = device.gpu.createBuffer({ size: 4 * grid * grid, usage: 0x80 | 0x8 | 0x4 });
+  await placeMasks(device, [{ values, width, height }], grid, mask, { width, height });
   const carried = new Float32Array(await readBuffer(device, mask));
   expectClose(
     carried,

@@ -148,7 +148,12 @@ test("omega by region: a mask of ones is a scalar omega", async () => {
   const scalar = await run({ omega: 0.3 });
   expectClose(await run({ omegaRegions: [{ mask: flat(1), omega: 0.3 }] }), scalar, shape, same);
   expectClose(await run({ omega: 0.3, omegaRegions: [{ mask: flat(0), omega: 0.9 }] }), scalar, shape, same);
-  expectClose(await run({ contents: [{ inversion: pair.select(0), omega: 0.3 }] }), scalar, shape, same);
+  expectClose(
+    await run({ content: undefined, contents: [{ inversion: pair.select(0), omega: 0.3 }] }),
+    scalar,
+    shape,
+    same,
+  );
 
   const bad = { mask: flat(1), omega: 1.5 };
   await expect(run({ omegaRegions: [bad] })).rejects.toThrow("omega 1.5 of a region");

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
-import type { Pixels, Placement, Square } from "../src/api";
+import type { MaskOption, Pixels, Placement, Square } from "../src/api";
 import { readBuffer } from "../src/gpu/buffers";
-import { type PlacedPixels, placedPixels, placeImages, placeMask, sourceOf } from "../src/inject/images";
+import { type PlacedPixels, placedPixels, placeImages, placeMasks, sourceOf } from "../src/inject/images";
 import { pasteBack } from "../src/inject/paste";
 import { alignEyes, centreSquare, squareMatrix, squareOf } from "../src/inject/placement";
 import { seeded } from "../src/random";
@@ -173,8 +173,9 @@ test("a mask of the picture's size is placed as the picture was; another square 
   const values = Float32Array.from({ length: width * height }, (_, i) => (i % width) / width);
   const data = Uint8ClampedArray.from({ length: 4 * width * height }, (_, i) => Math.round(values[i >> 2]! * 255));
   const source = { width, height, square };
-  const read = async (mask: Parameters<typeof placeMask>[1]) => {
-    const buffer = await placeMask(device, mask, side, source);
+  const read = async (mask: MaskOption) => {
+    const buffer = device.gpu.createBuffer({ size: 4 * side * side, usage: 0x80 | 0x8 | 0x4 });
+    await placeMasks(device, [mask], side, buffer, source);
     return new Float32Array(await readBuffer(device, buffer));
   };
   const red = (await placed({ data, width, height }, square, side)).subarray(0, side * side);

@@ -76,7 +76,7 @@ test("an injection goes on after its last finished step, with mask, calibration 
 
   await expect(run({ resume: { ...snapshot, run: "0" } })).rejects.toThrow("belongs to another run");
   await expect(run({ resume: { ...snapshot, x: new Float32Array(3) } })).rejects.toThrow("belongs to another run");
-  await expect(run({ snapshotEvery: 0 })).rejects.toThrow("snapshotEvery 0: needed a whole number from 1");
+  await expect(run({ snapshotEvery: 0 })).rejects.toThrow("snapshotEvery 0: expected a whole number from 1");
 }, 200_000);
 
 test("samples go on too; snapshots come as often as asked, and none unless asked", async () => {

@@ -2,8 +2,7 @@ import type { Device } from "../../src/gpu/device";
 import { type NodeTime, profile } from "../../src/graph/profile";
 import { type Programs, planOf } from "../../src/graph/programs";
 import { stepOps } from "../../src/inject/ops";
-import type { Program } from "../../src/inject/plan-run";
-import { encodeStep } from "../../src/inject/run";
+import type { StepKind } from "../../src/inject/plan-inject";
 import type { ModelCheckpoint } from "../../src/model/checkpoint/model";
 import { Network, type NetworkOptions } from "../../src/model/network";
 import type { TuneResult } from "../../src/tune/tune";
@@ -31,7 +30,7 @@ export interface ColdResult {
 
 export interface ForwardResult {
   readonly network: string;
-  readonly program: Program;
+  readonly program: StepKind;
   readonly nodes: number;
   readonly dispatches: number;
   readonly gflop: number;
@@ -88,7 +87,7 @@ export async function measureForwards(
   };
   try {
     feed(device, network, programs, 1);
-    const first = new Map<Program, { ms: number; outputs: Float32Array[] }>();
+    const first = new Map<StepKind, { ms: number; outputs: Float32Array[] }>();
     for (const program of programNames) {
       const began = performance.now();
       const outputs = await outputsOf(device, programs, program);
@@ -150,7 +149,7 @@ async function exactOutputs(device: Device, checkpoint: ModelCheckpoint, options
   const programs = await network.compile(stepGraphs(network, 1), stepOps);
   try {
     feed(device, network, programs, 1);
-    const outputs = new Map<Program, Float32Array[]>();
+    const outputs = new Map<StepKind, Float32Array[]>();
     for (const program of programNames) outputs.set(program, await outputsOf(device, programs, program));
     return outputs;
   } finally {
@@ -173,17 +172,21 @@ async function takeTurns(device: Device, programs: Programs, runs: number) {
 }
 
 /** Host milliseconds to encode one step, median of ten. */
-function encodeTime(device: Device, programs: Programs, program: Program): number {
+function encodeTime(device: Device, programs: Programs, program: StepKind): number {
   const times = Array.from({ length: 10 }, () => {
     const began = performance.now();
-    encodeStep(device, programs, { program, row: 0, t: 500 }, 0);
+    const encoder = device.gpu.createCommandEncoder();
+    const pass = encoder.beginComputePass();
+    replayOf(programs, program).encode(pass);
+    pass.end();
+    encoder.finish();
     return performance.now() - began;
   });
   return median(times);
 }
 
 /** Best time of every node in three profiles. */
-async function profiled(device: Device, programs: Programs, program: Program): Promise<NodeTime[] | undefined> {
+async function profiled(device: Device, programs: Programs, program: StepKind): Promise<NodeTime[] | undefined> {
   const all: NodeTime[][] = [];
   for (let i = 0; i < 3; i++) {
     const times = await profile(device, programs.recordings[program]!);

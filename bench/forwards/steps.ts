@@ -4,7 +4,7 @@ import { encodePass } from "../../src/gpu/encode";
 import type { Programs } from "../../src/graph/programs";
 import { replay } from "../../src/graph/record";
 import { type StepGraph, stepOps } from "../../src/inject/ops";
-import type { Program } from "../../src/inject/plan-run";
+import type { StepKind } from "../../src/inject/plan-inject";
 import { calibratedStep, injectedStep, plainStep, TENSOR } from "../../src/inject/step-graphs";
 import { stepTable } from "../../src/inject/step-table";
 import { hShape } from "../../src/model/config";
@@ -13,10 +13,10 @@ import { alphaBars } from "../../src/model/schedule";
 import { gaussianNoise } from "../../src/reference/noise";
 import type { Replay } from "../kernels/gpu";
 
-export const programNames: readonly Program[] = ["plain", "injected", "calibrated"];
+export const programNames: readonly StepKind[] = ["plain", "injected", "calibrated"];
 
 /** The three step graphs of a network, as a run compiles them. */
-export function stepGraphs(network: Network, batch: number): Readonly<Record<Program, StepGraph>> {
+export function stepGraphs(network: Network, batch: number): Readonly<Record<StepKind, StepGraph>> {
   const net = network.unet(batch);
   const spec = { contents: [{ masked: false }] };
   const shape = hShape(network.config);

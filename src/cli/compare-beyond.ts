@@ -2,6 +2,7 @@ import type { Pixels } from "../api";
 import { figuresOf } from "../experiments/evaluate";
 import { type ScheduleName, scheduleGamma, schedules } from "../experiments/gamma-schedule";
 import { runVariants } from "../experiments/sweep";
+import { withHooks } from "../inject/hooks";
 import type { Model } from "../inject/model";
 import type { Session } from "./context";
 import type { Chosen } from "./inject-parameters";
@@ -41,19 +42,19 @@ export async function compareBeyond(
     const inverted = what === "taps" ? await invertPair(session, pair, { ...options, tap: row }, chosen) : shared;
     shared = inverted ?? (await invertPair(session, pair, options, chosen));
     const { run, originalPixels: original, contentPixels: content } = shared;
-    const mutate = what === "schedules" ? scheduleGamma(row as ScheduleName) : run.mutate;
+    const hooks = what === "schedules" ? { mutate: scheduleGamma(row as ScheduleName) } : {};
     const pictures = await session.talk.phase("compare", (report) =>
       runVariants(
         session.model,
         GAMMAS.map((gamma) => ({ gamma })),
-        { ...run, mutate, batch: options.batch, onShare: (share) => report(Math.round(100 * share), 100) },
+        { ...withHooks(run, hooks), batch: options.batch, onShare: (share) => report(Math.round(100 * share), 100) },
       ),
     );
     pictures.forEach((pixels, k) => {
       const { towardContent, paletteOriginal } = figuresOf({ name: row, result: pixels, original, content });
       cells.push({ row, gamma: GAMMAS[k]!, pixels, towardContent, paletteOriginal });
     });
-    if (what === "taps") for (const inversion of [run.content, run.original]) inversion.dispose();
+    if (what === "taps") shared.inverted.dispose();
   }
   return { original: shared!.originalPixels, content: shared!.contentPixels, rows, cells };
 }

@@ -1,6 +1,7 @@
 import { type Command, Option } from "commander";
 import type { InjectParameters } from "../api";
 import { UserError } from "../errors";
+import type { PresetName } from "../inject/parameters";
 import { isModelPreset, modelPresets } from "../model/presets";
 import type { Engine } from "./engine";
 import { UsageError } from "./failure";
@@ -69,8 +70,8 @@ export function chooseParameters(engine: Engine, options: ParameterOptions, gamm
   if (!values)
     throw new UsageError(`--preset ${preset}: no such preset; presets are ${Object.keys(engine.presets).join(", ")}`);
   try {
-    const parameters = engine.resolveParameters({ ...options, gamma }, preset);
-    return { preset, stepsInversion: options.stepsInversion ?? values.stepsInversion, parameters };
+    const parameters = engine.resolveParameters({ ...options, gamma }, preset as PresetName);
+    return { preset, stepsInversion: parameters.stepsInversion, parameters };
   } catch (error) {
     if (error instanceof UserError) throw new UsageError(inFlags(error.message));
     throw error;

@@ -2,6 +2,7 @@ import { Command, Option } from "commander";
 import type { MaskOption, Pixels } from "../api";
 import { UserError } from "../errors";
 import { type ScheduleName, scheduleGamma } from "../experiments/gamma-schedule";
+import { withHooks } from "../inject/hooks";
 import type { Inversion } from "../inject/inversion";
 import type { OmegaRegion } from "../inject/options";
 import { readWhole, writeWhole } from "../platform/files-node";
@@ -292,19 +293,18 @@ async function generate(
     return { inversion, gamma: gammas[k]!, ...(mask && { mask }) };
   });
   const { original } = inversions;
+  const run = {
+    ...parameters,
+    original,
+    contents,
+    ...(omegaRegions.length > 0 && { omegaRegions }),
+    ...(tap && { tap }),
+    signal,
+  };
+  const hooks = gammaSchedule === "constant" ? {} : { mutate: scheduleGamma(gammaSchedule) };
   const result = await talk.phase(
     "inject",
-    (report) =>
-      model.inject({
-        ...parameters,
-        original,
-        contents,
-        ...(omegaRegions.length > 0 && { omegaRegions }),
-        ...(tap && { tap }),
-        ...(gammaSchedule !== "constant" && { mutate: scheduleGamma(gammaSchedule) }),
-        signal,
-        onStep: stepsTo(report),
-      }),
+    (report) => model.inject(withHooks({ ...run, onStep: stepsTo(report) }, hooks)),
     COMPILING,
   );
   try {

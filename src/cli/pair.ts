@@ -1,6 +1,7 @@
 import { type Command, Option } from "commander";
 import type { Pixels } from "../api";
 import { type ScheduleName, scheduleGamma, schedules } from "../experiments/gamma-schedule";
+import { withHooks } from "../inject/hooks";
 import type { Inversion } from "../inject/inversion";
 import { COMPILING, type Session, stepsTo } from "./context";
 import type { Chosen } from "./inject-parameters";
@@ -81,14 +82,14 @@ export async function invertPair(
   );
   const [content, original]: [Inversion, Inversion] = [both.select(0), both.select(1)];
   const [contentPixels, originalPixels] = (await both.toPixels()) as [Pixels, Pixels];
-  const run = {
+  const plain = {
     ...chosen.parameters,
     content,
     original,
     ...(pair.mask && { mask: pair.mask }),
     ...(tap && { tap }),
-    mutate: scheduleGamma(options.gammaSchedule),
     signal,
   };
-  return { run, contentPixels, originalPixels };
+  const run = withHooks(plain, { mutate: scheduleGamma(options.gammaSchedule) });
+  return { run, inverted: both, contentPixels, originalPixels };
 }

@@ -2,7 +2,7 @@ import type { InjectParameters, InvertOptions, Pixels } from "../api";
 import { DeviceLostError } from "../errors";
 import type { Inversion } from "../inject/inversion";
 import type { Model } from "../inject/model";
-import type { RunStep } from "../inject/plan-run";
+import type { InjectStep } from "../inject/plan-inject";
 
 /** Pictures that go through the network together when nobody says otherwise. */
 export const DEFAULT_BATCH = 8;
@@ -82,7 +82,7 @@ export function disposeAll(outcomes: readonly Outcome<Inverted>[]): void {
 
 /** A run's edit that gives every sample of a batch the noise it would have alone, so that results do not depend on how
  *  pairs were batched. */
-export const sameNoise = (plan: readonly RunStep[]): RunStep[] =>
+export const sameNoise = (plan: readonly InjectStep[]): InjectStep[] =>
   plan.map((step) => ({ ...step, samples: step.samples.map((sample) => ({ ...sample, stream: 0 })) }));
 
 /** Variants that may share a batch: steps and the use of calibration must agree. Order is kept within a group. */

@@ -1,5 +1,5 @@
 import { UserError } from "../errors";
-import type { RunStep } from "../inject/plan-run";
+import type { InjectStep } from "../inject/plan-inject";
 
 /** How the share of the content changes over the injected part of a run. u runs from 0 at the first injected step to 1 at
  *  the last; each schedule has mean about 1, so that gamma keeps its meaning.
@@ -13,9 +13,10 @@ export const schedules = {
 
 export type ScheduleName = keyof typeof schedules;
 
-/** A run's edit: every gamma times the schedule at its step, held within [0, 1]. For `inject({ mutate })`.
+/** Edits the steps of an injection: multiplies every gamma by the schedule at its step, held within [0, 1]. For
+ *  `withHooks(options, { mutate })`.
  *  @throws UserError for a schedule that is not there */
-export function scheduleGamma(name: ScheduleName): (plan: readonly RunStep[]) => RunStep[] {
+export function scheduleGamma(name: ScheduleName): (plan: readonly InjectStep[]) => InjectStep[] {
   if (!Object.hasOwn(schedules, name))
     throw new UserError(`no gamma schedule "${name}"; schedules are ${Object.keys(schedules).join(", ")}`);
   const share = schedules[name];

@@ -1,7 +1,7 @@
 import type { InjectParameters, Pixels } from "../api";
+import { type Hooks, withHooks } from "../inject/hooks";
 import type { Inversion } from "../inject/inversion";
 import type { Model } from "../inject/model";
-import type { RunStep } from "../inject/plan-run";
 import {
   byBatch,
   disposeAll,
@@ -25,7 +25,7 @@ export interface GridOptions {
   /** most pairs in a batch */
   readonly batch: number;
   readonly tap?: string;
-  readonly mutate?: (plan: readonly RunStep[]) => RunStep[];
+  readonly mutate?: Hooks["mutate"];
   readonly signal: AbortSignal;
   readonly onInverted?: (pictures: number, all: number) => void;
   readonly onPairs?: (pairs: number, all: number) => void;
@@ -107,9 +107,9 @@ async function injectBatch(
   options: GridOptions,
 ): Promise<Pixels[]> {
   const { parameters, tap, mutate, signal } = options;
-  const edit = (plan: readonly RunStep[]) => sameNoise(mutate?.(plan) ?? plan);
+  const run = { ...parameters, ...pair, ...(tap && { tap }), signal };
   try {
-    const result = await model.inject({ ...parameters, ...pair, ...(tap && { tap }), mutate: edit, signal });
+    const result = await model.inject(withHooks(run, { mutate: (steps) => sameNoise(mutate?.(steps) ?? steps) }));
     try {
       return await result.toPixels();
     } finally {

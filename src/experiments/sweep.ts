@@ -1,7 +1,7 @@
 import type { InjectParameters, Pixels } from "../api";
+import { hooksOf, withHooks } from "../inject/hooks";
 import type { Model } from "../inject/model";
 import type { InjectOptions } from "../inject/options";
-import type { RunStep } from "../inject/plan-run";
 import { compatible, sameNoise } from "./batches";
 
 export type Variant = Partial<InjectParameters>;
@@ -14,20 +14,21 @@ export async function runVariants(
   variants: readonly Variant[],
   options: InjectOptions & { readonly batch: number; readonly onShare?: (share: number) => void },
 ): Promise<Pixels[]> {
-  const { batch, onShare, mutate, ...rest } = options;
+  const { batch, onShare, ...rest } = options;
+  const { mutate } = hooksOf(options);
   const numbered = variants.map((variant, index) => ({ ...variant, index }));
   const pictures: Pixels[] = [];
   let done = 0;
   for (const group of compatible(numbered, batch)) {
-    const result = await model.inject({
+    const run: InjectOptions = {
       ...rest,
       variants: group.map(({ index: _, ...variant }) => variant),
-      mutate: (plan: readonly RunStep[]) => sameNoise(mutate?.(plan) ?? plan),
       onStep: async (event) => {
         onShare?.((done + (group.length * event.step) / event.steps) / variants.length);
         await rest.onStep?.(event);
       },
-    });
+    };
+    const result = await model.inject(withHooks(run, { mutate: (steps) => sameNoise(mutate?.(steps) ?? steps) }));
     try {
       (await result.toPixels()).forEach((pixels, k) => {
         pictures[group[k]!.index] = pixels;

@@ -1,5 +1,6 @@
 import { DeviceLostError, UserError } from "../errors";
 import type { MatrixConfig, Target } from "../kernels/conv/variants";
+import { ErrorScope } from "./error-scope";
 import { patiently } from "./patience";
 import { PipelineCache } from "./pipelines";
 import { StagingPool } from "./staging";
@@ -16,7 +17,7 @@ interface AdapterInfo extends GPUAdapterInfo {
 }
 
 export interface DeviceOptions {
-  /** Use this device instead of opening one. It stays the caller's: `destroy()` leaves it alone. */
+  /** Use this device instead of opening one. It stays the caller's: `dispose()` leaves it open. */
   readonly device?: GPUDevice;
   readonly powerPreference?: GPUPowerPreference;
 }
@@ -41,33 +42,110 @@ const raised = [
 /** What runs the kernels: classes differ in which variant of a kernel is fastest. */
 export type AdapterClass = "software" | "gpu";
 
-/** An open WebGPU device with its pipelines. Destroy it when done: in Node a live device keeps the process alive. */
-export class Device {
+/** A GPU device and what is made on it. */
+interface Opened {
+  readonly gpu: GPUDevice;
+  readonly info: GPUAdapterInfo;
+  readonly lost: Promise<never>;
   readonly pipelines: PipelineCache;
   readonly staging: StagingPool;
-  /** Rejects when the device is lost; `wait` does then, too. */
-  readonly lost: Promise<never>;
+}
+
+/** An open WebGPU device with its pipelines. Dispose of it when done: in Node a live device keeps the process alive. */
+export class Device {
+  /** Bytes of all `Buffers` on this device.
+   *  @internal */
+  heldBytes = 0;
+  #on: Opened;
   #gone: DeviceLostError | undefined;
-  #owned: boolean;
+  #disposed = false;
+  #reopening: Promise<void> | undefined;
+  readonly #owned: boolean;
+  readonly #open: (() => Promise<Device>) | undefined;
   /** Rejects the promises of `wait`. A race with `lost` would leave a reaction on it for as long as the device lives. */
   readonly #waiting = new Set<(reason: DeviceLostError) => void>();
+  /** The last of the calls of `guarded`, which run one after another. */
+  #guarding: Promise<unknown> = Promise.resolve();
 
+  /** @internal @param options.open opens a device like this one, when it was lost */
   constructor(
-    readonly gpu: GPUDevice,
-    readonly info: GPUAdapterInfo,
-    options: { owned: boolean },
+    gpu: GPUDevice,
+    info: GPUAdapterInfo,
+    options: { owned: boolean; open?: (() => Promise<Device>) | undefined },
   ) {
     this.#owned = options.owned;
-    this.staging = new StagingPool(gpu);
-    this.pipelines = new PipelineCache(gpu, (promise) => this.wait(promise));
-    this.lost = gpu.lost.then((loss) => {
-      this.#gone = new DeviceLostError(
+    this.#open = options.open;
+    this.#on = this.#watch(gpu, info);
+  }
+
+  get gpu(): GPUDevice {
+    return this.#on.gpu;
+  }
+  get info(): GPUAdapterInfo {
+    return this.#on.info;
+  }
+  /** @internal */
+  get pipelines(): PipelineCache {
+    return this.#on.pipelines;
+  }
+  /** @internal */
+  get staging(): StagingPool {
+    return this.#on.staging;
+  }
+  /** Rejects when the device is lost. */
+  get lost(): Promise<never> {
+    return this.#on.lost;
+  }
+
+  #watch(gpu: GPUDevice, info: GPUAdapterInfo): Opened {
+    const lost = gpu.lost.then((loss) => {
+      const error = new DeviceLostError(
         `the GPU device was lost (${loss.message || loss.reason}); open a new device and run again`,
       );
-      for (const reject of this.#waiting) reject(this.#gone);
-      throw this.#gone;
+      if (this.#on.gpu === gpu) this.#lose(error);
+      throw error;
     });
-    this.lost.catch(() => {});
+    lost.catch(() => {});
+    const pipelines = new PipelineCache(gpu, (promise) => this.wait(promise));
+    return { gpu, info, lost, pipelines, staging: new StagingPool(gpu) };
+  }
+
+  #lose(error: DeviceLostError): void {
+    this.#gone ??= error;
+    for (const reject of this.#waiting) reject(this.#gone);
+  }
+
+  /** Whether `reopen` can replace this device when it is lost.
+   *  @internal */
+  get reopens(): boolean {
+    return this.#open !== undefined && !this.#disposed;
+  }
+
+  /** Whether the device was lost or disposed.
+   *  @internal */
+  get gone(): boolean {
+    return this.#gone !== undefined;
+  }
+
+  /** Opens the device again if it was lost. Whatever was on it is gone.
+   *  @internal @throws DeviceLostError when it cannot be opened again */
+  async reopen(): Promise<void> {
+    if (!this.#gone) return;
+    if (!this.#open || this.#disposed) throw this.#gone;
+    this.#reopening ??= this.#open()
+      .then(({ gpu, info }) => {
+        this.#free();
+        if (this.#disposed) {
+          gpu.destroy();
+          throw this.#gone!;
+        }
+        this.#on = this.#watch(gpu, info);
+        this.#gone = undefined;
+      })
+      .finally(() => {
+        this.#reopening = undefined;
+      });
+    await this.#reopening;
   }
 
   get adapterClass(): AdapterClass {
@@ -84,7 +162,8 @@ export class Device {
     return this.gpu.features.has(feature as GPUFeatureName);
   }
 
-  /** What subgroup matrices can multiply into f32 sums here; undefined without the feature. */
+  /** What subgroup matrices can multiply into f32 sums here; undefined without the feature.
+   *  @internal */
   get matrices(): Target["matrices"] {
     if (!this.has("chromium-experimental-subgroup-matrix") || !this.has("subgroups")) return undefined;
     const { subgroupMatrixConfigs = [], subgroupMaxSize } = this.info as AdapterInfo;
@@ -97,25 +176,44 @@ export class Device {
     return { configs, maxLanes: subgroupMaxSize, f16: this.has("shader-f16"), workgroupBytes };
   }
 
-  /** @throws DeviceLostError if the device is gone. */
+  /** @internal @throws DeviceLostError if the device is gone */
   check(): void {
     if (this.#gone) throw this.#gone;
   }
 
   /** Waits for a promise of the GPU, and on a software adapter leaves it the cores meanwhile.
-   *  @throws DeviceLostError when the device goes away first */
-  wait<T>(promise: Promise<T>): Promise<T> {
+   *  @internal @throws DeviceLostError when the device goes away first, the signal's reason when it is aborted first */
+  wait<T>(promise: Promise<T>, signal?: AbortSignal): Promise<T> {
     const first = new Promise<T>((resolve, reject) => {
       if (this.#gone) reject(this.#gone);
+      if (signal?.aborted) reject(signal.reason);
+      const abort = () => reject(signal!.reason);
+      signal?.addEventListener("abort", abort);
       this.#waiting.add(reject);
-      promise.then(resolve, reject).finally(() => this.#waiting.delete(reject));
+      promise.then(resolve, reject).finally(() => {
+        this.#waiting.delete(reject);
+        signal?.removeEventListener("abort", abort);
+      });
     });
     return this.adapterClass === "software" ? patiently(first) : first;
   }
 
-  /** Runs `work` in an error scope. @throws Error with the message of the GPU if it made a validation error, and
-   *  UserError when memory ran out. */
+  /** Collects the GPU errors of one call.
+   *  @internal */
+  errors(what: string): ErrorScope {
+    return new ErrorScope(this.gpu, what);
+  }
+
+  /** Runs asynchronous work in an error scope, for tuning, tests and benchmarks. Calls wait for one another, since an open
+   *  scope would catch their errors too; work that other calls may run beside belongs in `errors`.
+   *  @internal @throws Error with the GPU's message for a validation error, UserError when memory ran out */
   async guarded<T>(what: string, work: () => T | Promise<T>): Promise<T> {
+    const mine = this.#guarding.then(() => this.#guard(what, work));
+    this.#guarding = mine.catch(() => {});
+    return mine;
+  }
+
+  async #guard<T>(what: string, work: () => T | Promise<T>): Promise<T> {
     this.check();
     this.gpu.pushErrorScope("out-of-memory");
     this.gpu.pushErrorScope("validation");
@@ -133,26 +231,51 @@ export class Device {
     return result;
   }
 
-  destroy(): void {
-    this.staging.destroy();
+  /** Frees everything on the device. A device that the caller brought stays open. */
+  dispose(): void {
+    this.#disposed = true;
+    this.#lose(new DeviceLostError("this device was disposed; open a new one"));
+    this.#free();
     if (this.#owned) this.gpu.destroy();
   }
 
+  #free(): void {
+    this.staging.destroy();
+    this.pipelines.destroy();
+  }
+
+  /** The same as `dispose`, by WebGPU's own name. */
+  destroy(): void {
+    this.dispose();
+  }
+
   [Symbol.dispose](): void {
-    this.destroy();
+    this.dispose();
   }
 }
 
-/** Opens a device on this adapter with every feature and limit the engine can use. */
-export async function deviceFromAdapter(adapter: GPUAdapter): Promise<Device> {
+/** Opens a device on this adapter with every feature and limit the engine can use.
+ *  @param open opens another like it */
+export async function deviceFromAdapter(adapter: GPUAdapter, open?: () => Promise<Device>): Promise<Device> {
   const requiredFeatures = wanted.filter((f) => adapter.features.has(f as GPUFeatureName)) as GPUFeatureName[];
   const requiredLimits = Object.fromEntries(raised.map((name) => [name, adapter.limits[name]]));
   const gpu = await adapter.requestDevice({ requiredFeatures, requiredLimits });
-  return new Device(gpu, adapter.info, { owned: true });
+  return new Device(gpu, adapter.info, { owned: true, open });
 }
 
-/** Wraps the caller's own device. */
-export const deviceFromCaller = (gpu: GPUDevice): Device => new Device(gpu, gpu.adapterInfo, { owned: false });
+/** @throws UserError for an option that there is not */
+export function checkDeviceOptions(options: DeviceOptions): void {
+  const names = ["device", "powerPreference"];
+  const unknown = Object.keys(options ?? {}).find((name) => !names.includes(name));
+  if (unknown) throw new UserError(`openDevice: there is no option "${unknown}"; its options are ${names.join(", ")}`);
+}
+
+/** Wraps the caller's own device. @throws UserError for what is no device */
+export function deviceFromCaller(gpu: GPUDevice): Device {
+  if (typeof gpu.createBuffer !== "function")
+    throw new UserError("device: expected a GPUDevice, or leave it out and one is opened");
+  return new Device(gpu, gpu.adapterInfo, { owned: false });
+}
 
 /** Dawn's null backend accepts work and never executes it. */
 export const isNullAdapter = (info: GPUAdapterInfo): boolean =>

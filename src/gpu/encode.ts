@@ -1,5 +1,7 @@
 import { byteLength, type Dispatch, type Tensor } from "../kernels/dispatch";
 import type { Device } from "./device";
+import { Turns } from "./patience";
+import { pipelineKey } from "./pipelines";
 
 /** A dispatch bound to its pipeline and buffers. */
 export interface BoundDispatch {
@@ -16,19 +18,60 @@ export interface BufferRange {
   readonly offset?: number;
 }
 
-/** Compiles the pipelines that are not compiled yet, all at once, and binds every dispatch. */
+/** Pipelines that compile at once. Handing one to the driver takes up to 30 ms of this thread, and one that was begun
+ *  cannot be cancelled, so a few at a time keep a cancelled run from waiting. */
+const AT_ONCE = { software: 4, gpu: 16 } as const;
+
+/** Compiles the pipelines that are not compiled yet, a few at a time. */
+async function compileAll(device: Device, dispatches: readonly Dispatch[], signal?: AbortSignal): Promise<void> {
+  const distinct = new Map(dispatches.filter((d) => !device.pipelines.has(d)).map((d) => [pipelineKey(d), d]));
+  const turns = new Turns(signal);
+  const running = new Set<Promise<unknown>>();
+  for (const dispatch of distinct.values()) {
+    await turns.give();
+    const compiling: Promise<unknown> = device.pipelines
+      .get(dispatch)
+      .catch(() => {}) // reported when it is bound
+      .finally(() => running.delete(compiling));
+    running.add(compiling);
+    if (running.size >= AT_ONCE[device.adapterClass]) await device.wait(Promise.race(running), signal);
+  }
+  await device.wait(Promise.all(running), signal);
+}
+
+/** Dispatches bound between two turns of the event loop. */
+const BOUND_AT_ONCE = 32;
+
+/** Compiles the pipelines that are not compiled yet and binds every dispatch.
+ *  @throws Error when the GPU finds a binding invalid, the signal's reason when it is aborted meanwhile */
 export async function bindDispatches(
   device: Device,
   dispatches: readonly Dispatch[],
   rangeOf: (tensor: Tensor) => BufferRange,
+  signal?: AbortSignal,
 ): Promise<BoundDispatch[]> {
-  const pipelines = await Promise.all(dispatches.map((d) => device.pipelines.get(d)));
-  return dispatches.map(({ bindings, workgroups }, i) => ({
-    pipeline: pipelines[i]!.pipeline,
-    bindGroup: pipelines[i]!.bind(bindings.map(({ tensor }) => ({ ...rangeOf(tensor), size: byteLength(tensor) }))),
-    stepBindings: bindings.filter(({ access }) => access === "step").length,
-    workgroups,
-  }));
+  await compileAll(device, dispatches, signal);
+  const errors = device.errors("compile");
+  const turns = new Turns(signal);
+  const bound: BoundDispatch[] = [];
+  for (let at = 0; at < dispatches.length; at += BOUND_AT_ONCE) {
+    await turns.give();
+    const some = dispatches.slice(at, at + BOUND_AT_ONCE);
+    const pipelines = await Promise.all(some.map((d) => device.pipelines.get(d)));
+    errors.run(() => {
+      for (const [i, { bindings, workgroups }] of some.entries())
+        bound.push({
+          pipeline: pipelines[i]!.pipeline,
+          bindGroup: pipelines[i]!.bind(
+            bindings.map(({ tensor }) => ({ ...rangeOf(tensor), size: byteLength(tensor) })),
+          ),
+          stepBindings: bindings.filter(({ access }) => access === "step").length,
+          workgroups,
+        });
+    });
+  }
+  await errors.settled();
+  return bound;
 }
 
 /** Encodes dispatches in order, with the step row read from `stepOffset` (bytes). */
@@ -53,12 +96,15 @@ export function encodePass(device: Device, encode: (pass: GPUComputePassEncoder)
   return encoder;
 }
 
-/** Submits dispatches once. */
+/** Submits dispatches once. @throws Error when the GPU finds them invalid */
 export async function runOnce(
   device: Device,
   dispatches: readonly Dispatch[],
   rangeOf: (tensor: Tensor) => BufferRange,
 ): Promise<void> {
   const bound = await bindDispatches(device, dispatches, rangeOf);
-  device.gpu.queue.submit([encodePass(device, (pass) => encodeDispatches(pass, bound)).finish()]);
+  device.check();
+  const errors = device.errors("dispatch");
+  errors.run(() => device.gpu.queue.submit([encodePass(device, (pass) => encodeDispatches(pass, bound)).finish()]));
+  await errors.settled();
 }

@@ -1,13 +1,21 @@
 import { UserError } from "../errors";
-import { type Device, type DeviceOptions, deviceFromAdapter, deviceFromCaller, isNullAdapter } from "./device";
+import {
+  checkDeviceOptions,
+  type Device,
+  type DeviceOptions,
+  deviceFromAdapter,
+  deviceFromCaller,
+  isNullAdapter,
+} from "./device";
 
 /** Opens a device in a browser, in a page or a worker: the caller's own, else the browser's adapter.
  *  @throws UserError when the page may not use WebGPU, the browser has none, or it has no adapter. */
 export async function openDevice(options: DeviceOptions = {}): Promise<Device> {
+  checkDeviceOptions(options);
   if (options.device) return deviceFromCaller(options.device);
   const adapter = await requestAdapter(options);
   try {
-    return await deviceFromAdapter(adapter);
+    return await deviceFromAdapter(adapter, () => openDevice(options));
   } catch (error) {
     throw new UserError(
       `the WebGPU adapter gave no device (${firstLine(error)}); close other pages that use the GPU and reload`,

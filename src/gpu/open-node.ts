@@ -1,11 +1,19 @@
 import { UserError } from "../errors";
-import { type Device, type DeviceOptions, deviceFromAdapter, deviceFromCaller, isNullAdapter } from "./device";
+import {
+  checkDeviceOptions,
+  type Device,
+  type DeviceOptions,
+  deviceFromAdapter,
+  deviceFromCaller,
+  isNullAdapter,
+} from "./device";
 import { hasVulkanLoader, softwareAdapterHint, useSoftwareAdapter } from "./software-adapter";
 
 /** Opens a device in Node: the caller's own; else a real adapter; else, on Linux, the software adapter that the optional
  *  package `@sparticuz/chromium` carries. `INJECTFUSION_ADAPTER=software` skips the search for a real one.
  *  @throws UserError when there is no adapter at all. */
 export async function openDevice(options: DeviceOptions = {}): Promise<Device> {
+  checkDeviceOptions(options);
   if (options.device) return deviceFromCaller(options.device);
   const forced = process.env.INJECTFUSION_ADAPTER === "software";
   const real = forced || ownDriver || !hasVulkanLoader() ? undefined : await request(options);
@@ -29,11 +37,12 @@ let ownDriver = false;
  *  @param features Dawn's, beyond those of every device. Without robustness no index is checked or clamped: loads on the
  *  software adapter take two thirds of the time. Only our own shaders run there, and test/bounds.test.ts shows that they
  *  stay inside their tensors. */
-async function request({ powerPreference }: DeviceOptions, features = ""): Promise<Device | undefined> {
+async function request(options: DeviceOptions, features = ""): Promise<Device | undefined> {
   const gpu = await instance(features);
-  const adapter = await gpu.requestAdapter({ powerPreference: powerPreference ?? "high-performance" });
+  const powerPreference = options.powerPreference ?? "high-performance";
+  const adapter = await gpu.requestAdapter({ powerPreference });
   if (!adapter || isNullAdapter(adapter.info)) return undefined;
-  return deviceFromAdapter(adapter);
+  return deviceFromAdapter(adapter, () => openDevice(options));
 }
 
 /** Dawn, once for each set of features and for the life of the process: its polling, which a garbage collector does not

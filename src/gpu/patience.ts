@@ -1,7 +1,7 @@
-/** Waits for a promise of the GPU without spending a core on it. In Node, Dawn looks for news at every turn of the event
- *  loop, which therefore spins while a promise is pending; a software adapter needs that core itself. Here every turn
- *  sleeps for a millisecond: the same forward takes 193 ms instead of 348, the pipelines of a model 2.4 s instead of 3.4.
- *  Outside Node, where nothing spins, it is the promise itself. */
+/** Waits for a promise of the GPU without spending a core on it. In Node, Dawn polls on every turn of the event loop, so a
+ *  pending promise keeps one core busy, which a software adapter needs itself. Here every turn sleeps for a millisecond:
+ *  the same forward takes 193 ms instead of 348, the pipelines of a model 2.4 s instead of 3.4. Browsers do not poll, so
+ *  there the promise is returned as it is. */
 export async function patiently<T>(promise: Promise<T>): Promise<T> {
   if (typeof setImmediate !== "function" || typeof document !== "undefined") return promise;
   waiting++;
@@ -24,4 +24,26 @@ function turn(): void {
   cell ??= new Int32Array(new SharedArrayBuffer(4));
   Atomics.wait(cell, 0, 0, 1);
   setImmediate(turn);
+}
+
+/** Longest stretch of synchronous work in ms before others have their turn. */
+const STRETCH = 20;
+
+/** Splits long synchronous work, so that timers, signals and other calls are not kept waiting. */
+export class Turns {
+  #began = performance.now();
+
+  /** @param signal ends the work when it is aborted */
+  constructor(readonly signal?: AbortSignal) {}
+
+  /** Lets the event loop turn if the work has gone on for a while. @throws the signal's reason */
+  async give(): Promise<void> {
+    this.signal?.throwIfAborted();
+    if (performance.now() - this.#began < STRETCH) return;
+    await new Promise<void>((resolve) =>
+      typeof setImmediate === "function" ? setImmediate(resolve) : setTimeout(resolve),
+    );
+    this.#began = performance.now();
+    this.signal?.throwIfAborted();
+  }
 }

@@ -3,6 +3,8 @@ import type { Access, Dispatch } from "../kernels/dispatch";
 import { elementwise } from "../wgsl/elementwise";
 import { shaders } from "../wgsl/shaders";
 import { specialise, uniformsOf } from "../wgsl/specialise";
+import { USAGE } from "./buffers";
+import { ErrorScope } from "./error-scope";
 
 export interface Pipeline {
   readonly pipeline: GPUComputePipeline;
@@ -63,10 +65,16 @@ export class PipelineCache {
     return this.#pipelines.size;
   }
 
+  /** Whether the dispatch's pipeline was compiled already, or is being compiled. */
+  has(dispatch: Dispatch): boolean {
+    return this.#pipelines.has(pipelineKey(dispatch));
+  }
+
   /** The dispatch's pipeline, compiled or shared, and a way to bind it. */
   async get(dispatch: Dispatch): Promise<Prepared> {
     const { pipeline, layout } = await this.#pipeline(dispatch);
-    const uniform = this.#uniform(dispatch);
+    const errors = new ErrorScope(this.device, dispatch.label);
+    const uniform = errors.run(() => this.#uniform(dispatch));
     const bind = (buffers: readonly GPUBufferBinding[]) =>
       this.device.createBindGroup({
         label: dispatch.label,
@@ -76,7 +84,15 @@ export class PipelineCache {
           resource,
         })),
       });
+    await errors.settled();
     return { pipeline, bind };
+  }
+
+  /** Frees the uniforms. */
+  destroy(): void {
+    for (const buffer of this.#uniforms.values()) buffer.destroy();
+    this.#uniforms.clear();
+    this.#pipelines.clear();
   }
 
   #pipeline(dispatch: Dispatch): Promise<Pipeline> {
@@ -104,7 +120,7 @@ export class PipelineCache {
     let buffer = this.#uniforms.get(key);
     if (!buffer) {
       const size = Math.ceil(values.length / 4) * 16;
-      buffer = this.device.createBuffer({ label: "uniforms", size, usage: 0x40 | 0x8 /* UNIFORM | COPY_DST */ });
+      buffer = this.device.createBuffer({ label: "uniforms", size, usage: USAGE.UNIFORM | USAGE.COPY_DST });
       this.device.queue.writeBuffer(buffer, 0, Uint32Array.from(values));
       this.#uniforms.set(key, buffer);
     }
@@ -115,25 +131,28 @@ export class PipelineCache {
     const { shader, constants, bindings } = dispatch;
     const source = sourceOf({ label, ...dispatch });
     const { code, overrides } = specialise(shader, inNode ? source : elementwise(source), constants);
-    const module = this.device.createShaderModule({ label: `shaders/${shader}.wgsl`, code });
     const uniform: GPUBufferBindingLayout[] =
       uniformNames({ label, ...dispatch }).size > 0 ? [{ type: "uniform" }] : [];
-    const layout = this.device.createBindGroupLayout({
-      label: shader,
-      entries: [...bindings.map(({ access }) => bindingType[access]), ...uniform].map((buffer, binding) => ({
-        binding,
-        visibility: 4 /* GPUShaderStage.COMPUTE */,
-        buffer,
-      })),
-    });
-    try {
+    // The promise of the pipeline reports every error below; the scope keeps them from being reported twice.
+    const { module, layout, compiling } = new ErrorScope(this.device, label).run(() => {
+      const module = this.device.createShaderModule({ label: `shaders/${shader}.wgsl`, code });
+      const layout = this.device.createBindGroupLayout({
+        label: shader,
+        entries: [...bindings.map(({ access }) => bindingType[access]), ...uniform].map((buffer, binding) => ({
+          binding,
+          visibility: 4 /* GPUShaderStage.COMPUTE */,
+          buffer,
+        })),
+      });
       const compiling = this.device.createComputePipelineAsync({
         label: shader,
         layout: this.device.createPipelineLayout({ label: shader, bindGroupLayouts: [layout] }),
         compute: { module, entryPoint: "main", constants: { ...overrides } },
       });
-      const pipeline = await this.wait(compiling);
-      return { pipeline, layout };
+      return { module, layout, compiling };
+    });
+    try {
+      return { pipeline: await this.wait(compiling), layout };
     } catch (error) {
       if (error instanceof DeviceLostError) throw error;
       const { messages } = await module.getCompilationInfo();

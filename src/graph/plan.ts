@@ -1,3 +1,4 @@
+import { Turns } from "../gpu/patience";
 import { byteLength, type Dispatch, type Tensor } from "../kernels/dispatch";
 import { mulberry32 } from "../random";
 
@@ -43,6 +44,33 @@ export function planBuffers(
   external: ReadonlySet<string>,
   maxSlotBytes = Number.POSITIVE_INFINITY,
 ): BufferPlan {
+  const search = searchPlan(dispatches, external, maxSlotBytes);
+  let found = search.next();
+  while (!found.done) found = search.next();
+  return found.value;
+}
+
+/** The same plan, searched for in turns with other work. @throws the signal's reason when it is aborted meanwhile */
+export async function planInTurns(
+  dispatches: readonly Dispatch[],
+  external: ReadonlySet<string>,
+  maxSlotBytes: number,
+  signal?: AbortSignal,
+): Promise<BufferPlan> {
+  const turns = new Turns(signal);
+  const search = searchPlan(dispatches, external, maxSlotBytes);
+  for (let found = search.next(); ; found = search.next()) {
+    if (found.done) return found.value;
+    await turns.give();
+  }
+}
+
+/** Yields after every try. */
+function* searchPlan(
+  dispatches: readonly Dispatch[],
+  external: ReadonlySet<string>,
+  maxSlotBytes: number,
+): Generator<void, BufferPlan> {
   const lives = lifetimes(dispatches, external);
   const span = (l: Life) => l.last - l.first + 1;
   const orders: ((a: Life, b: Life) => number)[] = [
@@ -68,6 +96,7 @@ export function planBuffers(
   for (let { order, plan } of starts) {
     let avoided: ReadonlySet<string> = new Set<string>();
     for (let k = 0; k < tries && best.bytes > GOOD_ENOUGH * lowerBound; k++) {
+      yield;
       const { slotOf, offsetOf, slotBytes }: Placing = plan;
       const moved = pick(order.filter(({ id, bytes }) => offsetOf[id]! + bytes === slotBytes[slotOf[id]!]));
       let nextOrder = order;

@@ -4,7 +4,7 @@ import type { Device } from "../gpu/device";
 import type { BufferRange } from "../gpu/encode";
 import { byteLength } from "../kernels/dispatch";
 import { dispatchesOf, type Lowered } from "./lower";
-import { type BufferPlan, planBuffers } from "./plan";
+import { type BufferPlan, planBuffers, planInTurns } from "./plan";
 import { type Recording, record } from "./record";
 
 /** Step graphs compiled together: they never run at once, so they share one set of slots and all tensors of their own
@@ -30,16 +30,19 @@ export const planOf = (lowered: Lowered, maxSlotBytes?: number): BufferPlan =>
   planBuffers(dispatchesOf(lowered), externalNames(lowered), maxSlotBytes);
 
 /** Plans, allocates and records. @param given buffers that exist already: weights, the step table, masks
- *  @throws LimitError */
+ *  @throws LimitError; UserError when memory runs out; the signal's reason when it is aborted meanwhile */
 export async function compile(
   device: Device,
   graphs: Readonly<Record<string, Lowered>>,
   given: (name: string) => GPUBuffer | undefined,
+  signal?: AbortSignal,
 ): Promise<Programs> {
   for (const lowered of Object.values(graphs)) checkBindings(device, lowered);
   const buffers = new Buffers(device);
   const limit = device.gpu.limits.maxBufferSize;
-  const plans = Object.fromEntries(Object.entries(graphs).map(([name, g]) => [name, planOf(g, limit)]));
+  const plans: Record<string, BufferPlan> = {};
+  for (const [name, lowered] of Object.entries(graphs))
+    plans[name] = await planInTurns(dispatchesOf(lowered), externalNames(lowered), limit, signal);
   // Slots are shared by rank: the k-th largest of every plan is the same buffer.
   const ranks = Object.fromEntries(Object.entries(plans).map(([name, plan]) => [name, byRank(plan.slotBytes)]));
   const sizes: number[] = [];
@@ -63,10 +66,9 @@ export async function compile(
   };
   try {
     const recordings: Record<string, Recording> = {};
-    await device.guarded("compile", async () => {
-      for (const [name, lowered] of Object.entries(graphs))
-        recordings[name] = await record(device, lowered.nodes, (t) => rangeOf(name, t));
-    });
+    for (const [name, lowered] of Object.entries(graphs))
+      recordings[name] = await record(device, lowered.nodes, (t) => rangeOf(name, t), signal);
+    await buffers.ready();
     return {
       buffers,
       recordings,

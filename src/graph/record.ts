@@ -14,14 +14,16 @@ export interface Recording {
   readonly nodes: readonly RecordedNode[];
 }
 
-/** Compiles and binds every dispatch of a graph. @param rangeOf place of a tensor, by name */
+/** Compiles and binds every dispatch of a graph. @param rangeOf place of a tensor, by name
+ *  @throws the signal's reason when it is aborted meanwhile */
 export async function record(
   device: Device,
   nodes: readonly LoweredNode[],
   rangeOf: (name: string) => BufferRange,
+  signal?: AbortSignal,
 ): Promise<Recording> {
   const all = nodes.flatMap(({ dispatches }) => dispatches);
-  const bound = await bindDispatches(device, all, ({ name }) => rangeOf(name));
+  const bound = await bindDispatches(device, all, ({ name }) => rangeOf(name), signal);
   let at = 0;
   return {
     nodes: nodes.map(({ name, output, dispatches }) => ({

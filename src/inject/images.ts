@@ -1,6 +1,6 @@
 import type { BareImage, ImageInput, ImageTensor, MaskInput, MaskOption, Pixels, Square } from "../api";
 import { UserError } from "../errors";
-import { readBuffer } from "../gpu/buffers";
+import { Buffers, readBuffer } from "../gpu/buffers";
 import type { Device } from "../gpu/device";
 import { runOnce } from "../gpu/encode";
 import { f32, type Tensor, u32 } from "../kernels/dispatch";
@@ -42,12 +42,6 @@ export function sourceOf(placed: PlacedPixels): SourcePicture | undefined {
   return { width, height, ...(moved && { square }) };
 }
 
-const storage = (device: Device, label: string, data: ArrayBufferView<ArrayBuffer>): GPUBuffer => {
-  const buffer = device.gpu.createBuffer({ label, size: Math.ceil(data.byteLength / 4) * 4, usage: 0x80 | 0x8 | 0x4 });
-  device.gpu.queue.writeBuffer(buffer, 0, data);
-  return buffer;
-};
-
 /** Places pictures into x: f32 [N, 3, side, side] in [-1, 1], by antialiased resampling on the GPU; tensors are copied.
  *  @throws UserError for an empty picture, a tensor of another size, or values that are not finite */
 export async function placeImages(
@@ -82,17 +76,36 @@ export function officialMask(height: number, width: number): MaskInput {
   return { values, height, width };
 }
 
-/** Carries a mask to the h grid, or to x: f32 [1, side, side]. A mask of the picture's own aspect is placed as the picture
+/** Carries masks to the h grid, or to x: f32 [K, side, side]. A mask of the picture's own aspect is placed as the picture
  *  was. A square mask covers the model's square, unless it has the very size of a square picture that was placed.
- *  @param picture the picture the mask belongs to
+ *  @param picture the picture the masks belong to
  *  @throws UserError for values outside [0, 1], or a mask of another aspect */
-export async function placeMask(
+export async function placeMasks(
   device: Device,
-  mask: MaskOption,
+  masks: readonly MaskOption[],
   side: number,
+  to: GPUBuffer,
   picture?: SourcePicture,
-): Promise<GPUBuffer> {
-  const { values, width, height } = mask === "official" ? officialMask(side, side) : mask;
+): Promise<void> {
+  const y = f32("mask", masks.length, side, side);
+  for (const [slot, mask] of masks.entries()) {
+    const { values, width, height } = mask === "official" ? officialMask(side, side) : mask;
+    const square = coversSquare({ values, width, height }, picture);
+    if (square && width === side) {
+      device.gpu.queue.writeBuffer(to, 4 * side * side * slot, Float32Array.from(values));
+      continue;
+    }
+    const data = new Uint8Array(4 * width * height);
+    for (let i = 0; i < width * height; i++) data.fill(Math.round(values[i]! * 255), 4 * i, 4 * i + 4);
+    const own = picture?.square ? scaleSquare(picture.square, width / picture.width) : centreSquare(width, height);
+    const placement = square ? stretch(width, height, side, side) : sampleSquare(own, width, height, side);
+    await resampleInto(device, { data, width, height }, placement, y, to, slot);
+  }
+}
+
+/** Whether a mask covers the model's square, or else the whole picture.
+ *  @throws UserError for values outside [0, 1], or a mask of neither aspect */
+function coversSquare({ values, width, height }: MaskInput, picture: SourcePicture | undefined): boolean {
   if (values.length !== width * height) throw new UserError(`mask: ${values.length} values for ${width}x${height}`);
   const bad = Array.from(values).find((v) => !(v >= 0 && v <= 1));
   if (bad !== undefined) throw new UserError(`mask: a value of ${bad}; needed 0 to 1`);
@@ -106,34 +119,7 @@ export async function placeMask(
         : "";
     throw new UserError(`mask: ${width}x${height}; needed a square mask${aspect}`);
   }
-  if (square && width === side) return storage(device, "mask", Float32Array.from(values));
-  const data = new Uint8Array(4 * width * height);
-  for (let i = 0; i < width * height; i++) data.fill(Math.round(values[i]! * 255), 4 * i, 4 * i + 4);
-  const own = picture?.square ? scaleSquare(picture.square, width / picture.width) : centreSquare(width, height);
-  const placement = square ? stretch(width, height, side, side) : sampleSquare(own, width, height, side);
-  const y = f32("mask", 1, side, side);
-  const buffer = device.gpu.createBuffer({ label: "mask", size: 4 * side * side, usage: 0x80 | 0x8 | 0x4 });
-  await resampleInto(device, { data, width, height }, placement, y, buffer, 0);
-  return buffer;
-}
-
-/** Several masks in one tensor, f32 [K, side, side]; each as `placeMask` has it. */
-export async function placeMasks(
-  device: Device,
-  masks: readonly MaskOption[],
-  side: number,
-  picture?: SourcePicture,
-): Promise<GPUBuffer> {
-  const bytes = 4 * side * side;
-  const placed = await Promise.all(masks.map((mask) => placeMask(device, mask, side, picture)));
-  const all = device.gpu.createBuffer({ label: "masks", size: bytes * masks.length, usage: 0x80 | 0x8 | 0x4 });
-  const encoder = device.gpu.createCommandEncoder();
-  placed.forEach((mask, k) => {
-    encoder.copyBufferToBuffer(mask, 0, all, k * bytes, bytes);
-  });
-  device.gpu.queue.submit([encoder.finish()]);
-  for (const mask of placed) mask.destroy();
-  return all;
+  return square;
 }
 
 /** Resamples one picture into sample `slot` of y. */
@@ -154,13 +140,17 @@ export async function resampleInto(
     );
   const image = u32("image", height, width);
   const where = f32("placement", 20);
-  const pixels = storage(device, "image", new Uint8Array(data));
-  const matrix = storage(device, "placement", placementData(placement));
-  const dispatches = resample({ image, placement: where, y }, { slot });
-  const buffers: Record<string, GPUBuffer> = { [image.name]: pixels, [where.name]: matrix, [y.name]: buffer };
-  await runOnce(device, dispatches, ({ name }) => ({ buffer: buffers[name]! }));
-  pixels.destroy();
-  matrix.destroy();
+  const own = new Buffers(device);
+  try {
+    const pixels = own.upload("image", new Uint8Array(data));
+    const matrix = own.upload("placement", placementData(placement));
+    await own.ready();
+    const buffers: Record<string, GPUBuffer> = { [image.name]: pixels, [where.name]: matrix, [y.name]: buffer };
+    const dispatches = resample({ image, placement: where, y }, { slot });
+    await runOnce(device, dispatches, ({ name }) => ({ buffer: buffers[name]! }));
+  } finally {
+    own.destroy();
+  }
 }
 
 /** x: f32 [N, 3, height, width] in [-1, 1] on the GPU, as pictures on the host. */
@@ -172,15 +162,17 @@ export async function toPixels(
   height = width,
 ): Promise<Pixels[]> {
   const size = 4 * width * height;
-  const bytes = device.gpu.createBuffer({ label: "rgba8", size: count * size, usage: 0x80 | 0x4 });
+  const own = new Buffers(device);
   try {
     const from = f32("x", count, 3, height, width);
     const to = u32("rgba8", count, height, width);
+    const bytes = own.makeFor(to);
+    await own.ready();
     const buffers: Record<string, GPUBuffer> = { [from.name]: x, [to.name]: bytes };
     await runOnce(device, toRgba8({ x: from, y: to }), ({ name }) => ({ buffer: buffers[name]! }));
     const all = new Uint8ClampedArray(await readBuffer(device, bytes));
     return Array.from({ length: count }, (_, n) => ({ data: all.slice(n * size, (n + 1) * size), width, height }));
   } finally {
-    bytes.destroy();
+    own.destroy();
   }
 }

@@ -1,42 +1,60 @@
-import type { BareImage, ImageInput, ImageTensor, InvertOptions, Pixels, RunOptions, RunSnapshot } from "../api";
-import { DeviceLostError, NonFiniteError, UserError } from "../errors";
-import { readBuffer } from "../gpu/buffers";
+import type { ImageInput, InvertOptions, RunOptions } from "../api";
+import { UserError } from "../errors";
+import type { Buffers } from "../gpu/buffers";
 import type { Device } from "../gpu/device";
-import { firstNonFinite } from "../graph/profile";
-import type { Programs } from "../graph/programs";
-import { ALL_FINITE } from "../kernels/pointwise/non-finite";
-import { MAX_CONTENTS } from "../kernels/step/step-row";
 import { hShape, type UNetConfig } from "../model/config";
 import { checkLabels, type Evaluation, type Network, type WeightStorage } from "../model/network";
-import { alphaBars, generationSteps, timeSteps } from "../model/schedule";
-import { officialMask, placedPixels, placeImages, placeMask, placeMasks, sourceOf, toPixels } from "./images";
+import { networkOps } from "../model/ops";
+import type { Bank, InversionInfo } from "./bank";
+import { giveInjection } from "./given";
+import { hooksOf } from "./hooks";
+import { placedPixels, placeImages, sourceOf } from "./images";
 import { Inversion } from "./inversion";
-import { type StepGraph, stepOps } from "./ops";
-import type { ContentInput, InjectOptions, OmegaRegion, SampleOptions } from "./options";
-import { resolveParameters } from "./parameters";
-import { generationPlan, inversionPlan, type RunStep, type SampleRun } from "./plan-run";
+import type { InjectOptions, ReconstructOptions, SampleOptions } from "./options";
+import type { PresetName } from "./parameters";
+import type { RunPlan } from "./plan";
+import { planInject } from "./plan-inject";
+import { inversionTimes, planInvert } from "./plan-invert";
+import { planSample } from "./plan-sample";
+import type { Platform } from "./platform";
+import { checkReconstruct, pictureList, resolveInvert, resolveSample } from "./requests";
+import { type InjectRequest, matchBanks, resolveInject, type Source } from "./resolve";
 import { Result } from "./result";
-import { encodeCopies, encodeStep, type RunFrom, runSteps } from "./run";
-import { restore, runKey, Snapshots } from "./snapshots";
-import { calibratedStep, injectedStep, plainStep, TENSOR } from "./step-graphs";
-import { rowStride, type Step, stepTable } from "./step-table";
-import type { Copy, Submission } from "./submission";
+import { type NetworkOrigin, Runner } from "./runner";
+import { Store } from "./store";
 
-/** Turns any form of a picture into pixels: what differs between Node and browsers. */
-export type Decode = (input: BareImage) => Promise<Pixels | ImageTensor>;
-
-const STORAGE = 0x80 | 0x8 | 0x4; // STORAGE | COPY_DST | COPY_SRC
+/** What a model is called and what suits it. */
+export interface ModelOptions extends NetworkOrigin {
+  readonly name: string;
+  /** class of every picture, for class-conditional networks, where a call gives none */
+  readonly label?: number | undefined;
+  /** injection parameters that suit it */
+  readonly preset?: PresetName | undefined;
+}
 
 /** A pretrained diffusion U-Net, ready to invert, inject and generate. */
 export class Model {
-  constructor(
-    readonly network: Network,
-    readonly name: string,
-    readonly decode: Decode,
-    /** class of every picture, for class-conditional networks, where a call gives none */
-    readonly label?: number,
-  ) {}
+  readonly name: string;
+  /** Class of every picture where a call gives none, for class-conditional networks. */
+  readonly label: number | undefined;
+  /** The injection parameters that suit it, where a call names no preset. */
+  readonly preset: PresetName;
+  readonly #runner: Runner;
+  readonly #platform: Platform;
 
+  /** @internal */
+  constructor(network: Network, platform: Platform, { name, label, preset = "quick", ...origin }: ModelOptions) {
+    this.#runner = new Runner(network, origin);
+    this.#platform = platform;
+    this.name = name;
+    this.label = label;
+    this.preset = preset;
+  }
+
+  /** @internal */
+  get network(): Network {
+    return this.#runner.network;
+  }
   get device(): Device {
     return this.network.device;
   }
@@ -54,231 +72,142 @@ export class Model {
   get parameterCount(): number {
     return this.network.parameters;
   }
-  /** How the weights lie on the GPU, and what f16 did to them. */
+  /** How the weights are stored on the GPU, and what f16 did to them. */
   get storage(): WeightStorage {
     return this.network.storage;
   }
+  /** [C, H, W] of the bottleneck h. */
+  get hShape(): readonly [number, number, number] {
+    return hShape(this.config);
+  }
+  /** Names of the tensors after which contents can be mixed in, in order. */
+  get taps(): string[] {
+    return this.#tensors()
+      .filter(({ shape }) => shape.length === 4)
+      .map(({ name }) => name);
+  }
 
-  /** One evaluation of the network: eps and h of x at time step t. See `Network.forward`. */
+  /** One evaluation of the network: eps and h of x at time step t.
+   *  @param x f32 [N, 3, side, side] @param t one time step for all samples, or one each
+   *  @throws UserError if x is no whole number of images, or t is not in [0, 999] */
   forward(x: Float32Array, t: number | readonly number[], labels?: readonly number[]): Promise<Evaluation> {
     const batch = x.length / (this.config.inChannels * this.resolution ** 2);
-    return this.network.forward(x, t, labels ?? this.#labels(batch));
+    return this.#runner.life.during(() => this.network.forward(x, t, labels ?? this.#defaultLabels(batch)));
   }
 
   /** DDIM inversion of one picture or a batch: x_T, and h of every step, kept on the GPU.
    *  @throws UserError for a bad picture or number of steps; NonFiniteError; the signal's reason when cancelled */
   async invert(images: ImageInput | readonly ImageInput[], options: InvertOptions = {}): Promise<Inversion> {
-    const { steps = 50, top = 999, faithful = false } = options;
-    const list: readonly ImageInput[] = Array.isArray(images) ? images : [images as ImageInput];
-    if (list.length === 0) throw new UserError("no picture to invert");
-    if (!Number.isInteger(steps) || steps < 2 || steps > top + 1)
-      throw new UserError(`inversion steps ${steps}: needed a whole number from 2 to ${top + 1}`);
-    const pictures = await Promise.all(list.map((image) => placedPixels(image, this.decode)));
-    const batch = pictures.length;
-    const net = this.network.unet(batch);
-    const tap = options.tap ?? net.h;
-    const plan = inversionPlan(steps, top, faithful);
-    const samples = plan.map(({ t, next }, draw) => Array.from({ length: batch }, (): Step => ({ t, next, draw })));
-    const run = await this.#open({ plain: plainStep(net, { keep: [tap] }) }, samples, faithful, options.labels);
-    const { gpu } = this.device;
-    const made: GPUBuffer[] = [];
-    const make = (label: string, size: number) => {
-      const buffer = gpu.createBuffer({ label, size, usage: STORAGE });
-      made.push(buffer);
-      return buffer;
-    };
-    try {
-      const x = run.programs.bufferOf("plain", "x");
-      const kept = make("images", x.size);
-      await placeImages(this.device, pictures, this.resolution, kept);
-      const xT = make("x_T", x.size);
-      const h = run.programs.bufferOf("plain", tap);
-      const next = run.programs.bufferOf("plain", TENSOR.next);
-      const bank = new Map<number, GPUBuffer>();
-      const last = plan.findLastIndex((s) => s.t !== s.next);
-      const submissions = plan.map(({ t }, k): Submission => {
-        const slot = make(`h.${t}`, h.size);
-        bank.set(t, slot);
-        const after: Copy[] = [
-          { from: h, to: slot, bytes: h.size },
-          { from: next, to: x, bytes: x.size },
-        ];
-        const keeps = [{ name: `h.${t}`, buffer: slot }];
-        if (k === last) {
-          after.push({ from: next, to: xT, bytes: x.size });
-          keeps.push({ name: "x_T", buffer: xT });
-        }
-        const before = k === 0 ? [{ from: kept, to: x, bytes: x.size }] : [];
-        return { program: "plain", row: k, t, before, after, keeps };
-      });
-      await run.go(submissions, "invert", options);
-      const shape = tap === net.h ? hShape(this.config) : this.tapShape(tap);
-      const sources = pictures.map(sourceOf);
-      const info = { model: this.hash, steps, top, faithful, side: this.resolution, h: shape, sources, tap };
-      return Inversion.of(this.device, info, { images: kept, xT, bank });
-    } catch (error) {
-      for (const buffer of made) buffer.destroy();
-      throw error;
-    } finally {
-      run.close();
-    }
+    this.#runner.life.check();
+    const list = pictureList(images);
+    const { tap, ...asked } = resolveInvert(options);
+    const plan = this.#planInvert(list.length, { ...asked, tap }, options.labels);
+    const pictures = await Promise.all(list.map((image) => placedPixels(image, this.#platform.decode)));
+    const info = { ...this.#inversionInfo({ ...asked, tap }), sources: pictures.map(sourceOf) };
+    return this.#runner.run(
+      plan,
+      {
+        stores: [],
+        given: async (own) => {
+          const buffer = own.make("images", bytesOf(plan.given.images!));
+          await placeImages(this.device, pictures, this.resolution, buffer);
+          await own.ready();
+          return new Map([["images", buffer]]);
+        },
+        finish: async (kept, own, keep) => {
+          own.move("images", kept);
+          const store = new Store(kept, pictures.length);
+          await keep(store);
+          return Inversion.of(info, store);
+        },
+      },
+      options,
+    );
   }
 
   /** Content injection: the original, carrying the content's shape or identity.   Jeong et al. 2023
-   *  Pairs of a batch: `content` and `original` hold as many pictures, or one of them a single picture for all.
-   *  @throws UserError for parameters out of range or inversions that do not fit; NonFiniteError; the signal's reason */
+   *  Pictures are inverted first, together. Pairs of a batch: `content` and `original` hold as many pictures, or one of them
+   *  a single picture for all.
+   *  @throws UserError for options out of range or inversions that do not fit; NonFiniteError; the signal's reason */
   async inject(options: InjectOptions): Promise<Result> {
-    const { original } = options;
-    const contents = contentList(options);
-    const regions = omegaRegions(options, contents);
-    const variants = options.variants ?? [{}];
-    const pairs = Math.max(original.count, ...contents.map((c) => c.inversion.count));
-    const runs = Array.from({ length: pairs }, () => variants).flat();
-    const samples: SampleRun[] = runs.map((variant) => {
-      const given = resolveParameters({ ...options, ...variant }, options.preset);
-      const parameters = regions.length > 0 && given.omega === "off" ? { ...given, omega: 1 } : given;
-      // The official program does not match norms inside a mask.
-      const rules = contents.map(({ mask = options.mask }) =>
-        mask && parameters.faithful && parameters.rule === "slerp" ? "slerpRaw" : parameters.rule,
-      );
-      return { parameters, gammas: contents.map((c) => c.gamma ?? parameters.gamma), rules };
-    });
-    const batch = samples.length;
-    const { faithful } = samples[0]!.parameters;
-    if (faithful && regions.length > 0)
-      throw new UserError(
-        "the official program has one omega for the whole picture; leave out faithful, or the regions",
-      );
-    this.#checkBatch(samples, [original, ...contents.map((c) => c.inversion)], pairs);
-    const tap = options.tap ?? contents[0]!.inversion.info.tap;
-    const odd = contents.find((c) => c.inversion.info.tap !== tap);
-    if (odd)
-      throw new UserError(
-        `injection at "${tap}", but a content keeps "${odd.inversion.info.tap}"; invert it with that tap`,
-      );
-
-    const net = this.network.unet(batch);
-    const givenNoise = options.noise !== undefined;
-    const masks = await this.#masks(options, contents, original);
-    const omegas = await this.#omegas(regions, contents, original);
-    const spec = {
-      tap,
-      contents: contents.map((_, k) => ({ masked: masks[k] !== undefined })),
-      omegaRegions: regions.length,
-      givenNoise,
-    };
-    const times = contents[0]!.inversion.times;
-    const plan = options.mutate?.(generationPlan(samples, times)) ?? generationPlan(samples, times);
-    const used = new Set(plan.map((s) => s.program));
-    const shape = contents[0]!.inversion.info.h;
-    const graphs: Record<string, StepGraph> = {};
-    if (used.has("plain")) graphs.plain = plainStep(net, { givenNoise });
-    if (used.has("injected")) graphs.injected = injectedStep(net, spec, shape);
-    if (used.has("calibrated")) graphs.calibrated = calibratedStep(net, spec, shape);
-    const own = (name: string) => masks[contents.findIndex((_, k) => name === TENSOR.mask(k))] ?? omegas.get(name);
-    const table = plan.map((s) => s.samples);
-    const run = await this.#open(graphs, table, faithful, options.labels, own);
+    this.#runner.life.check();
+    const request = resolveInject(options, this.preset);
+    this.#checkInversions(request);
+    const pictures = picturesOf(request);
+    const made = pictures.length > 0 ? await this.invert(pictures, this.#invertFor(request, options)) : undefined;
     try {
-      const sampleOf = (inversion: Inversion, n: number) => {
-        const pair = Math.floor(n / variants.length);
-        return inversion.samples[inversion.count === 1 ? 0 : pair]!;
-      };
-      const pick = (from: GPUBuffer, of: Inversion, to: GPUBuffer): Copy[] => {
-        const bytes = from.size / of.store.count;
-        return Array.from({ length: batch }, (_, n) => ({
-          from,
-          fromOffset: sampleOf(of, n) * bytes,
-          to,
-          toOffset: n * bytes,
-          bytes,
-        }));
-      };
-      const any = Object.keys(graphs)[0]!;
-      const x = run.programs.bufferOf(any, "x");
-      const next = run.programs.bufferOf(any, TENSOR.next);
-      const noise = await this.#noise(options.noise, plan, run.programs, any, x.size);
-      const submissions = plan.map((s, k): Submission => {
-        const before: Copy[] = k === 0 ? pick(original.alive().xT, original, x) : [];
-        if (s.program !== "plain")
-          contents.forEach(({ inversion }, c) => {
-            const to = run.programs.bufferOf(s.program, TENSOR.content(c));
-            before.push(...pick(bankAt(inversion, s.bankTime), inversion, to));
-          });
-        before.push(...noise(k));
-        return { program: s.program, row: k, t: s.t, before, after: [{ from: next, to: x, bytes: x.size }] };
-      });
-      await run.go(submissions, "generate", options);
-      const described = samples.map(({ parameters, gammas }) => ({
-        model: this.name,
-        modelHash: this.hash,
-        ...parameters,
-        ...(contents.length > 1 && { gammas }),
-        ...(regions.length > 0 && { omegas: regions.map(({ omega }) => omega) }),
-        stepsInversion: original.info.steps,
-      }));
-      return run.result(x, batch, described);
+      const storeOf = (source: Source) => (source instanceof Inversion ? source : made!).store;
+      const bankOf = (source: Source) => bankIn(source, pictures, made!);
+      const plan = this.#planInject(request, options, bankOf);
+      const { noise } = hooksOf(options);
+      const original = { bank: bankOf(request.original), store: storeOf(request.original) };
+      const contents = request.contents.map(({ source }) => storeOf(source));
+      const sources = { request, original, contents, noise };
+      const { resume, ...rest } = options;
+      return await this.#runner.run(
+        plan,
+        {
+          stores: [original.store, ...contents],
+          given: (own) => giveInjection(this.device, plan, sources, own),
+          finish: (kept, _, keep) => this.#result(kept, keep, this.#describe(plan, request, original.bank)),
+        },
+        { ...rest, ...(resume?.phase === "generate" && { resume }) },
+      );
     } finally {
-      run.close();
-      for (const buffer of [...new Set(masks), ...omegas.values()]) buffer?.destroy();
+      made?.dispose();
     }
   }
 
+  /** The plans that `inject` runs for these options, that of inverting their pictures first. Nothing runs. */
+  planInject(options: InjectOptions): RunPlan[] {
+    const request = resolveInject(options, this.preset);
+    this.#checkInversions(request);
+    const pictures = picturesOf(request);
+    const asked = resolveInvert(this.#invertFor(request, {}));
+    const info = { ...this.#inversionInfo(asked), sources: pictures.map(() => undefined) };
+    const made: Bank = { info, samples: [], times: inversionTimes(asked.steps, asked.top, asked.faithful) };
+    const inject = this.#planInject(request, options, (source) => bankIn(source, pictures, made));
+    return pictures.length > 0 ? [this.#planInvert(pictures.length, asked, undefined), inject] : [inject];
+  }
+
   /** The inverted pictures generated back, nothing injected. The nearer to the pictures, the better the inversion. */
-  reconstruct(
-    inversion: Inversion,
-    options: RunOptions & { steps?: number; faithful?: boolean; labels?: readonly number[] } = {},
-  ) {
-    const steps = options.steps ?? inversion.info.steps;
+  reconstruct(inversion: Inversion, options: ReconstructOptions = {}): Promise<Result> {
+    checkReconstruct(options);
+    const { steps = inversion.info.steps } = options;
     const { top } = inversion.info;
-    return this.inject({ ...options, content: inversion, original: inversion, gamma: 0, tBoost: 0, steps, top });
+    const off = { preset: "quick", gamma: 0, tBoost: 0 } as const;
+    return this.inject({ ...options, ...off, content: inversion, original: inversion, steps, top });
   }
 
   /** New pictures from seeded noise. Sample n of seed s is the same in any batch.
    *  @param options.eta 0: DDIM; 1: as noisy as the ancestral DDPM sampler, and equal to it at 1000 steps */
   async sample(options: SampleOptions = {}): Promise<Result> {
-    const { count = 1, seed = 0, steps = 50, eta = 0, first = 0 } = options;
-    if (!Number.isInteger(count) || count < 1) throw new UserError(`count ${count}: needed a whole number from 1`);
-    if (!(eta >= 0 && eta <= 1)) throw new UserError(`eta ${eta}: needed 0 to 1`);
-    const times = options.times ? [...options.times].sort((a, b) => a - b) : timeSteps(steps);
-    const net = this.network.unet(count);
-    const streams = Array.from({ length: count }, (_, n) => first + n);
-    const plan = generationSteps(times);
-    const table = [
-      streams.map((stream): Step => ({ t: plan[0]!.t, next: plan[0]!.next, seed, stream, draw: 0xffffffff })),
-      ...plan.map(({ t, next }, draw) => streams.map((stream): Step => ({ t, next, eta, seed, stream, draw }))),
-    ];
-    const start: StepGraph = {
-      inputs: net.graph.inputs,
-      nodes: [{ name: "x_T", op: { kind: "gaussian" }, inputs: { steps: "steps", like: "x" }, output: TENSOR.next }],
-      outputs: [TENSOR.next],
-    };
-    const run = await this.#open({ start, plain: plainStep(net) }, table, false, options.labels);
-    try {
-      const x = run.programs.bufferOf("plain", "x");
-      const after: Copy[] = [{ from: run.programs.bufferOf("plain", TENSOR.next), to: x, bytes: x.size }];
-      const submissions = table.map((_, k): Submission => {
-        const t = plan[Math.max(0, k - 1)]!.t;
-        return { program: k === 0 ? "start" : "plain", row: k, t, after };
-      });
-      await run.go(submissions, "generate", options);
-      const parameters = { model: this.name, modelHash: this.hash, steps: plan.length, eta, seed };
-      return run.result(
-        x,
-        count,
-        streams.map((stream) => ({ ...parameters, stream })),
-      );
-    } finally {
-      run.close();
-    }
+    this.#runner.life.check();
+    const asked = resolveSample(options);
+    const { streams, times, seed, eta } = asked;
+    const labels = this.#labels(streams.length, options.labels);
+    const plan = planSample(this.network.unet(streams.length), { ...asked, model: this.hash, labels });
+    const made = { model: this.name, modelHash: this.hash, steps: times.length, eta, seed };
+    const parameters = streams.map((stream) => ({ ...made, stream }));
+    return this.#runner.run(
+      plan,
+      {
+        stores: [],
+        given: async () => new Map(),
+        finish: (kept, _, keep) => this.#result(kept, keep, parameters),
+      },
+      options,
+    );
   }
 
-  /** Uploads an inversion saved by `Inversion.save`. @throws UserError when it was made with another model */
+  /** Uploads an inversion saved by `Inversion.save`. @throws UserError when it was made with another model, or is damaged */
   loadInversion(bytes: Uint8Array, name?: string): Promise<Inversion> {
-    return Inversion.load(this.device, bytes, this.hash, name);
+    return this.#runner.life.during(() => Inversion.load(this.device, bytes, this.hash, name));
   }
 
+  /** Frees the model once the last run that uses it has ended. */
   dispose(): void {
-    this.network.destroy();
+    this.#runner.life.dispose();
   }
 
   [Symbol.dispose](): void {
@@ -287,226 +216,126 @@ export class Model {
 
   /** [C, H, W] of a tensor of the network. @throws UserError for a tap that is not there */
   tapShape(tap: string): readonly [number, number, number] {
-    const node = this.network.lower(this.network.unet(1).graph, stepOps).nodes.find((n) => n.output.name === tap);
-    const shape = node?.output.shape;
-    if (shape?.length !== 4) throw new UserError(`no tap "${tap}" in this network; h is "${this.network.unet(1).h}"`);
+    const { h } = this.network.unet(1);
+    if (tap === h) return this.hShape;
+    const shape = this.#tensors().find(({ name }) => name === tap)?.shape;
+    if (shape?.length !== 4) throw new UserError(`no tap "${tap}" in this network; h is "${h}"`);
     return [shape[1]!, shape[2]!, shape[3]!];
   }
 
-  #labels(batch: number): number[] | undefined {
+  #tensors() {
+    return this.network.lower(this.network.unet(1).graph, networkOps).nodes.map(({ output }) => output);
+  }
+
+  async #result(kept: Buffers, keep: (store: Store) => Promise<void>, parameters: Result["parameters"]) {
+    const store = new Store(kept, parameters.length, { name: "this result", cure: "run again" });
+    await keep(store);
+    return new Result(store, this.#platform, this.resolution, parameters);
+  }
+
+  #planInvert(batch: number, asked: ReturnType<typeof resolveInvert>, labels: readonly number[] | undefined): RunPlan {
+    const { tap, h: shape } = this.#inversionInfo(asked);
+    return planInvert(this.network.unet(batch), {
+      ...asked,
+      model: this.hash,
+      tap,
+      shape,
+      labels: this.#labels(batch, labels),
+    });
+  }
+
+  #planInject(request: InjectRequest, options: InjectOptions, bankOf: (source: Source) => Bank): RunPlan {
+    const banks = request.contents.map(({ source }) => bankOf(source));
+    const matched = matchBanks(request, bankOf(request.original), banks, this.hash);
+    const batch = matched.samples.length;
+    const { noise, mutate } = hooksOf(options);
+    const labels = this.#labels(batch, options.labels);
+    const givenNoise = noise && ((k: number) => noise(k) !== undefined);
+    return planInject(this.network.unet(batch), { ...matched, labels, mutate, ...(givenNoise && { givenNoise }) });
+  }
+
+  /** How the pictures of an injection are inverted. */
+  #invertFor({ variants, tap }: InjectRequest, options: RunOptions & { labels?: readonly number[] }): InvertOptions {
+    const { stepsInversion: steps, top, faithful } = variants[0]!;
+    const { signal, onStep, snapshotEvery, onSnapshot, recover, resume } = options;
+    return {
+      steps,
+      top,
+      faithful,
+      ...(tap !== undefined && { tap }),
+      ...(signal && { signal }),
+      ...(onStep && { onStep }),
+      ...(snapshotEvery !== undefined && { snapshotEvery }),
+      ...(onSnapshot && { onSnapshot }),
+      ...(recover !== undefined && { recover }),
+      ...(resume?.phase === "invert" && { resume }),
+    };
+  }
+
+  #inversionInfo({ steps, top, faithful, tap = this.network.unet(1).h }: ReturnType<typeof resolveInvert>) {
+    const h = this.tapShape(tap);
+    return { model: this.hash, steps, top, faithful, side: this.resolution, h, tap } satisfies Omit<
+      InversionInfo,
+      "sources"
+    >;
+  }
+
+  /** @throws UserError for an inversion that was disposed, or is on another device */
+  #checkInversions({ original, contents }: InjectRequest): void {
+    for (const source of [original, ...contents.map((c) => c.source)]) {
+      if (!(source instanceof Inversion)) continue;
+      source.check();
+      if (source.device !== this.device)
+        throw new UserError(
+          "this inversion is on another device; invert the picture with this model, or save it and load it here",
+        );
+    }
+  }
+
+  #defaultLabels(batch: number): number[] | undefined {
     return this.label === undefined ? undefined : Array<number>(batch).fill(this.label);
   }
 
-  #checkBatch(samples: readonly SampleRun[], inversions: readonly Inversion[], pairs: number): void {
-    for (const inversion of inversions) {
-      if (inversion.info.model !== this.hash)
-        throw new UserError("an inversion was made with another model; invert the picture with this one");
-      if (inversion.count !== 1 && inversion.count !== pairs)
-        throw new UserError(`${inversion.count} pictures against ${pairs}: needed as many, or one for all`);
-    }
-    const shared = ["steps", "top", "faithful", "replaceSteps"] as const;
-    const [{ parameters: one }] = samples as [SampleRun];
-    for (const { parameters } of samples) {
-      const odd = shared.find((key) => parameters[key] !== one[key]);
-      if (odd)
-        throw new UserError(`${odd} differs within a batch (${one[odd]} and ${parameters[odd]}); run them apart`);
-      if ((parameters.omega === "off") !== (one.omega === "off"))
-        throw new UserError("calibration is on for some of a batch and off for others; run them apart");
-    }
-    const top = inversions[0]!.info.top;
-    if (one.top !== top) throw new UserError(`top ${one.top}: the original was inverted up to ${top}`);
-  }
-
-  async #masks(options: InjectOptions, contents: readonly ContentInput[], original: Inversion) {
-    const shape = contents[0]!.inversion.info.h;
-    const source = original.info.sources[original.samples[0]!];
-    return Promise.all(
-      contents.map(({ mask = options.mask }) => mask && placeMask(this.device, mask, shape[1], source)),
-    );
-  }
-
-  /** What a calibrated step with regions reads, by tensor. */
-  async #omegas(regions: readonly OmegaRegion[], contents: readonly ContentInput[], original: Inversion) {
-    const buffers = new Map<string, GPUBuffer>();
-    if (regions.length === 0) return buffers;
-    const [, height, width] = contents[0]!.inversion.info.h;
-    const masks = regions.map(({ mask }) => (mask === "official" ? officialMask(height, width) : mask));
-    const source = original.info.sources[original.samples[0]!];
-    buffers.set(TENSOR.omegaMasks, await placeMasks(this.device, masks, this.resolution, source));
-    const values = this.device.gpu.createBuffer({ label: "omegas", size: 4 * regions.length, usage: STORAGE });
-    this.device.gpu.queue.writeBuffer(
-      values,
-      0,
-      Float32Array.from(regions, ({ omega }) => omega),
-    );
-    return buffers.set(TENSOR.omegas, values);
-  }
-
-  /** Recorded noise, uploaded at once before the first step. @returns the copies that feed step k */
-  async #noise(
-    given: InjectOptions["noise"],
-    plan: readonly RunStep[],
-    programs: Programs,
-    any: string,
-    bytes: number,
-  ): Promise<(k: number) => Copy[]> {
-    if (!given) return () => [];
-    const all = plan.map((_, k) => given(k));
-    const bank = programs.buffers.make("noise bank", bytes * plan.length);
-    all.forEach((values, k) => {
-      if (values) this.device.gpu.queue.writeBuffer(bank, k * bytes, new Float32Array(values));
-    });
-    const to = programs.bufferOf(any, TENSOR.noise);
-    return (k) => (all[k] ? [{ from: bank, fromOffset: k * bytes, to, bytes }] : []);
-  }
-
-  /** Compiles step graphs and uploads their table. */
-  async #open(
-    graphs: Readonly<Record<string, StepGraph>>,
-    table: readonly (readonly Step[])[],
-    faithful: boolean,
-    labels: readonly number[] | undefined,
-    given?: (name: string) => GPUBuffer | undefined,
-  ) {
-    const { device } = this;
-    const batch = table[0]!.length;
-    const bytes = stepTable(table, alphaBars(faithful ? "f32" : "f64"));
-    const steps = device.gpu.createBuffer({ label: "steps", size: bytes.length, usage: STORAGE });
-    device.gpu.queue.writeBuffer(steps, 0, bytes);
+  #labels(batch: number, given: readonly number[] | undefined): number[] | undefined {
     const { classes } = this.config;
-    const classBuffer =
-      classes > 0 ? device.gpu.createBuffer({ label: "labels", size: 4 * batch, usage: STORAGE }) : undefined;
-    if (classBuffer)
-      device.gpu.queue.writeBuffer(classBuffer, 0, checkLabels(labels ?? this.#labels(batch), batch, classes));
-    const own = (name: string) => (name === "steps" ? steps : name === "labels" ? classBuffer : given?.(name));
-    const close = () => {
-      steps.destroy();
-      classBuffer?.destroy();
-    };
-    let programs: Programs;
-    try {
-      programs = await this.network.compile(graphs, stepOps, own);
-    } catch (error) {
-      close();
-      throw error;
-    }
-    return new Run(this, programs, batch, bytes, close);
+    return classes > 0 ? [...checkLabels(given ?? this.#defaultLabels(batch), batch, classes)] : undefined;
+  }
+
+  /** What each picture is made with. */
+  #describe(plan: RunPlan, { variants, contents, regions }: InjectRequest, original: Bank): Result["parameters"] {
+    const injected = plan.steps.filter(({ graph }) => graph !== "plain");
+    return plan.steps[0]!.samples.map((_, n) => {
+      const parameters = variants[n % variants.length]!;
+      const shares = (k: number) => injected.map(({ samples }) => samples[n]!.gammas![k]!);
+      const shown = (gamma: typeof parameters.gamma, k: number) => (typeof gamma === "function" ? shares(k) : gamma);
+      return {
+        model: this.name,
+        modelHash: this.hash,
+        ...parameters,
+        gamma: shown(parameters.gamma, 0),
+        ...(contents.length > 1 && {
+          gammas: contents.map(({ gamma = parameters.gamma }, k) => shown(gamma, k)),
+        }),
+        ...(regions.length > 0 && { omegas: regions.map(({ omega }) => omega) }),
+        stepsInversion: original.info.steps,
+      };
+    });
   }
 }
 
-/** One run's GPU resources. */
-class Run {
-  constructor(
-    readonly model: Model,
-    readonly programs: Programs,
-    readonly batch: number,
-    readonly table: Uint8Array<ArrayBuffer>,
-    readonly release: () => void,
-  ) {}
+const bytesOf = (shape: readonly number[]): number => 4 * shape.reduce((a, b) => a * b, 1);
 
-  /** Runs every step, from that of `options.resume` on.
-   *  @throws NonFiniteError naming step and node, if a value is not finite; DeviceLostError, with the newest snapshot */
-  async go(submissions: readonly Submission[], phase: RunSnapshot["phase"], options: RunOptions): Promise<void> {
-    const { resume, snapshotEvery } = options;
-    const { device } = this.model;
-    const x = this.programs.bufferOf(Object.keys(this.programs.recordings)[0]!, "x");
-    const key = resume || snapshotEvery ? runKey(this.model.hash, phase, submissions, this.table) : "";
-    const snapshots =
-      snapshotEvery === undefined
-        ? undefined
-        : new Snapshots(device, x, submissions, { phase, run: key }, { ...options, snapshotEvery });
-    const start = () => {
-      if (resume) restore(device, resume, key, submissions, x);
-    };
-    try {
-      start();
-      await this.#steps(submissions, phase, options, start, { first: resume?.step ?? 0, snapshots });
-    } catch (error) {
-      if (!(error instanceof DeviceLostError)) throw error;
-      throw new DeviceLostError(error.message, snapshots?.last ?? resume);
-    } finally {
-      snapshots?.close();
-    }
-  }
+/** The pictures of a request, each once. */
+const picturesOf = ({ original, contents }: InjectRequest): ImageInput[] => [
+  ...new Set(
+    [original, ...contents.map(({ source }) => source)].flatMap((source) =>
+      source instanceof Inversion ? [] : [...source],
+    ),
+  ),
+];
 
-  async #steps(
-    submissions: readonly Submission[],
-    phase: RunSnapshot["phase"],
-    options: RunOptions,
-    restart: () => void,
-    from: RunFrom & { readonly first: number },
-  ): Promise<void> {
-    const { model, programs, batch } = this;
-    const { device, resolution } = model;
-    const any = Object.keys(programs.recordings).find((name) => name !== "start")!;
-    const flag = programs.bufferOf(any, TENSOR.flag);
-    device.gpu.queue.writeBuffer(flag, 0, new Uint32Array([ALL_FINITE]));
-    const stride = rowStride(batch);
-    const x0 = programs.bufferOf(any, TENSOR.x0);
-    const preview = () => toPixels(device, x0, batch, resolution);
-    await runSteps(device, programs, submissions, stride, phase, options, preview, from);
-    const draw = new Uint32Array(await readBuffer(device, flag))[0]!;
-    if (draw === ALL_FINITE) return;
-    // The run is repeated up to the step that went wrong, and that step is taken node by node.
-    const at = submissions.findIndex((s) => s.program !== "start") + draw;
-    const { program, row, t, before = [] } = submissions[at]!;
-    restart();
-    for (const done of submissions.slice(from.first, at))
-      device.gpu.queue.submit([encodeStep(device, programs, done, stride)]);
-    device.gpu.queue.submit([encodeCopies(device, before)]);
-    const node = await firstNonFinite(
-      device,
-      programs.recordings[program]!,
-      (name) => programs.rangeOf(program, name),
-      row * stride,
-    );
-    const where = node ? `node ${node}` : "a value that was there for one step only";
-    throw new NonFiniteError(
-      `step ${draw + 1} of ${phase === "invert" ? "the inversion" : "the generation"} (t = ${t}) gave a value that is not finite, from ${where}; check the model's weights, or use dtype f32`,
-    );
-  }
-
-  /** The final x, moved out of the run. */
-  result(x: GPUBuffer, count: number, parameters: readonly Record<string, unknown>[]): Result {
-    const { device, resolution } = this.model;
-    const buffer = device.gpu.createBuffer({ label: "result", size: x.size, usage: STORAGE });
-    const encoder = device.gpu.createCommandEncoder();
-    encoder.copyBufferToBuffer(x, 0, buffer, 0, x.size);
-    device.gpu.queue.submit([encoder.finish()]);
-    return new Result(device, buffer, count, resolution, parameters);
-  }
-
-  close(): void {
-    this.programs.destroy();
-    this.release();
-  }
-}
-
-function contentList(options: InjectOptions): readonly ContentInput[] {
-  const list = options.contents ?? (options.content ? [{ inversion: options.content }] : []);
-  if (list.length === 0) throw new UserError("no content to inject; give `content` or `contents`");
-  if (list.length > MAX_CONTENTS) throw new UserError(`${list.length} contents; at most ${MAX_CONTENTS} in one run`);
-  for (const { gamma } of list)
-    if (gamma !== undefined && !(gamma >= 0 && gamma <= 1)) throw new UserError(`gamma ${gamma}: needed 0 to 1`);
-  return list;
-}
-
-/** Omegas of the contents, inside their masks, then those given apart. */
-function omegaRegions(options: InjectOptions, contents: readonly ContentInput[]): OmegaRegion[] {
-  const everywhere = { values: [1], width: 1, height: 1 };
-  const own = contents.flatMap(({ omega, mask = options.mask ?? everywhere }) =>
-    omega === undefined ? [] : [{ mask, omega }],
-  );
-  const all = [...own, ...(options.omegaRegions ?? [])];
-  for (const { omega } of all)
-    if (!(omega >= 0 && omega <= 1))
-      throw new UserError(`omega ${omega} of a region: needed a number from 0 (strongest injection) to 1`);
-  return all;
-}
-
-function bankAt(inversion: Inversion, t: number): GPUBuffer {
-  const buffer = inversion.alive().bank.get(t);
-  if (!buffer)
-    throw new UserError(`a content was inverted with other time steps (no h at t = ${t}); invert all contents alike`);
-  return buffer;
-}
+/** A source as part of the inversions at hand: `made` holds those of the pictures. */
+const bankIn = (source: Source, pictures: readonly ImageInput[], made: Bank): Bank =>
+  source instanceof Inversion
+    ? source
+    : { info: made.info, times: made.times, samples: source.map((picture) => pictures.indexOf(picture)) };

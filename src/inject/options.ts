@@ -1,12 +1,13 @@
-import type { InjectParameters, MaskOption, RunOptions } from "../api";
+import type { Gamma, ImageInput, InjectParameters, MaskOption, RunOptions } from "../api";
 import type { Inversion } from "./inversion";
-import type { RunStep } from "./plan-run";
+import type { PresetName } from "./parameters";
 
 /** One of several contents, each with a share and a region of its own. */
 export interface ContentInput {
-  readonly inversion: Inversion;
+  /** an inversion, or a picture to invert */
+  readonly inversion: Inversion | ImageInput;
   /** default: the run's gamma */
-  readonly gamma?: number;
+  readonly gamma?: Gamma;
   /** default: the run's mask */
   readonly mask?: MaskOption;
   /** latent calibration inside its mask; default: the run's omega */
@@ -19,30 +20,40 @@ export interface OmegaRegion {
   readonly omega: number;
 }
 
-type Optional<T> = { readonly [K in keyof T]?: T[K] | undefined };
+/** An inversion, or what is inverted before the run: a picture, or several as a batch. */
+export type InvertibleInput = Inversion | ImageInput | readonly ImageInput[];
 
-export interface InjectOptions extends RunOptions, Optional<InjectParameters> {
+/** Some parameters of an injection; gamma may be a function. */
+export type InjectVariant = {
+  readonly [K in keyof InjectParameters]?: (K extends "gamma" ? Gamma : InjectParameters[K]) | undefined;
+};
+
+export interface InjectOptions extends RunOptions, InjectVariant {
   /** Whose x_T generation starts from: colours and texture come from here. */
-  readonly original: Inversion;
+  readonly original: InvertibleInput;
   /** Whose h is injected: shape and identity come from here. Or several, in `contents`. */
-  readonly content?: Inversion;
-  readonly contents?: readonly ContentInput[];
+  readonly content?: InvertibleInput;
+  readonly contents?: readonly (ContentInput | Inversion | ImageInput)[];
   readonly mask?: MaskOption;
   /** Parts of the picture with an omega of their own, each laid over those before it and over the contents'. Masks are
    *  carried to the pixels of x as the picture is. Elsewhere the run's omega holds, or 1 (hold the original) where that
    *  is "off": a picture is calibrated as a whole or not at all. */
   readonly omegaRegions?: readonly OmegaRegion[];
-  /** Parameters to start from: quick, paper, faces, afhq, artistic. */
-  readonly preset?: string;
+  /** Parameters to start from; default: those that suit the model. */
+  readonly preset?: PresetName;
   /** Every pair is generated once with each of these, in one batch: sweeps of gamma, omega, tEdit, rule. */
-  readonly variants?: readonly Optional<InjectParameters>[];
+  readonly variants?: readonly InjectVariant[];
   /** Tensor after which the contents are mixed in; default: the tap of the inversions. */
   readonly tap?: string;
+  /** Class of every picture generated, for class-conditional models. */
   readonly labels?: readonly number[];
-  /** Noise to use instead of the generator's, f32 [N, 3, side, side] for step k; for reproducing recorded runs. */
-  readonly noise?: (step: number) => Float32Array | undefined;
-  /** Edits the run step by step before it starts: gamma schedules and the like. */
-  readonly mutate?: (plan: readonly RunStep[]) => RunStep[];
+}
+
+export interface ReconstructOptions extends RunOptions {
+  /** default: as many as the inversion has */
+  readonly steps?: number;
+  readonly faithful?: boolean;
+  readonly labels?: readonly number[];
 }
 
 export interface SampleOptions extends RunOptions {
@@ -51,8 +62,6 @@ export interface SampleOptions extends RunOptions {
   /** Number of the first sample: sample n of a seed is the same in any batch. */
   readonly first?: number;
   readonly steps?: number;
-  /** Time steps to use instead of evenly spaced ones. */
-  readonly times?: readonly number[];
   /** Share of fresh noise: 0 DDIM, 1 ancestral. */
   readonly eta?: number;
   readonly labels?: readonly number[];

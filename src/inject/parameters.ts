@@ -1,24 +1,27 @@
-import type { InjectParameters } from "../api";
+import type { Gamma, InjectParameters } from "../api";
 import { UserError } from "../errors";
 import { MIX } from "../kernels/step/step-row";
 import { TRAIN_STEPS } from "../model/schedule";
+import { between, type Check, callback, checkOptions, either, flag, oneOf, whole } from "./check-options";
+import type { InjectVariant } from "./options";
 
-/** A named set of parameters; `stepsInversion` belongs to the inversions that go with it. */
+/** A named set of parameters. */
 export interface Preset extends Partial<InjectParameters> {
   readonly stepsInversion: number;
 }
 
-/** What a run does unless told otherwise: the paper's injection, at a number of steps that is quick to wait for. */
+/** Parameters of a run where neither a preset nor the caller gives them: those of `quick`, which suit any model. */
 export const defaults: InjectParameters = {
   gamma: 0.3,
   tEdit: 400,
-  tBoost: 200,
+  tBoost: 0,
   omega: "off",
   rescale: true,
   dtLambda: 1,
   dtEnd: 950,
   top: TRAIN_STEPS - 1,
   steps: 50,
+  stepsInversion: 50,
   replaceSteps: undefined,
   rule: "slerp",
   seed: 0,
@@ -36,40 +39,59 @@ export const presets = {
 
 export type PresetName = keyof typeof presets;
 
-/** Defaults, then the preset, then what is given. @throws UserError for a value out of its range. */
+/** What each parameter may be. */
+export const PARAMETERS: Readonly<Record<keyof InjectParameters, Check>> = {
+  gamma: either("0 to 1, or a function of the position in [0, 1]", between(0, 1), callback),
+  tEdit: between(0, TRAIN_STEPS),
+  tBoost: between(0, TRAIN_STEPS - 1),
+  omega: either('"off", or a number from 0 (strongest injection) to 1', oneOf("off"), between(0, 1)),
+  rescale: flag,
+  dtLambda: between(0, 2),
+  dtEnd: between(0, TRAIN_STEPS),
+  top: whole(1, TRAIN_STEPS - 1),
+  steps: whole(2, TRAIN_STEPS),
+  stepsInversion: whole(2, TRAIN_STEPS),
+  replaceSteps: whole(1),
+  rule: oneOf(...Object.keys(MIX)),
+  seed: whole(0, 2 ** 32 - 1),
+  faithful: flag,
+};
+
+const NAMES = Object.keys(defaults) as (keyof InjectParameters)[];
+
+type Given = { readonly [K in keyof InjectParameters]?: InjectParameters[K] | undefined };
+
+/** Resolved parameters, in which gamma may be a function. */
+export interface RunParameters extends Omit<InjectParameters, "gamma"> {
+  readonly gamma: Gamma;
+}
+
+/** Defaults, then the preset, then what is given; other properties are ignored. A set that names every parameter, as this
+ *  function returns it, needs no preset: its undefined values mean what they say.
+ *  @param otherwise the model's own preset, used where none is named
+ *  @throws UserError for a value out of its range, or values that contradict each other */
 export function resolveParameters(
-  given: { readonly [K in keyof InjectParameters]?: InjectParameters[K] | undefined },
-  preset?: string,
+  given: Given,
+  preset?: PresetName,
+  otherwise: PresetName = "quick",
 ): InjectParameters {
+  return resolveRun(given, preset, otherwise) as InjectParameters;
+}
+
+/** The same, with a gamma that may be a function. */
+export function resolveRun(given: InjectVariant, preset?: PresetName, otherwise: PresetName = "quick"): RunParameters {
   if (preset !== undefined && !Object.hasOwn(presets, preset))
     throw new UserError(`no preset "${preset}"; presets are ${Object.keys(presets).join(", ")}`);
-  const { stepsInversion: _, ...base }: Preset = preset ? presets[preset as PresetName] : { stepsInversion: 50 };
-  const own = Object.fromEntries(Object.keys(defaults).map((key) => [key, given[key as keyof InjectParameters]]));
-  const chosen = Object.fromEntries(Object.entries(own).filter(([, value]) => value !== undefined));
-  const p: InjectParameters = { ...defaults, ...base, ...chosen };
-  check("gamma", p.gamma, 0, 1);
-  check("tEdit", p.tEdit, 0, TRAIN_STEPS);
-  check("tBoost", p.tBoost, 0, TRAIN_STEPS - 1);
-  check("top", p.top, 1, TRAIN_STEPS - 1);
-  check("dtEnd", p.dtEnd, 0, TRAIN_STEPS);
-  check("dtLambda", p.dtLambda, 0, 2);
-  if (p.omega !== "off" && !(p.omega >= 0 && p.omega <= 1))
-    throw new UserError(`omega ${p.omega}: needed "off", or a number from 0 (strongest injection) to 1`);
-  if (!Number.isInteger(p.steps) || p.steps < 2 || p.steps > p.top + 1)
-    throw new UserError(`steps ${p.steps}: needed a whole number from 2 to ${p.top + 1}`);
-  if (p.replaceSteps !== undefined && !(Number.isInteger(p.replaceSteps) && p.replaceSteps >= 1))
-    throw new UserError(`replaceSteps ${p.replaceSteps}: needed a whole number from 1`);
+  const complete = NAMES.every((name) => Object.hasOwn(given, name));
+  const base: Preset = presets[preset ?? (complete ? "quick" : otherwise)];
+  const own = NAMES.flatMap((name) => (given[name] === undefined ? [] : [[name, given[name]]]));
+  const p: RunParameters = { ...defaults, ...base, ...Object.fromEntries(own) };
+  checkOptions("parameters", p, PARAMETERS);
+  for (const name of ["steps", "stepsInversion"] as const)
+    if (p[name] > p.top + 1) throw new UserError(`${name} ${p[name]}: expected a whole number from 2 to ${p.top + 1}`);
   if (p.tBoost > p.tEdit && !p.faithful)
     throw new UserError(
       `tBoost ${p.tBoost} is above tEdit ${p.tEdit}: boosting would drown the injection; lower tBoost or raise tEdit`,
     );
-  if (!Object.hasOwn(MIX, p.rule))
-    throw new UserError(`no mixing rule "${p.rule}"; rules are ${Object.keys(MIX).join(", ")}`);
-  if (!Number.isInteger(p.seed) || p.seed < 0 || p.seed >= 2 ** 32)
-    throw new UserError(`seed ${p.seed}: needed a whole number from 0 to 4294967295`);
   return p;
-}
-
-function check(name: string, value: number, least: number, most: number): void {
-  if (!(value >= least && value <= most)) throw new UserError(`${name} ${value}: needed ${least} to ${most}`);
 }

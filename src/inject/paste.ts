@@ -1,6 +1,7 @@
 import { mat3 } from "wgpu-matrix";
 import type { Pixels, Placement } from "../api";
 import { UserError } from "../errors";
+import { Buffers } from "../gpu/buffers";
 import type { Device } from "../gpu/device";
 import { f32 } from "../kernels/dispatch";
 import { resampleInto, toPixels } from "./images";
@@ -56,12 +57,14 @@ interface Box {
 /** The picture as it falls on a box of the photo. */
 async function resampled(device: Device, picture: Pixels, matrix: Float32Array, { width, height }: Box) {
   const y = f32("pasted", 1, 3, height, width);
-  const x = device.gpu.createBuffer({ label: "pasted", size: 12 * width * height, usage: 0x80 | 0x4 });
+  const own = new Buffers(device);
   try {
+    const x = own.makeFor(y);
+    await own.ready();
     await resampleInto(device, picture, { matrix, width: picture.width, height: picture.height }, y, x, 0);
     return (await toPixels(device, x, 1, width, height))[0]!;
   } finally {
-    x.destroy();
+    own.destroy();
   }
 }
 

@@ -3,48 +3,71 @@ import { UserError } from "../errors";
 import { readBuffer } from "../gpu/buffers";
 import type { Device } from "../gpu/device";
 import { toPixels } from "./images";
+import type { Platform } from "./platform";
+import type { Store } from "./store";
 
 /** Generated pictures, on the GPU until they are asked for. */
 export class Result {
-  #disposed = false;
+  readonly #store: Store;
+  readonly #platform: Platform;
 
+  /** @internal @param store holds `x`: f32 [count, 3, side, side] in [-1, 1] */
   constructor(
-    readonly device: Device,
-    /** f32 [count, 3, side, side] in [-1, 1] */
-    readonly buffer: GPUBuffer,
-    readonly count: number,
+    store: Store,
+    platform: Platform,
     readonly side: number,
-    /** what each picture was made with, ready to be written beside it */
+    /** What each picture was made with, ready to be written beside it. */
     readonly parameters: readonly Readonly<Record<string, unknown>>[],
-  ) {}
+  ) {
+    this.#store = store;
+    this.#platform = platform;
+  }
+
+  get device(): Device {
+    return this.#store.device;
+  }
+
+  get count(): number {
+    return this.#store.count;
+  }
 
   /** All pictures as 8-bit RGBA. */
-  async toPixels(): Promise<Pixels[]> {
-    return toPixels(this.device, this.#alive(), this.count, this.side);
+  toPixels(): Promise<Pixels[]> {
+    return this.#during((x) => toPixels(this.device, x, this.count, this.side));
   }
 
   /** Picture n as ImageData, or where the platform has none (Node), an object of the same form. */
   async toImageData(n = 0): Promise<ImageData> {
-    const pixels = (await this.toPixels())[n];
-    if (!pixels) throw new UserError(`picture ${n}: this result holds ${this.count}`);
+    const pixels = await this.#picture(n);
     const data = pixels.data as Uint8ClampedArray<ArrayBuffer>;
     if (typeof ImageData !== "undefined") return new ImageData(data, pixels.width, pixels.height);
     return { data, width: pixels.width, height: pixels.height, colorSpace: "srgb" } as ImageData;
   }
 
-  /** The values themselves: f32 [count, 3, side, side], not clamped. */
-  async read(): Promise<Float32Array<ArrayBuffer>> {
-    return new Float32Array(await readBuffer(this.device, this.#alive()));
+  /** Picture n as a PNG file, with its parameters in the file's text.
+   *  @param text further text by keyword */
+  async toPng(n = 0, text: Readonly<Record<string, string>> = {}): Promise<Uint8Array<ArrayBuffer>> {
+    const pixels = await this.#picture(n);
+    return this.#platform.encodePng(pixels, { Parameters: JSON.stringify(this.parameters[n]), ...text });
   }
 
-  #alive(): GPUBuffer {
-    if (this.#disposed) throw new UserError("this result was disposed; run again");
-    return this.buffer;
+  /** The values themselves: f32 [count, 3, side, side], not clamped. */
+  read(): Promise<Float32Array<ArrayBuffer>> {
+    return this.#during(async (x) => new Float32Array(await readBuffer(this.device, x)));
+  }
+
+  async #picture(n: number): Promise<Pixels> {
+    if (!Number.isInteger(n) || n < 0 || n >= this.count)
+      throw new UserError(`picture ${n}: this result holds ${this.count}`);
+    return (await this.toPixels())[n]!;
+  }
+
+  #during<T>(work: (x: GPUBuffer) => Promise<T>): Promise<T> {
+    return this.#store.life.during(async () => work((await this.#store.buffers()).get("x")!));
   }
 
   dispose(): void {
-    if (!this.#disposed) this.buffer.destroy();
-    this.#disposed = true;
+    this.#store.life.dispose();
   }
 
   [Symbol.dispose](): void {

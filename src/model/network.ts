@@ -2,6 +2,7 @@ import { UserError } from "../errors";
 import { Buffers, readBuffer, readBuffers } from "../gpu/buffers";
 import type { Device } from "../gpu/device";
 import { encodePass } from "../gpu/encode";
+import { Turns } from "../gpu/patience";
 import type { Graph, Operation } from "../graph/graph";
 import { type Lowered, lower, type Ops } from "../graph/lower";
 import { compile, type Programs } from "../graph/programs";
@@ -69,11 +70,17 @@ export class Network {
   ) {}
 
   /** Streams a checkpoint to the GPU, tensor by tensor.
+   *  @param known the target of this network on another device like this one, so that both compute the same bits
    *  @throws UserError when a weight does not fit the device, or the file is damaged */
-  static async load(checkpoint: ModelCheckpoint, device: Device, options: NetworkOptions = {}): Promise<Network> {
+  static async load(
+    checkpoint: ModelCheckpoint,
+    device: Device,
+    options: NetworkOptions = {},
+    known?: Target,
+  ): Promise<Network> {
     const { config } = checkpoint;
     const { graph } = unet(config, 1);
-    const { target, results } = await tunedTarget(device, graph, options);
+    const { target, results } = known ? { target: known, results: [] } : await tunedTarget(device, graph, options);
     const stored = lower(graph, target, networkOps).weights;
     const full = target.weights === "f16" ? lower(graph, { ...target, weights: "f32" }, networkOps).weights : stored;
     const buffers = new Buffers(device);
@@ -101,14 +108,22 @@ export class Network {
     return lower(graph, this.target, ops, new Set(Object.keys(notes).filter((name) => !notes[name]!.safe)));
   }
 
-  /** Compiles graphs of this network into programs that share its weights. */
-  compile<O extends Operation>(
+  /** Compiles graphs of this network into programs that share its weights.
+   *  @param given buffers of graph inputs that exist already
+   *  @throws the signal's reason when it is aborted meanwhile */
+  async compile<O extends Operation>(
     graphs: Readonly<Record<string, Graph<O>>>,
     ops: Ops<O>,
     given: (name: string) => GPUBuffer | undefined = () => undefined,
+    signal?: AbortSignal,
   ): Promise<Programs> {
-    const lowered = Object.fromEntries(Object.entries(graphs).map(([name, graph]) => [name, this.lower(graph, ops)]));
-    return compile(this.device, lowered, (name) => this.weights.get(name) ?? given(name));
+    const turns = new Turns(signal);
+    const lowered: Record<string, Lowered> = {};
+    for (const [name, graph] of Object.entries(graphs)) {
+      await turns.give();
+      lowered[name] = this.lower(graph, ops);
+    }
+    return compile(this.device, lowered, (name) => this.weights.get(name) ?? given(name), signal);
   }
 
   /** One evaluation: eps and h of x at time step t.

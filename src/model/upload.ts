@@ -29,20 +29,17 @@ export async function upload(
   const digests: string[] = [];
   for (const key of uses.keys())
     if (!checkpoint.tensors.has(key)) throw new UserError(`${checkpoint.file}: has no tensor ${key}`);
-  await buffers.device.guarded("weights", async () => {
-    for (const key of checkpoint.tensors.keys()) {
-      signal?.throwIfAborted();
-      const [first, ...others] = uses.get(key) ?? [];
-      if (!first) continue;
-      const values = await checkpoint.read(key, signal, scratch);
-      if (values.length !== first.elements)
-        throw new UserError(
-          `${checkpoint.file}: ${key} has ${values.length} values, the model needs ${first.elements}`,
-        );
-      digests.push(`${key}:${await hashed(values)}`);
-      for (const { name, at } of [first, ...others]) await writer.take(name, at, values);
-    }
-  });
+  for (const key of checkpoint.tensors.keys()) {
+    signal?.throwIfAborted();
+    const [first, ...others] = uses.get(key) ?? [];
+    if (!first) continue;
+    const values = await checkpoint.read(key, signal, scratch);
+    if (values.length !== first.elements)
+      throw new UserError(`${checkpoint.file}: ${key} has ${values.length} values, the model needs ${first.elements}`);
+    digests.push(`${key}:${await hashed(values)}`);
+    for (const { name, at } of [first, ...others]) await writer.take(name, at, values);
+  }
+  await buffers.ready();
   return { hash: await sha256(new TextEncoder().encode(digests.sort().join("\n"))), notes: writer.notes };
 }
 
@@ -105,9 +102,10 @@ class WeightWriter {
     const { gpu } = device;
     const limit = gpu.limits.maxStorageBufferBindingSize;
     if (byteLength(tensor) > limit) throw new LimitError(tensor.name, byteLength(tensor), limit);
-    gpu.queue.writeBuffer(this.buffers.makeFor(tensor), offset, bytes as Uint8Array<ArrayBuffer>);
+    this.buffers.write(this.buffers.makeFor(tensor), offset, bytes as Uint8Array<ArrayBuffer>);
     if ((this.#staged += bytes.length) < MOST_STAGED) return;
     this.#staged = 0;
+    await this.buffers.ready();
     gpu.queue.submit([]);
     await device.wait(gpu.queue.onSubmittedWorkDone());
   }

@@ -2,8 +2,9 @@ import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import type { BareImage, ImageTensor, Pixels } from "../api";
 import { UserError } from "../errors";
+import type { Platform } from "../inject/platform";
 import { expectModelName, isBareName } from "../model/model-name";
-import { decodeImage } from "./images-node";
+import { decodeImage, encodePng } from "./images-node";
 import { packageRoot } from "./package-root";
 import type { PictureLimits } from "./picture-files";
 
@@ -17,6 +18,9 @@ export async function pixelsOf(input: BareImage, limits: PictureLimits = {}): Pr
   if ("data" in input && "width" in input) return input;
   throw new UserError("canvases and ImageBitmaps exist in browsers only; give a path, file bytes or pixels");
 }
+
+/** Pictures in Node. */
+export const nodePlatform: Platform = { decode: pixelsOf, encodePng };
 
 /** Names of the models that come with the package. */
 export function shippedModels(): string[] {

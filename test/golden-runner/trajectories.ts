@@ -1,5 +1,7 @@
+import { withHooks } from "../../src/inject/hooks";
 import { Inversion } from "../../src/inject/inversion";
 import type { Model } from "../../src/inject/model";
+import { Store } from "../../src/inject/store";
 import { hShape } from "../../src/model/config";
 import { timeSteps } from "../../src/model/schedule";
 import { compare } from "./compare";
@@ -62,18 +64,15 @@ export async function* runGeneration(
   inverted: ReadonlyMap<string, Values>,
 ): AsyncGenerator<CaseResult> {
   const shape = hShape(model.config);
-  const { gpu } = model.device;
-  const buffer = (values: Float32Array): GPUBuffer => {
-    const made = gpu.createBuffer({ size: values.byteLength, usage: 0x80 | 0x8 | 0x4 });
-    gpu.queue.writeBuffer(made, 0, new Float32Array(values));
-    return made;
-  };
-  const bank = new Map<number, GPUBuffer>();
+  const xT = new Float32Array(tensors.get("x_T")!.data);
+  const stored = new Map([
+    ["images", xT],
+    ["x_T", xT],
+  ]);
   for (const [name, { data }] of inverted) {
     const t = /^bank\.h_t(\d+)$/.exec(name)?.[1];
-    if (t !== undefined) bank.set(Number(t), buffer(data));
+    if (t !== undefined) stored.set(`h.${t}`, new Float32Array(data));
   }
-  const xT = tensors.get("x_T")!.data;
   const info = {
     model: model.hash,
     steps: args.n_inv_step,
@@ -84,8 +83,8 @@ export async function* runGeneration(
     sources: [undefined],
     tap: model.network.unet(1).h,
   };
-  using content = Inversion.of(model.device, info, { images: buffer(xT), xT: buffer(xT), bank });
-  using result = await model.inject({
+  using content = Inversion.of(info, await Store.upload(model.device, 1, stored));
+  const options = {
     content,
     original: content,
     gamma: args.gamma,
@@ -99,8 +98,9 @@ export async function* runGeneration(
     replaceSteps: args.content_replace_step > 0 ? args.content_replace_step : undefined,
     faithful: true,
     ...(args.use_mask && { mask: "official" as const }),
-    noise: (k) => tensors.get(`noise.${String(k).padStart(2, "0")}`)?.data ?? zeros(xT.length),
-  });
+  } as const;
+  const noise = (k: number) => tensors.get(`noise.${String(k).padStart(2, "0")}`)?.data ?? zeros(xT.length);
+  using result = await model.inject(withHooks(options, { noise }));
   const final = tensors.get("x0_final") ?? tensors.get(`x.${timeSteps(args.n_gen_step).length - 1}`)!;
   const found = await result.read();
   yield compare("x0_final", found, final, TOLERANCE, true);

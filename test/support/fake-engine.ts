@@ -4,7 +4,7 @@ import type { Engine } from "../../src/cli/engine";
 import type { Device } from "../../src/gpu/device";
 import type { Inversion } from "../../src/inject/inversion";
 import type { Model } from "../../src/inject/model";
-import type { InjectOptions, SampleOptions } from "../../src/inject/options";
+import type { ContentInput, InjectOptions, SampleOptions } from "../../src/inject/options";
 import { presets, resolveParameters } from "../../src/inject/parameters";
 import type { Result } from "../../src/inject/result";
 
@@ -28,11 +28,8 @@ export function fakeEngine(overrides: Partial<Model> = {}) {
     loadInversion: note("loadInversion", async () => inversion(1)),
     inject: note("inject", async (run: InjectOptions) => {
       await tell(run, "generate");
-      const pairs = Math.max(
-        run.original.count,
-        run.content?.count ?? 1,
-        ...(run.contents ?? []).map((c) => c.inversion.count),
-      );
+      const all = [run.original, run.content, ...(run.contents ?? []).map((c) => (c as ContentInput).inversion)];
+      const pairs = Math.max(...all.map((inverted) => (inverted as Inversion | undefined)?.count ?? 1));
       return result(pairs * (run.variants?.length ?? 1));
     }),
     reconstruct: note("reconstruct", async (of: Inversion, options?: RunOptions) => {

@@ -1,0 +1,26 @@
+import type { SourcePicture } from "./images";
+
+/** What an inversion belongs to and how it was made. */
+export interface InversionInfo {
+  /** hash of the network's weights */
+  readonly model: string;
+  readonly steps: number;
+  readonly top: number;
+  readonly faithful: boolean;
+  /** side of the image, and [C, H, W] of h */
+  readonly side: number;
+  readonly h: readonly [number, number, number];
+  /** the stored pictures before they were placed; undefined for a tensor */
+  readonly sources: readonly (SourcePicture | undefined)[];
+  /** tensor after which h was kept */
+  readonly tap: string;
+}
+
+/** An inversion as far as plans need it: which pictures of which stored batch, and what is stored of them. */
+export interface Bank {
+  readonly info: InversionInfo;
+  /** positions in the stored batch */
+  readonly samples: readonly number[];
+  /** time steps of which h is stored, ascending */
+  readonly times: readonly number[];
+}

@@ -1,0 +1,95 @@
+import { UserError } from "../errors";
+import { openContainer } from "../model/checkpoint/checkpoint";
+import { writeSafetensors } from "../model/checkpoint/safetensors-writer";
+import { sha256 } from "../model/checkpoint/sha256";
+import { memorySource } from "../model/checkpoint/source";
+import type { InversionInfo } from "./bank";
+
+/** A saved inversion: tensors `image`, `x_T` and `h.<t>`, f32 with the batch first. */
+export interface InversionFile {
+  readonly info: InversionInfo;
+  readonly tensors: readonly {
+    readonly name: string;
+    readonly shape: readonly number[];
+    readonly data: Float32Array<ArrayBuffer>;
+  }[];
+}
+
+const FORMAT = "injectfusion-inversion-1";
+
+/** One safetensors file, with a digest of the values in its metadata. */
+export async function writeInversion({ info, tensors }: InversionFile): Promise<Uint8Array<ArrayBuffer>> {
+  const metadata = {
+    format: FORMAT,
+    inversion: JSON.stringify({ ...info, sources: info.sources.map((source) => source ?? null) }),
+    sha256: digestOf(tensors),
+  };
+  const entries = tensors.map(({ name, shape, data }) => ({ name, dtype: "F32" as const, shape, bytes: data }));
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of writeSafetensors(entries, metadata)) chunks.push(chunk);
+  return new Uint8Array(await new Blob(chunks as BlobPart[]).arrayBuffer());
+}
+
+/** @throws UserError when it is no inversion, or damaged */
+export async function readInversion(bytes: Uint8Array, name: string): Promise<InversionFile> {
+  const file = await openContainer(memorySource(bytes, name));
+  const info = parseInfo(file.metadata, name);
+  const image = [3, info.side, info.side];
+  const shapes = new Map<string, readonly number[]>([
+    ["image", image],
+    ["x_T", image],
+  ]);
+  for (const tensor of file.tensors.keys()) if (/^h\.\d+$/.test(tensor)) shapes.set(tensor, info.h);
+  if (shapes.size === 2) throw new UserError(`${name}: holds no h; invert the picture again`);
+  const tensors: InversionFile["tensors"][number][] = [];
+  for (const [tensor, perSample] of shapes) {
+    const shape = [info.sources.length, ...perSample];
+    const expected = shape.reduce((a, b) => a * b, 1);
+    const data = await file.read(tensor);
+    if (data.length !== expected)
+      throw new UserError(`${name}: ${tensor} has ${data.length} values, needed ${expected}`);
+    tensors.push({ name: tensor, shape, data });
+  }
+  const { sha256: digest } = file.metadata;
+  if (digest !== undefined && digest !== digestOf(tensors))
+    throw new UserError(`${name}: is damaged (its values do not match its checksum); invert the picture again`);
+  return { info, tensors };
+}
+
+function digestOf(tensors: InversionFile["tensors"]): string {
+  const hash = sha256();
+  for (const { name, data } of [...tensors].sort((a, b) => (a.name < b.name ? -1 : 1))) {
+    hash.update(new TextEncoder().encode(name));
+    hash.update(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+  }
+  return hash.digest();
+}
+
+function parseInfo(metadata: Readonly<Record<string, string>>, name: string): InversionInfo {
+  if (metadata.format !== FORMAT || !metadata.inversion)
+    throw new UserError(`${name}: not a saved inversion; make one with --save-inversion`);
+  const damaged = new UserError(`${name}: its metadata is damaged; invert the picture again`);
+  let info: InversionInfo;
+  try {
+    info = JSON.parse(metadata.inversion) as InversionInfo;
+  } catch {
+    throw damaged;
+  }
+  const whole = (v: unknown): v is number => Number.isInteger(v) && (v as number) > 0;
+  if (
+    typeof info !== "object" ||
+    info === null ||
+    typeof info.model !== "string" ||
+    typeof info.tap !== "string" ||
+    !whole(info.side) ||
+    !whole(info.steps) ||
+    !whole(info.top) ||
+    !Array.isArray(info.h) ||
+    info.h.length !== 3 ||
+    !info.h.every(whole) ||
+    !Array.isArray(info.sources) ||
+    info.sources.length === 0
+  )
+    throw damaged;
+  return { ...info, sources: info.sources.map((source) => source ?? undefined) };
+}

@@ -1,0 +1,188 @@
+import type { Gamma } from "../api";
+import { UserError } from "../errors";
+import type { MixRule } from "../kernels/step/step-row";
+import { generationSteps, nearestTime, timeSteps } from "../model/schedule";
+import type { UNet } from "../model/unet";
+import type { Bank } from "./bank";
+import type { StepGraph } from "./ops";
+import type { RunParameters } from "./parameters";
+import type { Move, RunPlan } from "./plan";
+import { calibratedStep, injectedStep, plainStep, TENSOR } from "./step-graphs";
+import type { Step } from "./step-table";
+
+/** Which graph a step runs. */
+export type StepKind = "plain" | "injected" | "calibrated";
+
+/** One step of a generation: a graph, and a row of the step table for every sample. */
+export interface InjectStep {
+  readonly graph: StepKind;
+  readonly t: number;
+  readonly samples: readonly Step[];
+  /** stored time whose h is injected */
+  readonly bankTime: number;
+}
+
+/** What one sample of a batch is generated with. */
+export interface SampleRun {
+  readonly parameters: RunParameters;
+  /** gamma of every content, the first being `parameters.gamma` */
+  readonly gammas: readonly Gamma[];
+  /** mixing rule of every content */
+  readonly rules: readonly MixRule[];
+}
+
+/** Everything an injection is decided by. */
+export interface InjectPlanOptions {
+  /** hash of the network's weights */
+  readonly model: string;
+  readonly samples: readonly SampleRun[];
+  /** samples of one pair: sample n belongs to pair n / variants */
+  readonly variants: number;
+  readonly original: Bank;
+  readonly contents: readonly (Bank & { readonly masked: boolean })[];
+  readonly tap: string;
+  readonly omegaRegions: number;
+  readonly labels?: readonly number[] | undefined;
+  /** whether step k takes its noise from the given tensor `noise.<k>` */
+  readonly givenNoise?: (k: number) => boolean;
+  readonly mutate?: ((steps: readonly InjectStep[]) => InjectStep[]) | undefined;
+}
+
+/** Names of given tensors. */
+export const GIVEN = {
+  xT: "original/x_T",
+  h: (content: number, t: number) => `content.${content}/h.${t}`,
+  noise: (k: number) => `noise.${k}`,
+} as const;
+
+/** Content injection.   Jeong et al. 2023
+ *  Given: `original/x_T`; `content.<k>/h.<t>` of every t that is injected; `mask.<k>` [1, H, W] of masked contents; of omega
+ *  regions `omega.masks` [K, side, side] and `omega.values` [K]; `noise.<k>`. Kept: `x`, the pictures. */
+export function planInject(net: UNet, options: InjectPlanOptions): RunPlan {
+  const { model, samples, variants, original, contents, tap, omegaRegions, labels, givenNoise, mutate } = options;
+  const x = net.graph.inputs.x!.shape;
+  const [batch, ...picture] = x as [number, ...number[]];
+  const { times, info } = contents[0]!;
+  const planned = injectSteps(samples, times);
+  const steps = mutate?.(planned) ?? planned;
+  const spec = { tap, contents, omegaRegions, givenNoise: givenNoise !== undefined };
+  const make: Record<StepKind, () => StepGraph> = {
+    plain: () => plainStep(net, { givenNoise: spec.givenNoise }),
+    injected: () => injectedStep(net, spec, info.h),
+    calibrated: () => calibratedStep(net, spec, info.h),
+  };
+  const used = (["plain", "injected", "calibrated"] as const).filter((kind) => steps.some((s) => s.graph === kind));
+  const graphs = Object.fromEntries(used.map((kind) => [kind, make[kind]()]));
+
+  const given: Record<string, readonly number[]> = { [GIVEN.xT]: [original.info.sources.length, ...picture] };
+  const sampleOf = ({ samples: of }: Bank) =>
+    Array.from({ length: batch }, (_, n) => of[of.length === 1 ? 0 : Math.floor(n / variants)]!);
+  const inject = ({ bankTime }: InjectStep): Move[] =>
+    contents.map((content, k) => {
+      if (!content.times.includes(bankTime))
+        throw new UserError(
+          `a content was inverted with other time steps (no h at t = ${bankTime}); invert all contents alike`,
+        );
+      const from = GIVEN.h(k, bankTime);
+      given[from] = [content.info.sources.length, ...info.h];
+      return { from, to: TENSOR.content(k), samples: sampleOf(content) };
+    });
+  const noise = (k: number): Move[] => {
+    if (!givenNoise?.(k)) return [];
+    given[GIVEN.noise(k)] = x;
+    return [{ from: GIVEN.noise(k), to: TENSOR.noise }];
+  };
+  const plan = steps.map((step, k) => ({
+    graph: step.graph,
+    t: step.t,
+    samples: step.samples,
+    before: [
+      ...(k === 0 ? [{ from: GIVEN.xT, to: "x", samples: sampleOf(original) }] : []),
+      ...(step.graph === "plain" ? [] : inject(step)),
+      ...noise(k),
+    ],
+    after: [{ from: TENSOR.next, to: "x" }],
+  }));
+  const regions = [
+    ...contents.flatMap(({ masked }, k) => (masked ? [TENSOR.mask(k)] : [])),
+    ...(omegaRegions > 0 ? [TENSOR.omegaMasks, TENSOR.omegas] : []),
+  ];
+  for (const name of regions)
+    for (const { inputs } of Object.values(graphs)) if (inputs[name]) given[name] = inputs[name].shape;
+  return {
+    phase: "generate",
+    model,
+    schedule: samples[0]!.parameters.faithful ? "f32" : "f64",
+    graphs,
+    ...(labels && { labels }),
+    given,
+    kept: { x },
+    state: ["x"],
+    steps: plan,
+  };
+}
+
+/** Steps of a generation. All samples share the time steps; where one is injected and another is not, the graph is the
+ *  injected one and the other's gammas are 0, which leaves it unchanged to the bit. */
+export function injectSteps(samples: readonly SampleRun[], bankTimes: readonly number[]): InjectStep[] {
+  const { steps, top } = samples[0]!.parameters;
+  const pairs = generationSteps(timeSteps(steps, top));
+  const rows = samples.map((sample, stream) => sampleSteps(sample, pairs, stream));
+  return pairs.map(({ t }, k) => {
+    const row = rows.map((of) => of[k]!);
+    const graph: StepKind = row.some((p) => p.graph === "calibrated")
+      ? "calibrated"
+      : row.some((p) => p.graph === "injected")
+        ? "injected"
+        : "plain";
+    return { graph, t, samples: row.map((p) => p.step), bankTime: nearestTime(bankTimes, t) };
+  });
+}
+
+interface Pair {
+  readonly t: number;
+  readonly next: number;
+}
+
+/** The steps of one sample. */
+function sampleSteps({ parameters: p, gammas, rules }: SampleRun, pairs: readonly Pair[], stream: number) {
+  const replacedTimes = p.replaceSteps === undefined ? undefined : new Set(timeSteps(p.replaceSteps, p.top));
+  const replaced = ({ t }: Pair) => replacedTimes?.has(t) ?? true;
+  const injectsAny = gammas.some((g) => typeof g === "function" || g > 0);
+  const injects = (pair: Pair) => replaced(pair) && pair.t >= p.tEdit && injectsAny;
+  const [first, last] = [pairs.findIndex(injects), pairs.findLastIndex(injects)];
+  const position = (k: number) => (last > first ? (k - first) / (last - first) : 0.5);
+  return pairs.map((pair, draw): { graph: StepKind; step: Step } => {
+    const { t, next } = pair;
+    const injected = injects(pair);
+    // The official program runs injected steps at t <= t_noise with eta 1, the others without noise.
+    const boosted = t <= p.tBoost && (replaced(pair) || !p.faithful);
+    const calibrates = injected && p.omega !== "off" && (p.omega > 0 || !p.faithful);
+    // With calibration on, the official program forgets lambda.
+    const forgotten = p.faithful && p.omega !== "off" && p.omega > 0;
+    return {
+      graph: calibrates ? "calibrated" : injected ? "injected" : "plain",
+      step: {
+        t,
+        next,
+        eta: boosted ? 1 : 0,
+        dtLambda: replaced(pair) && t >= p.dtEnd && !forgotten ? p.dtLambda : 1,
+        gammas: gammas.map((g) => (injected ? gammaAt(g, position(draw)) : 0)),
+        rules,
+        omega: p.omega === "off" ? 0 : p.omega,
+        rescale: p.rescale,
+        seed: p.seed,
+        stream,
+        draw,
+      },
+    };
+  });
+}
+
+/** @throws UserError where a function gives a share that is none */
+function gammaAt(gamma: Gamma, u: number): number {
+  if (typeof gamma === "number") return gamma;
+  const share = gamma(u);
+  if (!(share >= 0 && share <= 1)) throw new UserError(`gamma(${u}) gave ${share}: expected a number from 0 to 1`);
+  return share;
+}

@@ -1,0 +1,8 @@
+import type { ImageInput, ImageTensor, Pixels } from "../api";
+
+/** What differs between Node and browsers. */
+export interface Platform {
+  /** Turns any form of a picture into pixels. */
+  decode(input: ImageInput): Promise<Pixels | ImageTensor>;
+  encodePng(pixels: Pixels, text?: Readonly<Record<string, string>>): Promise<Uint8Array<ArrayBuffer>>;
+}

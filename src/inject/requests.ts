@@ -1,0 +1,69 @@
+import type { ImageInput, InvertOptions } from "../api";
+import { UserError } from "../errors";
+import { TRAIN_STEPS, timeSteps } from "../model/schedule";
+import { between, type Check, checkOptions, flag, listOf, RUN_OPTIONS, text, whole } from "./check-options";
+import { checkPicture } from "./check-picture";
+import type { ReconstructOptions, SampleOptions } from "./options";
+
+const labels = listOf("classes", whole(0));
+
+const INVERT_OPTIONS = {
+  steps: () => undefined, // checked against `top` below
+  top: whole(1, TRAIN_STEPS - 1),
+  faithful: flag,
+  tap: text,
+  labels,
+  ...RUN_OPTIONS,
+} satisfies Record<keyof InvertOptions, Check>;
+
+/** @throws UserError in one line */
+export function resolveInvert(options: InvertOptions) {
+  checkOptions("invert", options, INVERT_OPTIONS);
+  const { steps = 50, top = TRAIN_STEPS - 1, faithful = false, tap } = options;
+  if (!Number.isInteger(steps) || steps < 2 || steps > top + 1)
+    throw new UserError(`inversion steps ${steps}: expected a whole number from 2 to ${top + 1}`);
+  return { steps, top, faithful, tap };
+}
+
+/** One picture or several, as a list. @throws UserError for what is no picture */
+export function pictureList(images: ImageInput | readonly ImageInput[]): readonly ImageInput[] {
+  const list: readonly ImageInput[] = Array.isArray(images) ? images : [images as ImageInput];
+  if (list.length === 0) throw new UserError("no picture to invert");
+  list.forEach((picture, i) => {
+    checkPicture(list.length > 1 ? `picture ${i}` : "picture", picture);
+  });
+  return list;
+}
+
+const SAMPLE_OPTIONS = {
+  count: whole(1),
+  seed: whole(0, 2 ** 32 - 1),
+  first: whole(0, 2 ** 32 - 1),
+  steps: whole(2, TRAIN_STEPS),
+  eta: between(0, 1),
+  labels,
+  ...RUN_OPTIONS,
+} satisfies Record<keyof SampleOptions, Check>;
+
+/** @throws UserError in one line */
+export function resolveSample(options: SampleOptions) {
+  checkOptions("sample", options, SAMPLE_OPTIONS);
+  const { count = 1, seed = 0, steps = 50, eta = 0, first = 0 } = options;
+  return {
+    seed,
+    eta,
+    times: timeSteps(steps),
+    streams: Array.from({ length: count }, (_, n) => first + n),
+  };
+}
+
+const RECONSTRUCT_OPTIONS = {
+  steps: whole(2, TRAIN_STEPS),
+  faithful: flag,
+  labels,
+  ...RUN_OPTIONS,
+} satisfies Record<keyof ReconstructOptions, Check>;
+
+/** @throws UserError in one line */
+export const checkReconstruct = (options: ReconstructOptions): void =>
+  checkOptions("reconstruct", options, RECONSTRUCT_OPTIONS);
