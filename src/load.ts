@@ -1,6 +1,17 @@
 import { UserError } from "./errors";
 import { Device, type DeviceOptions, deviceFromCaller } from "./gpu/device";
-import { type Check, callback, checkOptions, either, flag, object, oneOf, text, whole } from "./inject/check-options";
+import {
+  between,
+  type Check,
+  callback,
+  checkOptions,
+  either,
+  flag,
+  object,
+  oneOf,
+  text,
+  whole,
+} from "./inject/check-options";
 import { Model } from "./inject/model";
 import type { Platform } from "./inject/platform";
 import type { Target } from "./kernels/conv/variants";
@@ -54,7 +65,7 @@ const LOAD_OPTIONS = {
   headers: object,
   retries: whole(0),
   backoff: whole(0),
-  stall: whole(1),
+  stallTimeout: between(0, Number.POSITIVE_INFINITY),
   readAhead: whole(1),
   hubUrl: text,
   accessToken: text,
