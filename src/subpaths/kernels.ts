@@ -1,0 +1,40 @@
+/** `injectfusion/kernels`: single kernels for your own pipeline. A kernel is a pure function from tensors (names and
+ *  shapes) to dispatches (shader, constants, bindings, workgroups); `prepareKernels` compiles them for your device.
+ *  @module kernels */
+export { ShapeError } from "../errors";
+export { type PreparedKernels, prepareKernels } from "../gpu/prepare-kernels";
+export { chooseConv1x1, conv1x1, conv1x1Weight, packConv1x1 } from "../kernels/conv/conv1x1";
+export { chooseConv3x3, conv3x3, conv3x3Weight, packConv3x3 } from "../kernels/conv/conv3x3";
+export type { ConvShape, Target } from "../kernels/conv/variants";
+export {
+  type Access,
+  type Binding,
+  byteLength,
+  type Dispatch,
+  elements,
+  f32,
+  read,
+  type Tensor,
+  u32,
+  update,
+  write,
+} from "../kernels/dispatch";
+export { chooseGroupNorm, groupNorm } from "../kernels/norm/group-norm";
+export { avgPool2 } from "../kernels/pointwise/avg-pool2";
+export { concat } from "../kernels/pointwise/concat";
+export { placementData, resample } from "../kernels/pointwise/resample";
+export { silu } from "../kernels/pointwise/silu";
+export { timeEmbedding } from "../kernels/pointwise/time-embedding";
+export { toRgba8 } from "../kernels/pointwise/to-rgba8";
+export { upsample2x } from "../kernels/pointwise/upsample2x";
+export { attention } from "../kernels/product/attention";
+export { chooseLinear, linear, linearWeight } from "../kernels/product/linear";
+export { softmax } from "../kernels/product/softmax";
+export { ddimStep } from "../kernels/step/ddim";
+export { mix } from "../kernels/step/mix";
+export { moments } from "../kernels/step/moments";
+export { gaussian } from "../kernels/step/noise";
+export { predictX0 } from "../kernels/step/predict-x0";
+export { STEP, STEP_FLOATS } from "../kernels/step/step-row";
+export { shaders } from "../wgsl/shaders";
+export { specialise } from "../wgsl/specialise";
