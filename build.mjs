@@ -18,11 +18,16 @@ const say = (line) => quiet || console.log(line);
 const platforms = [
   {
     options: { ...forBrowser, chunkNames: "parts/[name]-[hash]" },
-    entries: { browser: "src/browser.ts" },
+    entries: { browser: "src/browser.ts", kernels: "src/subpaths/kernels.ts", graph: "src/subpaths/graph.ts" },
   },
   {
     options: { ...forNode, splitting: true, chunkNames: "node-parts/[name]-[hash]" },
-    entries: { node: "src/node.ts", cli: "src/cli/main.ts" },
+    entries: {
+      node: "src/node.ts",
+      "node-kernels": "src/subpaths/kernels.ts",
+      "node-graph": "src/subpaths/graph.ts",
+      cli: "src/cli/main.ts",
+    },
   },
 ];
 

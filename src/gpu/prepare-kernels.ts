@@ -1,6 +1,7 @@
 import { ShapeError } from "../errors";
 import { byteLength, type Dispatch, type Tensor } from "../kernels/dispatch";
-import { PipelineCache } from "./pipelines";
+import { Device, deviceFromCaller } from "./device";
+import { bindDispatches, encodeDispatches } from "./encode";
 
 /** Kernels compiled for one device and bound to buffers. */
 export interface PreparedKernels {
@@ -15,50 +16,47 @@ export interface PreparedKernels {
 
 const STORAGE = 0x80 | 0x8 | 0x4; // GPUBufferUsage.STORAGE | COPY_DST | COPY_SRC
 
-const caches = new WeakMap<GPUDevice, PipelineCache>();
+/** One for each device of a caller, so that its pipelines are compiled once. */
+const wrapped = new WeakMap<GPUDevice, Device>();
 
-/** Compiles kernels for your own device and binds their tensors to buffers. Pipelines are kept for the device, so a
- *  second call with equal kernels compiles nothing.
+function deviceOf(given: GPUDevice | Device): Device {
+  if (given instanceof Device) return given;
+  const device = wrapped.get(given) ?? deviceFromCaller(given);
+  wrapped.set(given, device);
+  return device;
+}
+
+/** Compiles kernels for your own device and binds their tensors to buffers. Pipelines are kept for the device: a second
+ *  call with equal kernels compiles nothing.
  *  @param given your buffers (usage STORAGE) by tensor name; a tensor without one gets a zeroed buffer of its own
  *  @throws ShapeError when a buffer is smaller than its tensor */
 export async function prepareKernels(
-  device: GPUDevice,
+  device: GPUDevice | Device,
   dispatches: readonly Dispatch[],
   given: Readonly<Record<string, GPUBuffer>> = {},
 ): Promise<PreparedKernels> {
-  const cache = caches.get(device) ?? new PipelineCache(device);
-  caches.set(device, cache);
+  const on = deviceOf(device);
   const buffers = new Map<string, GPUBuffer>();
   const own: GPUBuffer[] = [];
   const bufferOf = (tensor: Tensor): GPUBuffer => {
-    const { name } = tensor;
+    const { name, shape } = tensor;
+    const bytes = byteLength(tensor);
     const found = buffers.get(name) ?? given[name];
-    if (found && found.size < byteLength(tensor))
-      throw new ShapeError(`${name}: buffer of ${found.size} bytes, expected ${byteLength(tensor)} for [${tensor.shape}]`);
-    const buffer = found ?? device.createBuffer({ label: name, size: byteLength(tensor), usage: STORAGE });
+    if (found && found.size < bytes)
+      throw new ShapeError(`${name}: buffer of ${found.size} bytes, expected at least ${bytes} for [${shape}]`);
+    const buffer = found ?? on.gpu.createBuffer({ label: name, size: bytes, usage: STORAGE });
     if (!found) own.push(buffer);
     buffers.set(name, buffer);
     return buffer;
   };
-  const prepared = await Promise.all(dispatches.map((dispatch) => cache.get(dispatch)));
-  const recorded = dispatches.map(({ bindings, workgroups }, i) => {
-    const { pipeline, bind } = prepared[i]!;
-    const bindGroup = bind(bindings.map(({ tensor }) => ({ buffer: bufferOf(tensor), size: byteLength(tensor) })));
-    return { pipeline, bindGroup, workgroups, offsets: bindings.filter(({ access }) => access === "step").map(() => 0) };
-  });
   const dispose = () => {
     for (const buffer of own.splice(0)) buffer.destroy();
   };
-  return {
-    buffers,
-    encode(pass) {
-      for (const { pipeline, bindGroup, workgroups, offsets } of recorded) {
-        pass.setPipeline(pipeline);
-        pass.setBindGroup(0, bindGroup, offsets);
-        pass.dispatchWorkgroups(...workgroups);
-      }
-    },
-    dispose,
-    [Symbol.dispose]: dispose,
-  };
+  try {
+    const bound = await bindDispatches(on, dispatches, (tensor) => ({ buffer: bufferOf(tensor) }));
+    return { buffers, encode: (pass) => encodeDispatches(pass, bound), dispose, [Symbol.dispose]: dispose };
+  } catch (error) {
+    dispose();
+    throw error;
+  }
 }
