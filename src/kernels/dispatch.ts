@@ -16,7 +16,7 @@ export interface Binding {
   readonly access: Access;
 }
 
-/** One kernel run, as data. A binding's position is its @binding index in @group(0). */
+/** One kernel run, as data. A binding's position is its `@binding` index in `@group(0)`. */
 export interface Dispatch {
   /** Name of the graph node this belongs to, with the kernel's part: `mid.block_1.conv1/gemm`. */
   readonly label: string;
