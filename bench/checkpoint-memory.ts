@@ -14,6 +14,7 @@ import { promisify } from "node:util";
 import { expectedTensors } from "../src/model/checkpoint/expected";
 import { openModel } from "../src/model/checkpoint/model";
 import { openSource } from "../src/model/checkpoint/source-node";
+import type { UNetConfig } from "../src/model/config";
 import { Network } from "../src/model/network";
 import { ADM_256, DDPM_256 } from "../test/checkpoint-models";
 import { type State, stateFile, torchLegacy } from "../test/checkpoint-writers";
@@ -22,7 +23,7 @@ import { forgetfulDevice } from "../test/support/forgetful";
 const MIB = 2 ** 20;
 
 /** A safetensors or legacy file of a configuration, all zeros: only its front is written, the rest is a hole. */
-async function makeFile(path: string, config: typeof DDPM_256, container: "safetensors" | "legacy"): Promise<number> {
+async function makeFile(path: string, config: UNetConfig, container: "safetensors" | "legacy"): Promise<number> {
   const shapes = [...expectedTensors(config)];
   const bytes = (shape: readonly number[]) => 4 * shape.reduce((a, b) => a * b, 1);
   const file = await open(path, "w");

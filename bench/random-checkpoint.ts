@@ -22,6 +22,7 @@ export function randomCheckpoint(name: string, config: UNetConfig): ModelCheckpo
     container: "safetensors",
     layout: config.family === "adm" ? "C" : "A",
     config,
+    from: {},
     tensors: new Map(shapes.map(([key, shape]) => [key, { dtype: "F32" as const, shape }])),
     metadata: {},
     wrapper: "",

@@ -69,7 +69,7 @@ export async function benchScaling({ print, filter, options, plot }: Options): P
     for (const of of sizes.batch) add({ series: "batch", of, ...(await step(device, ddpm32, of, options)) });
   if (wanted("resolution"))
     for (const of of sizes.resolution) {
-      const config = { ...ddpm32, resolution: of, attention: [] };
+      const config = { ...ddpm32, height: of, width: of, attention: [], upAttention: [] };
       add({ series: "resolution", of, ...(await step(device, config, 1, options)) });
     }
   if (wanted("steps")) for (const row of await stepSeries(device, options)) add(row);
@@ -124,7 +124,7 @@ async function step(device: Device, config: UNetConfig, batch: number, options: 
 
 /** Whole sampling runs by the host's clock, everything compiled before. */
 async function stepSeries(device: Device, options: NetworkOptions): Promise<ScalingResult[]> {
-  const config = { ...ddpm32, resolution: 16 };
+  const config = { ...ddpm32, height: 16, width: 16 };
   const network = await Network.load(randomCheckpoint("ddpm32", config), device, options);
   using model = new Model(network, nodePlatform, { name: "ddpm32" });
   const graph = plainStep(network.unet(1));

@@ -79,7 +79,7 @@ async function compareWith(path: string, network: Network): Promise<void> {
   const file = await openContainer(await openSource(path));
   const [x, t] = [await file.read("x"), await file.read("t")];
   const found = await network.forward(x, [...t]);
-  const plane = network.config.resolution ** 2;
+  const plane = network.config.height * network.config.width;
   const eps = new Float32Array(x.length);
   for (let n = 0; n < t.length; n++)
     eps.set(
@@ -118,7 +118,7 @@ async function main(): Promise<void> {
   const preset: ModelPreset = modelPresets[flags.model];
   const { config } = preset;
   const checkpoint = flags.weights
-    ? await openModel(await openSource(flags.weights), { resolution: config.resolution })
+    ? await openModel(await openSource(flags.weights), { resolution: config })
     : randomCheckpoint(flags.model, config);
   if (flags.export) {
     await exportWeights(flags.export, checkpoint);
@@ -147,7 +147,7 @@ async function main(): Promise<void> {
     const programs = await network.compile({ [name]: graph }, stepOps);
     const compile = (performance.now() - compileStart) / 1000;
     const { queue } = device.gpu;
-    queue.writeBuffer(programs.bufferOf(name, "x"), 0, noise(1, 3 * config.resolution ** 2));
+    queue.writeBuffer(programs.bufferOf(name, "x"), 0, noise(1, 3 * config.height * config.width));
     const step = { t: T, next: T - 20, gammas: [0.3] };
     queue.writeBuffer(programs.bufferOf(name, "steps"), 0, stepTable([[step]], alphaBars()).subarray(0, 128));
     if (name === "injected") {

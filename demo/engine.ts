@@ -19,7 +19,7 @@ import type { Picture } from "./pictures";
  *  tell, where the user said it. */
 export interface ModelSource {
   readonly from: string | URL | File;
-  readonly hints?: Pick<ConfigHints, "resolution" | "headChannels" | "qkvOrder">;
+  readonly hints?: ConfigHints;
 }
 
 export interface Loading {

@@ -37,6 +37,6 @@ function hints(): NonNullable<ModelSource["hints"]> {
   return {
     ...(resolution > 0 && { resolution }),
     ...(headChannels > 0 && { headChannels }),
-    ...((order === "legacy" || order === "new") && { qkvOrder: order }),
+    ...((order === "legacy" || order === "new") && { qkvOrder: order as "legacy" | "new" }),
   };
 }

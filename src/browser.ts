@@ -19,7 +19,7 @@ export { type Move, type PlannedStep, printPlan, type RunPlan } from "./inject/p
 export type { Result } from "./inject/result";
 export type { MixRule } from "./kernels/step/step-row";
 export type { LoadOptions } from "./load";
-export type { ConfigHints } from "./model/checkpoint/infer";
+export type { ConfigHints } from "./model/checkpoint/described";
 export type { UNetConfig } from "./model/config";
 export { type ModelPreset, modelPresets } from "./model/presets";
 export { decodeImage, encodePng } from "./platform/browser";

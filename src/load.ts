@@ -16,11 +16,12 @@ import { Model } from "./inject/model";
 import type { Platform } from "./inject/platform";
 import type { Target } from "./kernels/conv/variants";
 import type { CheckpointOptions } from "./model/checkpoint/checkpoint";
-import type { ConfigHints } from "./model/checkpoint/infer";
+import type { ConfigHints } from "./model/checkpoint/described";
 import { type ModelCheckpoint, openModel } from "./model/checkpoint/model";
 import type { OnProgress } from "./model/checkpoint/progress";
 import type { ByteSource, SourceLike } from "./model/checkpoint/source";
 import type { SourceOptions } from "./model/checkpoint/source-node";
+import type { UNetConfig } from "./model/config";
 import { Network, type NetworkOptions } from "./model/network";
 import { isModelPreset, type ModelPreset, modelPresets } from "./model/presets";
 import type { TuneStore } from "./tune/store";
@@ -51,12 +52,16 @@ const LOAD_OPTIONS = {
   ema: flag,
   label: whole(0),
   recover: flag,
-  resolution: whole(1),
+  resolution: either("a whole number, or a width and a height", whole(1), object),
   headChannels: whole(0),
   heads: whole(1),
+  headsUp: whole(1),
   qkvOrder: oneOf("legacy", "new"),
   groups: whole(1),
   eps: any,
+  family: oneOf("ddpm", "diffusers"),
+  config: object,
+  variant: text,
   checksum: either("a sha256 in hex, or true", text, flag),
   cache: any,
   cacheDir: text,
@@ -133,6 +138,14 @@ export async function modelFrom(
   }
 }
 
+/** What is known of one of the paper's models, whatever its file says. */
+const knownOf = (config: UNetConfig) => ({
+  resolution: config,
+  ...(config.family === "adm"
+    ? { headChannels: config.headChannels, qkvOrder: config.qkvOrder }
+    : { fallback: "ddpm" as const }),
+});
+
 async function loadNetwork(
   open: () => Promise<ByteSource>,
   device: Device,
@@ -142,8 +155,7 @@ async function loadNetwork(
   target?: Target,
 ): Promise<{ network: Network; file: string }> {
   const { dtype, precision, tune, tuneStore, onTuned, onProgress, signal, ...hints } = options;
-  const { resolution, headChannels, qkvOrder } = preset?.config ?? {};
-  const known = preset ? { resolution, ...(headChannels && { headChannels }), qkvOrder } : {};
+  const known = preset ? knownOf(preset.config) : {};
   const source = await open();
   const defined = Object.fromEntries(Object.entries({ ...known, ...hints }).filter(([, value]) => value !== undefined));
   const checkpoint = await openModel(source, { ...defined, ...(signal && { signal }) });

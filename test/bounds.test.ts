@@ -121,7 +121,7 @@ async function expectInside(dispatches: readonly Dispatch[], inputs: ReadonlyMap
 test("a whole inversion and injection stay inside their tensors", async () => {
   const folder = new URL("./golden", import.meta.url).pathname;
   using model = await openNetwork(folder, readManifest<NetworkManifest>(folder, "ddpm_tiny_trained"), device);
-  const side = model.config.resolution;
+  const side = model.config.height;
   const pictures = [1, 2].map((seed) => ({ tensor: seeded(seed, [3, side, side]) }));
   using pair = await model.invert(pictures, { steps: 3 });
   using result = await model.inject({

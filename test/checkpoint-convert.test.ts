@@ -48,7 +48,11 @@ describe("conversion", () => {
   test("from diffusers' names, and twice: the same file", async () => {
     const theirs = new Map([...state].map(([name, tensor]) => [toDiffusers(name, 2, "old")!, tensor]));
     const once = await collect(
-      (await convertModel(await open(torchZip(stateFile(theirs)), { resolution: 16 }, "m"), { dtype: "f32" })).pieces,
+      (
+        await convertModel(await open(torchZip(stateFile(theirs)), { resolution: 16, family: "ddpm" }, "m"), {
+          dtype: "f32",
+        })
+      ).pieces,
     );
     const twice = await collect((await convertModel(await open(once, {}, "m"), { dtype: "f32" })).pieces);
     expect(Buffer.compare(once, twice)).toBe(0);

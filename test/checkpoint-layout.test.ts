@@ -1,10 +1,11 @@
 import { describe, expect, test } from "vitest";
 import type { TensorInfo } from "../src/model/checkpoint/container";
 import { expectedTensors } from "../src/model/checkpoint/expected";
-import { guessResolution, inferConfig } from "../src/model/checkpoint/infer";
+import { checkConfig, configOf, guessResolution } from "../src/model/checkpoint/infer";
 import { detectLayout } from "../src/model/checkpoint/layout";
 import { fromDiffusers, toDiffusers } from "../src/model/checkpoint/names";
-import { diffusersHints, metadataHints } from "../src/model/checkpoint/side-config";
+import { metadataConfig, metadataSettings } from "../src/model/checkpoint/own-metadata";
+import { defaults, type Settings } from "../src/model/checkpoint/settings";
 import type { UNetConfig } from "../src/model/config";
 import { ADM_256, ADM_P2, DDPM_256, DDPM_TINY, expectState, open, stateOf } from "./checkpoint-models";
 import { type State, safetensors, stateFile, torchZip } from "./checkpoint-writers";
@@ -14,6 +15,15 @@ const infos = (config: UNetConfig): ReadonlyMap<string, TensorInfo> =>
 
 const parameters = (config: UNetConfig) =>
   [...expectedTensors(config).values()].reduce((n, shape) => n + shape.reduce((a, b) => a * b, 1), 0);
+
+/** The configuration of these tensors with these settings, and the family's defaults. */
+function inferConfig(tensors: ReadonlyMap<string, TensorInfo>, settings: Settings = {}): UNetConfig {
+  const family = tensors.has("conv_in.weight") ? defaults.ddpm : defaults.adm;
+  const size = { from: "size", settings: { height: 256, width: 256 } };
+  const { config } = configOf(tensors, [{ from: "given", settings }, family, size]);
+  checkConfig(config);
+  return config;
+}
 
 describe("expected tensors", () => {
   test.each([
@@ -26,23 +36,29 @@ describe("expected tensors", () => {
   });
 });
 
+/** The settings of a configuration, without those that are in the shapes. */
+const settingsOf = (config: UNetConfig): Settings => {
+  const { height, width, groups, eps, headChannels } = config;
+  return { height, width, groups, eps, headChannels };
+};
+
 describe("configuration from shapes", () => {
   const variants: Record<string, UNetConfig> = {
     "CelebA-HQ": DDPM_256,
     P2: ADM_P2,
     "ADM-256": ADM_256,
-    "one level": { ...DDPM_TINY, channelMult: [1], attention: [0] },
+    "one level": { ...DDPM_TINY, channelMult: [1], attention: [0], upAttention: [0] },
     "no resampling convolution, ddpm": { ...DDPM_256, convResample: false },
     "resampling by convolutions, adm": { ...ADM_P2, resblockUpdown: false, scaleShift: false },
     "resampling without weights, adm": { ...ADM_P2, resblockUpdown: false, convResample: false },
     "class-conditional": { ...ADM_256, classes: 1000 },
     "three channels out": { ...ADM_P2, outChannels: 3 },
-    "width 0.5": { ...ADM_P2, channelMult: [0.5, 1, 1, 2, 2, 4, 4], resolution: 512, attention: [5] },
+    "width 0.5": { ...ADM_P2, channelMult: [0.5, 1, 1, 2, 2, 4, 4], height: 512, width: 512, attention: [5] },
     "no attention on the way": { ...ADM_P2, attention: [] },
   };
   for (const [name, config] of Object.entries(variants))
     test(name, () => {
-      const found = inferConfig(infos(config), { resolution: config.resolution });
+      const found = inferConfig(infos(config), settingsOf(config));
       expect(found).toEqual(config);
       expect([...expectedTensors(found)]).toEqual([...expectedTensors(config)]);
     });
@@ -112,7 +128,7 @@ describe("layouts in files", () => {
   ] as const)("%s and A give bit-equal tensors", async (layout, spelling) => {
     const theirs = diffusers(state, 2, (i) => spelling[i % 2]!);
     for (const bytes of [await safetensors(theirs), torchZip(stateFile(theirs))]) {
-      const model = await open(bytes, { resolution: 16 });
+      const model = await open(bytes, { resolution: 16, family: "ddpm" });
       expect(model.layout).toBe(layout);
       expect(model.config).toEqual(DDPM_TINY);
       expect([...model.tensors].map(([name, { shape }]) => [name, shape])).toEqual([...expectedTensors(DDPM_TINY)]);
@@ -136,41 +152,32 @@ describe("layouts in files", () => {
   });
 });
 
-describe("what configs say", () => {
-  const google = {
-    _class_name: "UNet2DModel",
-    sample_size: 256,
-    norm_eps: 1e-6,
-    freq_shift: 1,
-    flip_sin_to_cos: false,
-    attention_head_dim: null,
-  };
-  test("google/ddpm-celebahq-256 is fine", () => {
-    expect(diffusersHints(google, "f")).toEqual({ resolution: 256, eps: 1e-6 });
-  });
-  test.each([
-    ["flip_sin_to_cos", true],
-    ["freq_shift", 0],
-    ["downsample_padding", 1],
-    ["time_embedding_type", "fourier"],
-    ["_class_name", "UNet2DConditionModel"],
-  ])("%s %s is refused", (key, value) => {
-    expect(() => diffusersHints({ ...google, [key]: value }, "f")).toThrow(
-      new RegExp(`${key} is ${JSON.stringify(value)}`),
-    );
-  });
-  test("our own metadata fills in what weights do not tell", async () => {
-    const metadata = { config: JSON.stringify({ ...ADM_P2, resolution: 512, headChannels: 32, qkvOrder: "new" }) };
-    expect(metadataHints(metadata, "f")).toEqual({
-      resolution: 512,
+describe("what our own metadata say", () => {
+  test("they fill in what weights do not tell", async () => {
+    const own = { ...ADM_P2, height: 512, width: 384, headChannels: 32, qkvOrder: "new" };
+    expect(metadataSettings(metadataConfig({ config: JSON.stringify(own) }, "f"))).toEqual({
+      height: 512,
+      width: 384,
       eps: 1e-5,
       groups: 32,
       headChannels: 32,
       qkvOrder: "new",
     });
     const bytes = await safetensors(stateOf(DDPM_TINY), "F32", { config: JSON.stringify(DDPM_TINY) });
-    expect((await open(bytes)).config.resolution).toBe(16);
-    expect((await open(bytes, { resolution: 32 })).config.resolution).toBe(32);
-    expect(() => metadataHints({ config: "{" }, "f")).toThrow(/not JSON/);
+    expect((await open(bytes)).config).toEqual(DDPM_TINY);
+    expect((await open(bytes, { resolution: { width: 32, height: 16 } })).config).toMatchObject({
+      width: 32,
+      height: 16,
+    });
+  });
+  test("files of before height and width have a resolution", () => {
+    expect(metadataSettings({ resolution: 64 })).toEqual({ height: 64, width: 64 });
+  });
+  test("metadata of another network, or that are no JSON, are errors", async () => {
+    const other = { config: JSON.stringify({ ...DDPM_TINY, outChannels: 6 }) };
+    await expect(open(await safetensors(stateOf(DDPM_TINY), "F32", other))).rejects.toThrow(
+      "its metadata give outChannels 6, the weights have 3",
+    );
+    expect(() => metadataConfig({ config: "{" }, "f")).toThrow(/not a JSON object/);
   });
 });

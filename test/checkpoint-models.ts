@@ -1,21 +1,14 @@
 import { expectedTensors } from "../src/model/checkpoint/expected";
 import { openModel } from "../src/model/checkpoint/model";
 import { memorySource } from "../src/model/checkpoint/source";
-import type { UNetConfig } from "../src/model/config";
+import type { AdmConfig, DdpmConfig, UNetConfig } from "../src/model/config";
 import { mulberry32 } from "../src/random";
 import type { State } from "./checkpoint-writers";
 
-const base = {
-  resolution: 256,
-  inChannels: 3,
-  groups: 32,
-  qkvOrder: "legacy",
-  convResample: true,
-  classes: 0,
-} as const;
+const base = { height: 256, width: 256, inChannels: 3, groups: 32, convResample: true, classes: 0 } as const;
 
 /** CelebA-HQ, bedroom, church: layouts A and B. */
-export const DDPM_256: UNetConfig = {
+export const DDPM_256: DdpmConfig = {
   ...base,
   family: "ddpm",
   outChannels: 3,
@@ -26,11 +19,23 @@ export const DDPM_256: UNetConfig = {
   eps: 1e-6,
   headChannels: 0,
   scaleShift: false,
-  resblockUpdown: false,
+  upAttention: [4],
+  midAttention: true,
+  midGroups: 32,
+  qkvRows: "channels",
+  resDown: [],
+  resUp: [],
+  pad: "asymmetric",
+  embedding: { order: "sin-cos", shift: 1 },
+  embeddingChannels: 512,
+  activation: "silu",
+  midScale: 1,
+  centerInput: false,
+  classEmbedding: "table",
 };
 
 /** FFHQ, AFHQ, MetFaces, CelebA-HQ P2. */
-export const ADM_P2: UNetConfig = {
+export const ADM_P2: AdmConfig = {
   ...base,
   family: "adm",
   outChannels: 6,
@@ -42,11 +47,11 @@ export const ADM_P2: UNetConfig = {
   headChannels: 64,
   scaleShift: true,
   resblockUpdown: true,
-  convResample: true,
+  qkvOrder: "legacy",
 };
 
 /** ImageNet unconditional, LSUN. */
-export const ADM_256: UNetConfig = {
+export const ADM_256: AdmConfig = {
   ...ADM_P2,
   channels: 256,
   channelMult: [1, 1, 2, 2, 4, 4],
@@ -55,13 +60,16 @@ export const ADM_256: UNetConfig = {
 };
 
 /** 16 x 16, two levels: the same shape of network as the golden containers. */
-export const DDPM_TINY: UNetConfig = {
+export const DDPM_TINY: DdpmConfig = {
   ...DDPM_256,
-  resolution: 16,
+  height: 16,
+  width: 16,
   channels: 32,
   channelMult: [1, 1],
   resBlocks: 1,
   attention: [1],
+  upAttention: [1],
+  embeddingChannels: 128,
 };
 
 /** Numbers in [-1, 1) from a seed. */

@@ -5,8 +5,9 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { chooseWeights } from "../src/model/checkpoint/choose";
 import { fileSource, writeFileAtomic } from "../src/model/checkpoint/file-node";
-import { chooseWeights, hubFileUrl, parseHubSpec } from "../src/model/checkpoint/hub";
+import { hubFileUrl, parseHubSpec } from "../src/model/checkpoint/hub";
 import { openModel } from "../src/model/checkpoint/model";
 import { cachedSource, type Folder } from "../src/model/checkpoint/opfs";
 import type { Progress } from "../src/model/checkpoint/progress";
@@ -231,12 +232,11 @@ describe("files", () => {
   });
   test("missing files and folders say what to do", async () => {
     await expect(fileSource(join(folder, "nothing"))).rejects.toThrow(/no such file/);
-    await expect(fileSource(folder)).rejects.toThrow(/is a folder; give the file inside it, for example .*safetensors/);
     await mkdir(join(folder, "empty"));
-    await expect(fileSource(join(folder, "empty"))).rejects.toThrow(/without weights/);
+    await expect(openSource(join(folder, "empty"))).rejects.toThrow(/holds no weights/);
     await mkdir(join(folder, "torch"));
     await writeFile(join(folder, "torch/data.pkl"), "");
-    await expect(fileSource(join(folder, "torch"))).rejects.toThrow(/unpacked torch file/);
+    await expect(openSource(join(folder, "torch"))).rejects.toThrow(/unpacked torch file/);
   });
   test("config.json beside diffusers weights is read", async () => {
     const { toDiffusers } = await import("../src/model/checkpoint/names");
@@ -244,17 +244,29 @@ describe("files", () => {
     await mkdir(at);
     const theirs = new Map([...state].map(([name, tensor]) => [toDiffusers(name, 2, "new")!, tensor]));
     await writeFile(join(at, "w.safetensors"), await safetensors(theirs));
-    await writeFile(
-      join(at, "config.json"),
-      JSON.stringify({ _class_name: "UNet2DModel", sample_size: 64, norm_eps: 1e-5 }),
-    );
-    const model = await openModel(await fileSource(join(at, "w.safetensors")));
+    const config = {
+      _class_name: "UNet2DModel",
+      sample_size: 64,
+      block_out_channels: [32, 32],
+      layers_per_block: 1,
+      down_block_types: ["DownBlock2D", "AttnDownBlock2D"],
+      up_block_types: ["AttnUpBlock2D", "UpBlock2D"],
+      norm_eps: 1e-5,
+    };
+    const reopen = async () => openModel(await fileSource(join(at, "w.safetensors")));
+    await expect(reopen()).rejects.toThrow(/without a config\.json.*--family ddpm.*--family diffusers/);
+    await writeFile(join(at, "config.json"), JSON.stringify(config));
+    const model = await reopen();
     model.close();
-    expect(model.config).toMatchObject({ resolution: 64, eps: 1e-5 });
-    await writeFile(join(at, "config.json"), JSON.stringify({ _class_name: "UNet2DModel", freq_shift: 0 }));
-    await expect(openModel(await fileSource(join(at, "w.safetensors")))).rejects.toThrow(
-      /config\.json: freq_shift is 0/,
-    );
+    expect(model.config).toMatchObject({ height: 64, width: 64, eps: 1e-5, pad: "same", headChannels: 8 });
+    for (const [text, why] of [
+      [JSON.stringify({ ...config, in_channels: 4 }), /config\.json: in_channels gives 4, the weights have 3/],
+      [JSON.stringify({ ...config, act_fn: "tanh" }), /config\.json: act_fn is "tanh"; supported: silu/],
+      ["{", /config\.json: is not JSON/],
+    ] as const) {
+      await writeFile(join(at, "config.json"), text);
+      await expect(reopen()).rejects.toThrow(why);
+    }
   });
   test("writing is all or nothing", async () => {
     const path = join(folder, "new/out.bin");
@@ -339,7 +351,7 @@ describe("the Hugging Face hub", () => {
     );
     expect(chooseWeights(["celeba_hq.ckpt", "README.md"], "s")).toBe("celeba_hq.ckpt");
     expect(() => chooseWeights(["a.pt", "b.pt"], "hf:a/b")).toThrow(
-      /which file\? It holds a\.pt, b\.pt; say hf:a\/b:FILE/,
+      /which file\? It holds a\.pt, b\.pt; give one of them/,
     );
     expect(() => chooseWeights(["README.md"], "hf:a/b")).toThrow(/no weights/);
   });

@@ -4,7 +4,7 @@ import { openDevice } from "../src/gpu/open-node";
 import type { ModelCheckpoint } from "../src/model/checkpoint/model";
 import { openModel } from "../src/model/checkpoint/model";
 import { openSource } from "../src/model/checkpoint/source-node";
-import type { UNetConfig } from "../src/model/config";
+import type { AdmConfig } from "../src/model/config";
 import { Network, type NetworkOptions } from "../src/model/network";
 import { modelPresets } from "../src/model/presets";
 import { shippedModel } from "../src/platform/node";
@@ -12,7 +12,7 @@ import { seeded } from "../src/random";
 
 // The kernels that a GPU would run, in whole networks, on whatever adapter there is.
 
-const adm: UNetConfig = { ...modelPresets["afhq-dog"].config, resolution: 32, channels: 32, channelMult: [1, 2] };
+const adm: AdmConfig = { ...modelPresets["afhq-dog"].config, height: 32, width: 32, channels: 32, channelMult: [1, 2] };
 const networks: Record<string, () => Promise<ModelCheckpoint>> = {
   portraits64: async () => openModel(await openSource(shippedModel("portraits64")!)),
   "ADM of 32x32": async () => randomCheckpoint("adm", adm),
@@ -25,7 +25,7 @@ for (const [name, open] of Object.entries(networks))
   test(`${name}: a GPU's kernels compute what those of this adapter do`, { timeout: 300_000 }, async () => {
     using device = await openDevice();
     const checkpoint = await open();
-    const side = checkpoint.config.resolution;
+    const side = checkpoint.config.height;
     const x = seeded(1, [1, 3, side, side]);
     const forward = async (options: NetworkOptions) => {
       const network = await Network.load(checkpoint, device, options);

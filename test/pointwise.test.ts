@@ -1,7 +1,9 @@
 import { expect, test } from "vitest";
 import { f32, u32 } from "../src/kernels/dispatch";
+import { ACTIVATION, type Activation, activation } from "../src/kernels/pointwise/activation";
 import { add } from "../src/kernels/pointwise/add";
 import { addRow } from "../src/kernels/pointwise/add-row";
+import { affine } from "../src/kernels/pointwise/affine";
 import { avgPool2 } from "../src/kernels/pointwise/avg-pool2";
 import { concat } from "../src/kernels/pointwise/concat";
 import { silu } from "../src/kernels/pointwise/silu";
@@ -41,6 +43,25 @@ for (const shape of shapes) {
     const wide = data.map((v) => 200 * v);
     const [got] = await runDispatches(silu({ x, y }), new Map([[x, wide]]), [y]);
     expectClose(got!, Array.from(wide, reference.silu), shape, { rtol: 1e-5, atol: 1e-30 });
+  });
+
+  for (const kind of Object.keys(ACTIVATION) as Activation[])
+    test(`activation ${kind} [${shape}]`, async () => {
+      const y = f32("y", ...shape);
+      const wide = data.map((v, i) => (i % 3 === 0 ? 40 * v : 2 * v));
+      const [got] = await runDispatches(activation({ x, y }, kind), new Map([[x, wide]]), [y]);
+      expectClose(got!, Array.from(wide, reference.activations[kind]), shape, { rtol: 1e-5, atol: 2e-6 });
+    });
+
+  test(`affine [${shape}]`, async () => {
+    const y = f32("y", ...shape);
+    const [got] = await runDispatches(affine({ x, y }, { scale: 2, shift: -1 }), new Map([[x, data]]), [y]);
+    expectClose(
+      got!,
+      Array.from(data, (v) => 2 * v - 1),
+      shape,
+      { rtol: 1e-6, atol: 1e-7 },
+    );
   });
 
   for (const shared of n === 1 ? [1] : [n, n / 2]) {

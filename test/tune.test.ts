@@ -9,7 +9,7 @@ import { chooseConv1x1 } from "../src/kernels/conv/conv1x1";
 import { chooseConv3x3 } from "../src/kernels/conv/conv3x3";
 import { type ConvShape, type ConvUse, convKey, type Target } from "../src/kernels/conv/variants";
 import type { Folder } from "../src/model/checkpoint/opfs";
-import type { UNetConfig } from "../src/model/config";
+import type { DdpmConfig } from "../src/model/config";
 import { Network, targetOf } from "../src/model/network";
 import { networkOps } from "../src/model/ops";
 import { modelPresets } from "../src/model/presets";
@@ -195,13 +195,15 @@ test("a browser's private file system remembers, and neither its lack nor a full
 });
 
 test("a network of other variants than the heuristic's computes the same", { timeout: COMPILING }, async () => {
-  const config: UNetConfig = {
+  const config: DdpmConfig = {
     ...modelPresets.celebahq.config,
-    resolution: 8,
+    height: 8,
+    width: 8,
     channels: 32,
     channelMult: [1],
     resBlocks: 1,
     attention: [],
+    upAttention: [],
   };
   const device = await testDevice();
   const checkpoint = randomCheckpoint("small", config);

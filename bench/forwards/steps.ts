@@ -33,12 +33,12 @@ export const macsOf = (network: Network, graph: StepGraph): number =>
 
 /** Seeded x and content, and one step of the table: t = 500, gamma 0.3. */
 export function feed({ gpu }: Device, network: Network, programs: Programs, batch: number): void {
-  const { resolution } = network.config;
+  const { height, width } = network.config;
   const [c, h, w] = hShape(network.config);
   const noise = (draw: number, count: number) =>
     Float32Array.from(gaussianNoise({ seed: 1, stream: 0, draw }, batch * count));
   const [any] = Object.keys(programs.recordings) as [string];
-  gpu.queue.writeBuffer(programs.bufferOf(any, "x"), 0, noise(0, 3 * resolution ** 2));
+  gpu.queue.writeBuffer(programs.bufferOf(any, "x"), 0, noise(0, 3 * height * width));
   const step = { t: 500, next: 480, gammas: [0.3], omega: 0.3 };
   const steps = programs.bufferOf(any, "steps");
   gpu.queue.writeBuffer(steps, 0, stepTable([Array(batch).fill(step)], alphaBars()).subarray(0, steps.size));

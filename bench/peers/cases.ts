@@ -72,7 +72,7 @@ const attention = (channels: number, side: number): PeerCase =>
 function network(): PeerCase {
   const { graph, eps } = unet(ddpm32, 1);
   const checkpoint = randomCheckpoint("ddpm32", ddpm32);
-  const shape = [1, 3, ddpm32.resolution, ddpm32.resolution];
+  const shape = [1, 3, ddpm32.height, ddpm32.width];
   return {
     name: "unet ddpm32",
     graph: { ...graph, outputs: [eps] },

@@ -1,13 +1,15 @@
-// y[n, j] = sin or cos of t f_i: sin for the first half of the columns and cos for the second, f_i =
-// exp(-ln(1e4) i / (half - 1)) (DDPM); or, COS_FIRST, the other way round, f_i = exp(-ln(1e4) i / half) (ADM).
-// steps: f32 [N, 32], t = column 0; y: f32 [N, CHANNELS], half = CHANNELS / 2; an odd last column is 0.
+// y[n, j] = sin or cos of t f_i: sin for the first half of the columns and cos for the second, or, COS_FIRST, the other
+// way round; f_i = exp(-ln(1e4) i / (half - SHIFT)), with SHIFT 1 in DDPM and 0 in ADM.
+// times: f32 [N, STRIDE], t = column 0; y: f32 [N, CHANNELS], half = CHANNELS / 2; an odd last column is 0.
 // Dispatch (ceil(CHANNELS / 64), N, 1)
 // exp, sin and cos are our own (after Cephes, 1 to 2 ulp): built-in sines are good to 2^-11 only, and undefined far from
 // 0. The products t f_i are rounded to f32 as in the official code.
 override CHANNELS: u32;        // uniform
 override COS_FIRST: bool;
+override SHIFT: f32;
+override STRIDE: u32;
 const LN_1E4 = 9.210340371976184;
-@group(0) @binding(0) var<storage, read> steps: array<f32>;
+@group(0) @binding(0) var<storage, read> times: array<f32>;
 @group(0) @binding(1) var<storage, read_write> y: array<f32>;
 
 fn exponential(v: f32) -> f32 {
@@ -40,8 +42,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let half = CHANNELS / 2u;
   let second = id.x >= half;
   let i = select(id.x, id.x - half, second);
-  let spacing = f32(LN_1E4) / f32(select(half - 1u, half, COS_FIRST));
-  let angle = steps[id.y * 32u] * exponential(-spacing * f32(i));
+  let spacing = f32(LN_1E4) / (f32(half) - SHIFT);
+  let angle = times[id.y * STRIDE] * exponential(-spacing * f32(i));
   let value = sine(angle, select(0u, 1u, second != COS_FIRST));
   y[id.y * CHANNELS + id.x] = select(value, 0.0, id.x >= 2u * half);
 }

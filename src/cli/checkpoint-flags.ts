@@ -1,6 +1,6 @@
 import { type Command, Option } from "commander";
 import type { CheckpointOptions } from "../model/checkpoint/checkpoint";
-import type { ConfigHints } from "../model/checkpoint/infer";
+import type { ConfigHints } from "../model/checkpoint/described";
 import { integer } from "./values";
 
 /** Flags for what the weights of a checkpoint do not say. */

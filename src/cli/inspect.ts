@@ -62,7 +62,7 @@ export function describe(r: Inspection): string {
         "attention",
         `levels ${c.attention.join(" ") || "none"}, ${c.headChannels ? `heads of ${c.headChannels}` : `${c.heads ?? 1} head${(c.heads ?? 1) > 1 ? "s" : ""}`}`,
       ],
-      ["images", `${c.inChannels} x ${c.resolution} x ${c.resolution}, ${c.outChannels} channels out`],
+      ["images", `${c.inChannels} x ${c.height} x ${c.width}, ${c.outChannels} channels out`],
     );
   lines.push(["missing", some(r.missing)], ["unexpected", some(r.unexpected)], ["ignored", some(r.ignored)]);
   if (r.misshaped.length > 0) lines.push(["misshaped", some(r.misshaped)]);

@@ -3,7 +3,7 @@ import { DeviceLostError, UserError } from "../errors";
 import { Buffers } from "../gpu/buffers";
 import type { Device } from "../gpu/device";
 import type { ErrorScope } from "../gpu/error-scope";
-import type { Network } from "../model/network";
+import { labelData, type Network } from "../model/network";
 import { alphaBars } from "../model/schedule";
 import { armCheck, explainFailure, failedStep } from "./explain";
 import { toPixels } from "./images";
@@ -31,12 +31,12 @@ export async function execute(network: Network, plan: RunPlan, given: Given, opt
     for (const [name, shape] of Object.entries(plan.kept)) kept.make(name, bytesOf(shape));
     const rows = plan.steps.map(({ samples }) => samples);
     own.upload("steps", stepTable(rows, alphaBars(plan.schedule)));
-    if (plan.labels) own.upload("labels", Uint32Array.from(plan.labels));
+    if (plan.labels) own.upload("labels", labelData(plan.labels, network.config));
     const bound = (name: string) => own.get(name) ?? kept.get(name) ?? given.get(name);
     await Promise.all([own.ready(), kept.ready()]);
     const programs = await network.compile(plan.graphs, stepOps, bound, options.signal);
     run = new OpenRun(device, plan, programs, bound);
-    await runFrom(run, options, network.config.resolution);
+    await runFrom(run, options, network.config.height);
     return kept;
   } catch (error) {
     kept.destroy();

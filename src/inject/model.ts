@@ -2,7 +2,7 @@ import type { ImageInput, InvertOptions, RunOptions } from "../api";
 import { UserError } from "../errors";
 import type { Buffers } from "../gpu/buffers";
 import type { Device } from "../gpu/device";
-import { hShape, type UNetConfig } from "../model/config";
+import { hShape, isConditional, type UNetConfig } from "../model/config";
 import { checkLabels, type Evaluation, type Network, type WeightStorage } from "../model/network";
 import { networkOps } from "../model/ops";
 import type { Bank, InversionInfo } from "./bank";
@@ -67,7 +67,7 @@ export class Model {
   }
   /** Side of its images in pixels. */
   get resolution(): number {
-    return this.config.resolution;
+    return this.config.height;
   }
   get parameterCount(): number {
     return this.network.parameters;
@@ -89,9 +89,9 @@ export class Model {
 
   /** One evaluation of the network: eps and h of x at time step t.
    *  @param x f32 [N, 3, side, side] @param t one time step for all samples, or one each
-   *  @throws UserError if x is no whole number of images, or t is not in [0, 999] */
+   *  @throws UserError if x is no whole number of images, or t is no number from 0 */
   forward(x: Float32Array, t: number | readonly number[], labels?: readonly number[]): Promise<Evaluation> {
-    const batch = x.length / (this.config.inChannels * this.resolution ** 2);
+    const batch = x.length / (this.config.inChannels * this.config.height * this.config.width);
     return this.#runner.life.during(() => this.network.forward(x, t, labels ?? this.#defaultLabels(batch)));
   }
 
@@ -297,8 +297,8 @@ export class Model {
   }
 
   #labels(batch: number, given: readonly number[] | undefined): number[] | undefined {
-    const { classes } = this.config;
-    return classes > 0 ? [...checkLabels(given ?? this.#defaultLabels(batch), batch, classes)] : undefined;
+    const { config } = this;
+    return isConditional(config) ? checkLabels(given ?? this.#defaultLabels(batch), batch, config) : undefined;
   }
 
   /** What each picture is made with. */

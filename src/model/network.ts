@@ -13,7 +13,7 @@ import { memoryStore, type TuneStore } from "../tune/store";
 import { type TuneResult, tuneQuick } from "../tune/tune";
 import type { HalfReport } from "./checkpoint/f16";
 import type { ModelCheckpoint } from "./checkpoint/model";
-import { hShape, type UNetConfig } from "./config";
+import { hShape, isConditional, type UNetConfig } from "./config";
 import { type NetworkOp, networkOps } from "./ops";
 import { INPUT, type UNet, unet } from "./unet";
 import { upload } from "./upload";
@@ -130,17 +130,19 @@ export class Network {
    *  @param x f32 [N, 3, side, side] in [-1, 1] plus noise
    *  @param t one time step for all samples, or one each
    *  @param labels class of each sample, for class-conditional networks
-   *  @throws UserError if x is no whole number of images, or t is not in [0, 999] */
+   *  @throws UserError if x is no whole number of images, or t is no number from 0 */
   async forward(x: Float32Array, t: number | readonly number[], labels?: readonly number[]): Promise<Evaluation> {
-    const { inChannels, resolution, outChannels, classes } = this.config;
-    const plane = resolution * resolution;
+    const { inChannels, outChannels } = this.config;
+    const plane = this.config.height * this.config.width;
     const batch = x.length / (inChannels * plane);
     if (!Number.isInteger(batch) || batch < 1)
-      throw new UserError(`x has ${x.length} values; needed a multiple of ${inChannels}x${resolution}x${resolution}`);
+      throw new UserError(
+        `x has ${x.length} values; expected a multiple of ${inChannels}x${this.config.height}x${this.config.width}`,
+      );
     const times = typeof t === "number" ? Array<number>(batch).fill(t) : t;
     if (times.length !== batch) throw new UserError(`${times.length} time steps for ${batch} images`);
-    const bad = times.find((time) => !(time >= 0 && time < 1000));
-    if (bad !== undefined) throw new UserError(`time step ${bad}: needed 0 to 999`);
+    const bad = times.find((time) => !(time >= 0 && time < Infinity));
+    if (bad !== undefined) throw new UserError(`time step ${bad}: expected a number from 0`);
     const programs = await this.#forward(batch);
     const { gpu } = this.device;
     gpu.queue.writeBuffer(programs.bufferOf("forward", INPUT.x), 0, new Float32Array(x));
@@ -149,8 +151,12 @@ export class Network {
       rows[n * STEP_FLOATS + STEP.T] = time;
     });
     gpu.queue.writeBuffer(programs.bufferOf("forward", INPUT.steps), 0, rows);
-    if (classes > 0)
-      gpu.queue.writeBuffer(programs.bufferOf("forward", INPUT.labels), 0, checkLabels(labels, batch, classes));
+    if (isConditional(this.config))
+      gpu.queue.writeBuffer(
+        programs.bufferOf("forward", INPUT.labels),
+        0,
+        labelData(checkLabels(labels, batch, this.config), this.config),
+      );
     const encoder = encodePass(this.device, (pass) => replay(pass, programs.recordings.forward!.nodes, 0));
     const names = this.unet(batch);
     const range = (name: string, values: number) => ({
@@ -240,16 +246,22 @@ export function targetOf(device: Device, { dtype = "f32", precision = "fast" }: 
   };
 }
 
-/** The classes asked for, checked. @throws UserError when the network needs classes and these are none of its own */
-export function checkLabels(
-  labels: readonly number[] | undefined,
-  batch: number,
-  classes: number,
-): Uint32Array<ArrayBuffer> {
-  if (!labels)
-    throw new UserError(`this network is class-conditional: give a label from 0 to ${classes - 1} (--label)`);
+/** The labels asked for, checked. @throws UserError when the network needs labels and these are none of its own */
+export function checkLabels(labels: readonly number[] | undefined, batch: number, config: UNetConfig): number[] {
+  const { classes } = config;
+  const which = classes > 0 ? `a label from 0 to ${classes - 1}` : "a number as its label";
+  if (!labels) throw new UserError(`this network is class-conditional: give ${which} (--label)`);
   if (labels.length !== batch) throw new UserError(`${labels.length} labels for ${batch} images`);
-  const bad = labels.find((l) => !Number.isInteger(l) || l < 0 || l >= classes);
-  if (bad !== undefined) throw new UserError(`label ${bad}: this network has classes 0 to ${classes - 1}`);
-  return Uint32Array.from(labels);
+  const bad = labels.find((l) => (classes > 0 ? !Number.isInteger(l) || l < 0 || l >= classes : !Number.isFinite(l)));
+  if (bad === undefined) return [...labels];
+  throw new UserError(
+    `label ${bad}: ${classes > 0 ? `this network has classes 0 to ${classes - 1}` : "expected a number"}`,
+  );
 }
+
+/** Labels as the graph reads them: rows of a table, or numbers. */
+export const labelData = (
+  labels: readonly number[],
+  { classes }: UNetConfig,
+): Uint32Array<ArrayBuffer> | Float32Array<ArrayBuffer> =>
+  classes > 0 ? Uint32Array.from(labels) : Float32Array.from(labels);

@@ -2,7 +2,10 @@ import type { Ops } from "../graph/lower";
 import { packed } from "../kernels/conv/packing";
 import { f32, type Tensor } from "../kernels/dispatch";
 import { chooseGroupNorm, groupNorm } from "../kernels/norm/group-norm";
+import { type Activation, activation } from "../kernels/pointwise/activation";
+import { add } from "../kernels/pointwise/add";
 import { addRow } from "../kernels/pointwise/add-row";
+import { affine } from "../kernels/pointwise/affine";
 import { avgPool2 } from "../kernels/pointwise/avg-pool2";
 import { concat } from "../kernels/pointwise/concat";
 import { timeEmbedding } from "../kernels/pointwise/time-embedding";
@@ -15,8 +18,13 @@ import { type ConvOp, convOps } from "./ops-conv";
  *  skip or embedding serves a larger batch. Weights are named by checkpoint keys without `.weight` and `.bias`. */
 export type NetworkOp =
   | ConvOp
-  /** time step of the row -> sinusoid [N, channels] */
-  | { readonly kind: "timeEmbedding"; readonly channels: number; readonly order: "sin-cos" | "cos-sin" }
+  /** time step of the row, or `labels` as the numbers they are -> sinusoids [N, channels] */
+  | {
+      readonly kind: "timeEmbedding";
+      readonly channels: number;
+      readonly order: "sin-cos" | "cos-sin";
+      readonly shift: number;
+    }
   /** [N, I] -> [N, O]; several layers that read the same input run as one, rows in the order of `layers` */
   | {
       readonly kind: "linear";
@@ -37,6 +45,11 @@ export type NetworkOp =
       /** ADM: first column of this layer's scale, then shift, in the `film` input */
       readonly filmOffset?: number;
     }
+  | { readonly kind: "activation"; readonly activation: Activation }
+  /** scale x + shift */
+  | { readonly kind: "affine"; readonly scale: number; readonly shift: number }
+  /** x + y, sample by sample */
+  | { readonly kind: "add" }
   | { readonly kind: "attention"; readonly heads: number; readonly order: "legacy" | "new" }
   | { readonly kind: "upsample2x" }
   | { readonly kind: "avgPool2" }
@@ -47,10 +60,11 @@ export type NetworkOp =
 export const networkOps: Ops<NetworkOp> = {
   ...convOps,
 
-  timeEmbedding({ channels, order }, io) {
-    const steps = io.input("steps");
-    const y = f32(io.name, steps.shape[0]!, channels);
-    return { dispatches: timeEmbedding({ steps, y }, { order }), output: y };
+  timeEmbedding({ channels, order, shift }, io) {
+    const labels = io.optional("labels");
+    const from = labels ? { labels } : { steps: io.input("steps") };
+    const y = f32(io.name, (labels ?? io.input("steps")).shape[0]!, channels);
+    return { dispatches: timeEmbedding({ ...from, y }, { order, shift }), output: y };
   },
 
   linear({ layers, siluIn = false, siluOut = false }, io, context) {
@@ -103,6 +117,24 @@ export const networkOps: Ops<NetworkOp> = {
     };
     const variant = chooseGroupNorm(h * w, context.target);
     return { dispatches: groupNorm(tensors, { groups, eps, silu, variant }), output: y ?? norm };
+  },
+
+  activation({ activation: kind }, io) {
+    const x = io.input("x");
+    const y = f32(io.name, ...x.shape);
+    return { dispatches: activation({ x, y }, kind), output: y };
+  },
+
+  affine({ scale, shift }, io) {
+    const x = io.input("x");
+    const y = f32(io.name, ...x.shape);
+    return { dispatches: affine({ x, y }, { scale, shift }), output: y };
+  },
+
+  add(_, io) {
+    const a = io.input("x");
+    const y = f32(io.name, ...a.shape);
+    return { dispatches: add({ a, b: io.input("y"), y }), output: y };
   },
 
   attention({ heads, order }, io, { target }) {

@@ -1,4 +1,4 @@
-import type { UNetConfig } from "./config";
+import type { AdmConfig, DdpmConfig, UNetConfig } from "./config";
 
 /** One of the paper's models: what its file holds, and where to get it. */
 export interface ModelPreset {
@@ -16,9 +16,10 @@ export interface ModelPreset {
 }
 
 /** Ho et al.'s 256-pixel U-Net: CelebA-HQ, LSUN church and bedroom. */
-const ddpm256: UNetConfig = {
+const ddpm256: DdpmConfig = {
   family: "ddpm",
-  resolution: 256,
+  height: 256,
+  width: 256,
   inChannels: 3,
   outChannels: 3,
   channels: 128,
@@ -28,27 +29,47 @@ const ddpm256: UNetConfig = {
   groups: 32,
   eps: 1e-6,
   headChannels: 0,
-  qkvOrder: "legacy",
   scaleShift: false,
-  resblockUpdown: false,
+  convResample: true,
+  classes: 0,
+  upAttention: [4],
+  midAttention: true,
+  midGroups: 32,
+  qkvRows: "channels",
+  resDown: [],
+  resUp: [],
+  pad: "asymmetric",
+  embedding: { order: "sin-cos", shift: 1 },
+  embeddingChannels: 512,
+  activation: "silu",
+  midScale: 1,
+  centerInput: false,
+  classEmbedding: "table",
+};
+
+/** The small ADM of P2 weighting and ILVR: FFHQ, AFHQ-dog, MetFaces, CelebA-HQ. */
+const p2: AdmConfig = {
+  family: "adm",
+  height: 256,
+  width: 256,
+  inChannels: 3,
+  outChannels: 6,
+  channels: 128,
+  channelMult: [1, 1, 2, 2, 4, 4],
+  resBlocks: 1,
+  attention: [4],
+  groups: 32,
+  eps: 1e-5,
+  headChannels: 64,
+  qkvOrder: "legacy",
+  scaleShift: true,
+  resblockUpdown: true,
   convResample: true,
   classes: 0,
 };
 
-/** The small ADM of P2 weighting and ILVR: FFHQ, AFHQ-dog, MetFaces, CelebA-HQ. */
-const p2: UNetConfig = {
-  ...ddpm256,
-  family: "adm",
-  outChannels: 6,
-  resBlocks: 1,
-  eps: 1e-5,
-  headChannels: 64,
-  scaleShift: true,
-  resblockUpdown: true,
-};
-
 /** Dhariwal & Nichol's unconditional 256-pixel ADM. */
-const adm256: UNetConfig = { ...p2, channels: 256, resBlocks: 2, attention: [3, 4, 5] };
+const adm256: AdmConfig = { ...p2, channels: 256, resBlocks: 2, attention: [3, 4, 5] };
 
 const ddpmCounts = { tensors: 450, parameters: 113_673_219 } as const;
 const p2Counts = { tensors: 362, parameters: 93_563_910 } as const;

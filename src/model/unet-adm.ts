@@ -1,114 +1,56 @@
 import type { GraphBuilder } from "../graph/graph";
-import type { UNetConfig } from "./config";
+import { type AdmConfig, headsOf, widthOf } from "./config";
 import type { NetworkOp } from "./ops";
+import { Blocks, type Running } from "./unet-blocks";
 
-interface Running {
-  readonly name: string;
-  readonly channels: number;
-}
+const layers = {
+  norm1: "in_layers.0",
+  conv1: "in_layers.2",
+  embedding: "emb_layers.1",
+  norm2: "out_layers.0",
+  conv2: "out_layers.3",
+  shortcut: "skip_connection",
+} as const;
 
 /** The ADM U-Net (guided, improved and P2 diffusion, ILVR), layer names as in the official checkpoints
  *  (`input_blocks.1.0.in_layers.0`).   Dhariwal & Nichol 2021 */
-export function admUNet(config: UNetConfig, b: GraphBuilder<NetworkOp>): { h: string; g: string; eps: string } {
+export function admUNet(config: AdmConfig, b: GraphBuilder<NetworkOp>): { h: string; g: string; eps: string } {
   const { channels, channelMult, resBlocks, groups, eps, scaleShift } = config;
   const levels = channelMult.length;
-  const width = (level: number) => Math.trunc(channels * channelMult[level]!);
-  const nodes = planBlocks(config);
-
-  // One layer computes the embedding of every res block.
-  const offsets = new Map<string, number>();
-  const perBlock = scaleShift ? 2 : 1;
-  let columns = 0;
-  for (const { path, out } of nodes) {
-    offsets.set(path, columns);
-    columns += out * perBlock;
-  }
-  const sinusoid = b.add("time_embed", { kind: "timeEmbedding", channels, order: "cos-sin" }, { steps: "steps" });
+  const width = (level: number) => widthOf(config, level);
+  const rows = 4 * channels;
+  const sinusoid = b.add(
+    "time_embed",
+    { kind: "timeEmbedding", channels, order: "cos-sin", shift: 0 },
+    { steps: "steps" },
+  );
   const embed0 = b.add(
     "time_embed.0",
-    { kind: "linear", layers: [{ layer: "time_embed.0", rows: 4 * channels }], siluOut: true },
+    { kind: "linear", layers: [{ layer: "time_embed.0", rows }], siluOut: true },
     { x: sinusoid },
   );
-  let embed = b.add(
-    "time_embed.2",
-    { kind: "linear", layers: [{ layer: "time_embed.2", rows: 4 * channels }] },
-    { x: embed0 },
-  );
+  let embedding = b.add("time_embed.2", { kind: "linear", layers: [{ layer: "time_embed.2", rows }] }, { x: embed0 });
   if (config.classes > 0)
-    embed = b.add(
+    embedding = b.add(
       "label_emb",
       { kind: "label", layer: "label_emb", rows: config.classes },
-      { x: embed, labels: "labels" },
+      { x: embedding, labels: "labels" },
     );
-  const emb = b.add(
-    "emb_layers",
-    {
-      kind: "linear",
-      layers: nodes.map(({ path, out }) => ({ layer: `${path}.emb_layers.1`, rows: out * perBlock })),
-      siluIn: true,
-    },
-    { x: embed },
-  );
+  const shared = { groups, eps, scaleShift, activation: "silu" } as const;
+  const blocks = new Blocks(b, { ...shared, layers, projections: "emb_layers", embedding });
 
-  const resBlock = (path: string, x: Running, out: number, skip?: Running, updown?: "up" | "down"): Running => {
-    const first = `${path}.in_layers.0`;
-    const conv = `${path}.in_layers.2`;
-    const offset = offsets.get(path)!;
-    const added = scaleShift ? {} : { tembOffset: offset };
-    const temb = scaleShift ? undefined : emb;
-    const inputs = { x: x.name, skip: skip?.name };
-    let h: string;
-    let shortcut = x.name;
-    if (updown === "down") {
-      const act = b.add(first, { kind: "groupNorm", layer: first, groups, eps, apply: true, silu: true }, inputs);
-      const half = b.add(`${path}.h_upd`, { kind: "avgPool2" }, { x: act });
-      shortcut = b.add(`${path}.x_upd`, { kind: "avgPool2" }, { x: x.name });
-      h = b.add(conv, { kind: "conv3x3", layer: conv, channels: out, ...added }, { x: half, temb });
-    } else {
-      const norm = b.add(first, { kind: "groupNorm", layer: first, groups, eps }, inputs);
-      const upsample = updown === "up";
-      if (upsample) shortcut = b.add(`${path}.x_upd`, { kind: "upsample2x" }, { x: x.name });
-      h = b.add(
-        conv,
-        { kind: "conv3x3", layer: conv, channels: out, silu: true, upsample, ...added },
-        { ...inputs, norm, temb },
-      );
-    }
-    const second = `${path}.out_layers.0`;
-    const norm2 = b.add(
-      second,
-      { kind: "groupNorm", layer: second, groups, eps, ...(scaleShift && { filmOffset: offset }) },
-      { x: h, film: scaleShift ? emb : undefined },
-    );
-    const inChannels = x.channels + (skip?.channels ?? 0);
-    if (inChannels !== out) {
-      const layer = `${path}.skip_connection`;
-      shortcut = b.add(layer, { kind: "conv1x1", layers: [layer], channels: out }, inputs);
-    } else if (skip) shortcut = b.add(`${path}.input`, { kind: "concat" }, { x: x.name, skip: skip.name });
-    const last = `${path}.out_layers.3`;
-    const name = b.add(
-      last,
-      { kind: "conv3x3", layer: last, channels: out, silu: true },
-      { x: h, norm: norm2, residual: shortcut },
-      path,
-    );
-    return { name, channels: out };
-  };
-
-  const attention = (path: string, x: Running): Running => {
-    const c = x.channels;
-    const heads = config.headChannels > 0 ? c / config.headChannels : (config.heads ?? 1);
-    const norm = b.add(`${path}.norm`, { kind: "groupNorm", layer: `${path}.norm`, groups, eps }, { x: x.name });
-    const layers = [`${path}.qkv`];
-    const qkv = b.add(`${path}.qkv`, { kind: "conv1x1", layers, channels: 3 * c }, { x: x.name, norm });
+  const attention = (path: string, { name: x, channels: c }: Running, goingUp: boolean): Running => {
+    const norm = blocks.norm(`${path}.norm`, x);
+    const qkv = b.add(`${path}.qkv`, { kind: "conv1x1", layers: [`${path}.qkv`], channels: 3 * c }, { x, norm });
+    const heads = headsOf(config, c, goingUp);
     const y = b.add(`${path}.attention`, { kind: "attention", heads, order: config.qkvOrder }, { qkv });
     const proj = `${path}.proj_out`;
-    b.add(proj, { kind: "conv1x1", layers: [proj], channels: c }, { x: y, residual: x.name }, path);
+    b.add(proj, { kind: "conv1x1", layers: [proj], channels: c }, { x: y, residual: x }, path);
     return { name: path, channels: c };
   };
 
   const resample = (path: string, x: Running, way: "up" | "down"): Running => {
-    if (config.resblockUpdown) return resBlock(path, x, x.channels, undefined, way);
+    if (config.resblockUpdown) return blocks.res(path, x, x.channels, { resample: way });
     const { channels: c } = x;
     if (!config.convResample) {
       b.add(path, { kind: way === "up" ? "upsample2x" : "avgPool2" }, { x: x.name });
@@ -132,8 +74,8 @@ export function admUNet(config: UNetConfig, b: GraphBuilder<NetworkOp>): { h: st
   let index = 1;
   for (let l = 0; l < levels; l++) {
     for (let j = 0; j < resBlocks; j++) {
-      x = resBlock(`input_blocks.${index}.0`, x, width(l));
-      if (config.attention.includes(l)) x = attention(`input_blocks.${index}.1`, x);
+      x = blocks.res(`input_blocks.${index}.0`, x, width(l));
+      if (config.attention.includes(l)) x = attention(`input_blocks.${index}.1`, x, false);
       skips.push(x);
       index++;
     }
@@ -144,51 +86,23 @@ export function admUNet(config: UNetConfig, b: GraphBuilder<NetworkOp>): { h: st
   }
 
   const g = x.name;
-  x = resBlock("middle_block.0", x, x.channels);
-  x = attention("middle_block.1", x);
-  x = resBlock("middle_block.2", x, x.channels);
+  x = blocks.res("middle_block.0", x, x.channels);
+  x = attention("middle_block.1", x, false);
+  x = blocks.res("middle_block.2", x, x.channels);
   const h = x.name;
 
   index = 0;
   for (let l = levels - 1; l >= 0; l--) {
     for (let j = 0; j <= resBlocks; j++) {
       let part = 0;
-      x = resBlock(`output_blocks.${index}.${part++}`, x, width(l), skips.pop()!);
-      if (config.attention.includes(l)) x = attention(`output_blocks.${index}.${part++}`, x);
+      x = blocks.res(`output_blocks.${index}.${part++}`, x, width(l), { skip: skips.pop()! });
+      if (config.attention.includes(l)) x = attention(`output_blocks.${index}.${part++}`, x, true);
       if (l > 0 && j === resBlocks) x = resample(`output_blocks.${index}.${part++}`, x, "up");
       index++;
     }
   }
 
-  const norm = b.add("out.0", { kind: "groupNorm", layer: "out.0", groups, eps }, { x: x.name });
+  const norm = blocks.norm("out.0", x.name);
   const head = { kind: "conv3x3", layer: "out.2", channels: config.outChannels, silu: true } as const;
   return { h, g, eps: b.add("out.2", head, { x: x.name, norm }, "eps") };
-}
-
-/** Every res block in checkpoint order with its width, resampling blocks included. */
-function planBlocks(config: UNetConfig): { path: string; out: number }[] {
-  const { channels, channelMult, resBlocks, resblockUpdown } = config;
-  const levels = channelMult.length;
-  const width = (level: number) => Math.trunc(channels * channelMult[level]!);
-  const blocks: { path: string; out: number }[] = [];
-  let index = 1;
-  for (let l = 0; l < levels; l++) {
-    for (let j = 0; j < resBlocks; j++) blocks.push({ path: `input_blocks.${index++}.0`, out: width(l) });
-    if (l === levels - 1) break;
-    if (resblockUpdown) blocks.push({ path: `input_blocks.${index}.0`, out: width(l) });
-    index++;
-  }
-  const middle = width(levels - 1);
-  blocks.push({ path: "middle_block.0", out: middle }, { path: "middle_block.2", out: middle });
-  index = 0;
-  for (let l = levels - 1; l >= 0; l--) {
-    for (let j = 0; j <= resBlocks; j++) {
-      blocks.push({ path: `output_blocks.${index}.0`, out: width(l) });
-      const part = config.attention.includes(l) ? 2 : 1;
-      if (l > 0 && j === resBlocks && resblockUpdown)
-        blocks.push({ path: `output_blocks.${index}.${part}`, out: width(l) });
-      index++;
-    }
-  }
-  return blocks;
 }

@@ -1,139 +1,105 @@
 import type { GraphBuilder } from "../graph/graph";
-import type { UNetConfig } from "./config";
+import { type DdpmConfig, headsOf, isConditional, qkvRowsOf, widthOf } from "./config";
 import type { NetworkOp } from "./ops";
+import { Blocks, type Running } from "./unet-blocks";
 
-/** A res block's time projection: columns [offset, offset + channels) of one shared linear layer. */
-interface Projections {
-  readonly layers: { layer: string; rows: number }[];
-  columns: number;
-}
+const layers = {
+  norm1: "norm1",
+  conv1: "conv1",
+  embedding: "temb_proj",
+  norm2: "norm2",
+  conv2: "conv2",
+  shortcut: "nin_shortcut",
+} as const;
 
-/** The DDPM U-Net, layer names as in the official checkpoints (`down.0.block.0.norm1`).
- *  Time MLP, stem, L levels down, middle, L levels up with skips, head.   Ho et al. 2020, appendix B */
-export function ddpmUNet(config: UNetConfig, b: GraphBuilder<NetworkOp>): { h: string; g: string; eps: string } {
-  const { channels, channelMult, resBlocks, groups, eps } = config;
+/** The DDPM U-Net, layer names as in the official checkpoints (`down.0.block.0.norm1`), with all that diffusers'
+ *  UNet2DModel adds to it. Time MLP, stem, L levels down, middle, L levels up with skips, head.
+ *  Ho et al. 2020, appendix B; diffusers src/diffusers/models/unets/unet_2d.py */
+export function ddpmUNet(config: DdpmConfig, b: GraphBuilder<NetworkOp>): { h: string; g: string; eps: string } {
+  const { channels, channelMult, resBlocks, groups, eps, scaleShift, activation, midScale } = config;
   const levels = channelMult.length;
-  const width = (level: number) => channels * channelMult[level]!;
+  const width = (level: number) => widthOf(config, level);
+  const embedding = embed(config, b);
+  const blocks = new Blocks(b, { groups, eps, scaleShift, activation, layers, projections: "temb_proj", embedding });
 
-  // Every res block projects the same embedding, so one layer computes all the projections, ahead of the network.
-  const projections: Projections = { layers: [], columns: 0 };
-  const offsets = new Map<string, number>();
-  const declare = (path: string, out: number) => {
-    offsets.set(path, projections.columns);
-    projections.layers.push({ layer: `${path}.temb_proj`, rows: out });
-    projections.columns += out;
-  };
-  for (let l = 0; l < levels; l++) for (let j = 0; j < resBlocks; j++) declare(`down.${l}.block.${j}`, width(l));
-  declare("mid.block_1", width(levels - 1));
-  declare("mid.block_2", width(levels - 1));
-  for (let l = levels - 1; l >= 0; l--) for (let j = 0; j <= resBlocks; j++) declare(`up.${l}.block.${j}`, width(l));
-
-  const sinusoid = b.add("temb", { kind: "timeEmbedding", channels, order: "sin-cos" }, { steps: "steps" });
-  const dense0 = b.add(
-    "temb.dense.0",
-    { kind: "linear", layers: [{ layer: "temb.dense.0", rows: 4 * channels }], siluOut: true },
-    { x: sinusoid },
-  );
-  const dense1 = b.add(
-    "temb.dense.1",
-    { kind: "linear", layers: [{ layer: "temb.dense.1", rows: 4 * channels }] },
-    { x: dense0 },
-  );
-  const temb = b.add("temb_proj", { kind: "linear", layers: projections.layers, siluIn: true }, { x: dense1 });
-
-  const norm = (layer: string, x: string, skip?: string) =>
-    b.add(layer, { kind: "groupNorm", layer, groups, eps }, { x, skip });
-
-  const resBlock = (path: string, x: string, xChannels: number, out: number, skip?: string): string => {
-    const norm1 = norm(`${path}.norm1`, x, skip);
-    const conv1 = b.add(
-      `${path}.conv1`,
-      { kind: "conv3x3", layer: `${path}.conv1`, channels: out, silu: true, tembOffset: offsets.get(path)! },
-      { x, skip, norm: norm1, temb },
+  const attention = (path: string, { name: x, channels: c }: Running, { midGroups = groups, divide = 1 } = {}) => {
+    const norm = midGroups > 0 ? blocks.norm(`${path}.norm`, x, undefined, midGroups) : undefined;
+    const parts = ["q", "k", "v"].map((part) => `${path}.${part}`);
+    const qkv = b.add(
+      `${path}.qkv`,
+      { kind: "conv1x1", layers: parts, channels: 3 * qkvRowsOf(config, c) },
+      { x, norm },
     );
-    const norm2 = norm(`${path}.norm2`, conv1);
-    const shortcut =
-      xChannels === out
-        ? joined(path, x, skip)
-        : b.add(
-            `${path}.nin_shortcut`,
-            { kind: "conv1x1", layers: [`${path}.nin_shortcut`], channels: out },
-            { x, skip },
-          );
-    return b.add(
-      `${path}.conv2`,
-      { kind: "conv3x3", layer: `${path}.conv2`, channels: out, silu: true },
-      { x: conv1, norm: norm2, residual: shortcut },
-      path,
-    );
+    const y = b.add(`${path}.attention`, { kind: "attention", heads: headsOf(config, c), order: "new" }, { qkv });
+    const proj = `${path}.proj_out`;
+    const end = divide === 1 ? path : proj;
+    b.add(proj, { kind: "conv1x1", layers: [proj], channels: c }, { x: y, residual: x }, end);
+    return { name: blocks.divided(path, end, divide), channels: c };
   };
 
-  // A block whose running and skip channels together equal its width has no shortcut layer, but still adds its input.
-  const joined = (path: string, x: string, skip?: string): string =>
-    skip === undefined ? x : b.add(`${path}.input`, { kind: "concat" }, { x, skip });
-
-  const attention = (path: string, x: string, c: number): string => {
-    const n = norm(`${path}.norm`, x);
-    const layers = ["q", "k", "v"].map((part) => `${path}.${part}`);
-    const qkv = b.add(`${path}.qkv`, { kind: "conv1x1", layers, channels: 3 * c }, { x, norm: n });
-    const y = b.add(`${path}.attention`, { kind: "attention", heads: 1, order: "legacy" }, { qkv });
-    return b.add(
-      `${path}.proj_out`,
-      { kind: "conv1x1", layers: [`${path}.proj_out`], channels: c },
-      { x: y, residual: x },
-      path,
-    );
-  };
-
-  let x = b.add("conv_in", { kind: "conv3x3", layer: "conv_in", channels }, { x: "x" });
-  let c = channels;
-  const skips: { name: string; channels: number }[] = [{ name: x, channels: c }];
+  const seen = config.centerInput ? b.add("centered", { kind: "affine", scale: 2, shift: -1 }, { x: "x" }) : "x";
+  let x: Running = { name: b.add("conv_in", { kind: "conv3x3", layer: "conv_in", channels }, { x: seen }), channels };
+  const skips = [x];
   for (let l = 0; l < levels; l++) {
     for (let j = 0; j < resBlocks; j++) {
-      x = resBlock(`down.${l}.block.${j}`, x, c, width(l));
-      c = width(l);
-      if (config.attention.includes(l)) x = attention(`down.${l}.attn.${j}`, x, c);
-      skips.push({ name: x, channels: c });
+      x = blocks.res(`down.${l}.block.${j}`, x, width(l));
+      if (config.attention.includes(l)) x = attention(`down.${l}.attn.${j}`, x);
+      skips.push(x);
     }
     if (l === levels - 1) break;
-    const path = `down.${l}.downsample`;
-    x = config.convResample
-      ? b.add(
-          `${path}.conv`,
-          { kind: "conv3x3", layer: `${path}.conv`, channels: c, stride: 2, pad: "asymmetric" },
-          { x },
-          path,
-        )
-      : b.add(path, { kind: "avgPool2" }, { x });
-    skips.push({ name: x, channels: c });
+    x = down(`down.${l}.downsample`, x, l);
+    skips.push(x);
   }
 
-  const g = skips.at(-1)!.name;
-  x = resBlock("mid.block_1", x, c, c);
-  x = attention("mid.attn_1", x, c);
-  x = resBlock("mid.block_2", x, c, c);
-  const h = x;
+  const g = x.name;
+  x = blocks.res("mid.block_1", x, x.channels, { divide: midScale });
+  if (config.midAttention) x = attention("mid.attn_1", x, { midGroups: config.midGroups, divide: midScale });
+  x = blocks.res("mid.block_2", x, x.channels, { divide: midScale });
+  const h = x.name;
 
   for (let l = levels - 1; l >= 0; l--) {
     for (let j = 0; j <= resBlocks; j++) {
-      const skip = skips.pop()!;
-      x = resBlock(`up.${l}.block.${j}`, x, c + skip.channels, width(l), skip.name);
-      c = width(l);
-      if (config.attention.includes(l)) x = attention(`up.${l}.attn.${j}`, x, c);
+      x = blocks.res(`up.${l}.block.${j}`, x, width(l), { skip: skips.pop()! });
+      if (config.upAttention.includes(l)) x = attention(`up.${l}.attn.${j}`, x);
     }
-    if (l === 0) break;
-    const path = `up.${l}.upsample`;
-    x = config.convResample
-      ? b.add(`${path}.conv`, { kind: "conv3x3", layer: `${path}.conv`, channels: c, upsample: true }, { x }, path)
-      : b.add(path, { kind: "upsample2x" }, { x });
+    if (l > 0) x = up(`up.${l}.upsample`, x, l);
   }
 
-  const normOut = norm("norm_out", x);
-  const out = b.add(
-    "conv_out",
-    { kind: "conv3x3", layer: "conv_out", channels: config.outChannels, silu: true },
-    { x, norm: normOut },
-    "eps",
-  );
-  return { h, g, eps: out };
+  const norm = blocks.norm("norm_out", x.name);
+  const head = { kind: "conv3x3", layer: "conv_out", channels: config.outChannels, silu: true } as const;
+  return { h, g, eps: b.add("conv_out", head, { x: x.name, norm }, "eps") };
+
+  function down(path: string, x: Running, l: number): Running {
+    if (config.resDown.includes(l)) return blocks.res(path, x, x.channels, { resample: "down" });
+    if (!config.convResample) return { ...x, name: b.add(path, { kind: "avgPool2" }, { x: x.name }) };
+    const layer = `${path}.conv`;
+    const conv = { kind: "conv3x3", layer, channels: x.channels, stride: 2, pad: config.pad } as const;
+    return { ...x, name: b.add(layer, conv, { x: x.name }, path) };
+  }
+
+  function up(path: string, x: Running, l: number): Running {
+    if (config.resUp.includes(l)) return blocks.res(path, x, x.channels, { resample: "up" });
+    if (!config.convResample) return { ...x, name: b.add(path, { kind: "upsample2x" }, { x: x.name }) };
+    const layer = `${path}.conv`;
+    const conv = { kind: "conv3x3", layer, channels: x.channels, upsample: true } as const;
+    return { ...x, name: b.add(layer, conv, { x: x.name }, path) };
+  }
+}
+
+/** The embedding of the time step, plus that of the class where there are classes. */
+function embed(config: DdpmConfig, b: GraphBuilder<NetworkOp>): string {
+  const { channels, embedding, embeddingChannels: rows, classes } = config;
+  const sinusoids = { kind: "timeEmbedding", channels, ...embedding } as const;
+  const mlp = (first: string, second: string, x: string): string => {
+    const hidden = b.add(first, { kind: "linear", layers: [{ layer: first, rows }], siluOut: true }, { x });
+    return b.add(second, { kind: "linear", layers: [{ layer: second, rows }] }, { x: hidden });
+  };
+  const time = mlp("temb.dense.0", "temb.dense.1", b.add("temb", sinusoids, { steps: "steps" }));
+  if (!isConditional(config)) return time;
+  const name = "class_embedding";
+  if (config.classEmbedding === "table")
+    return b.add(name, { kind: "label", layer: name, rows: classes }, { x: time, labels: "labels" });
+  const label = b.add(`${name}.sinusoids`, sinusoids, { labels: "labels" });
+  const own = mlp(`${name}.linear_1`, `${name}.linear_2`, label);
+  return b.add(name, { kind: "add" }, { x: time, y: own });
 }

@@ -1,6 +1,6 @@
 import { f32Input, type Graph, GraphBuilder, u32Input } from "../graph/graph";
 import { STEP_FLOATS } from "../kernels/step/step-row";
-import type { UNetConfig } from "./config";
+import { isConditional, type UNetConfig } from "./config";
 import type { NetworkOp } from "./ops";
 import { admUNet } from "./unet-adm";
 import { ddpmUNet } from "./unet-ddpm";
@@ -12,7 +12,7 @@ export interface UNet {
   readonly h: string;
   /** tensor of the skip of the same level: what the first decoder block is given beside h */
   readonly g: string;
-  /** output: eps in its first 3 channels */
+  /** output: the prediction in its first channels, as many as the input has */
   readonly eps: string;
 }
 
@@ -23,12 +23,11 @@ export const INPUT = { x: "x", steps: "steps", labels: "labels" } as const;
 export function unet(config: UNetConfig, batch: number): UNet {
   const builder = new GraphBuilder<NetworkOp>();
   const { h, g, eps } = config.family === "ddpm" ? ddpmUNet(config, builder) : admUNet(config, builder);
-  const side = config.resolution;
   const graph: Graph<NetworkOp> = {
     inputs: {
-      [INPUT.x]: f32Input(batch, config.inChannels, side, side),
+      [INPUT.x]: f32Input(batch, config.inChannels, config.height, config.width),
       [INPUT.steps]: f32Input(batch, STEP_FLOATS),
-      ...(config.classes > 0 && { [INPUT.labels]: u32Input(batch) }),
+      ...(isConditional(config) && { [INPUT.labels]: config.classes > 0 ? u32Input(batch) : f32Input(batch) }),
     },
     nodes: builder.nodes,
     outputs: [eps, h],

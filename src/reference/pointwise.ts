@@ -2,16 +2,40 @@ import { make, type Numbers, type Shape4, sample } from "./numbers";
 
 export const silu = (v: number): number => v / (1 + Math.exp(-v));
 
+/** 2 / sqrt(pi) exp(-v^2) (v + 2 v^3 / 3 + 4 v^5 / 15 + ...): no term cancels another. */
+function erf(v: number): number {
+  if (Math.abs(v) > 6) return Math.sign(v);
+  let term = v;
+  let total = v;
+  for (let k = 1; k < 200; k++) {
+    term *= (2 * v * v) / (2 * k + 1);
+    total += term;
+  }
+  return (2 / Math.sqrt(Math.PI)) * Math.exp(-v * v) * total;
+}
+
+export const activations = {
+  silu,
+  mish: (v: number): number => v * Math.tanh(Math.log1p(Math.exp(v))),
+  gelu: (v: number): number => 0.5 * v * (1 + erf(v / Math.SQRT2)),
+  relu: (v: number): number => Math.max(v, 0),
+} as const;
+
 /** [x; skip] along the channels; sample n of skip is n % skipSamples. */
 export function concat(x: Numbers, skip: Numbers, n: number, skipSamples: number): Float64Array {
   const samples = Array.from({ length: n }, (_, i) => [...sample(x, n, i), ...sample(skip, skipSamples, i)]);
   return Float64Array.from(samples.flat());
 }
 
-/** Sinusoidal embedding of time steps.   Vaswani et al. 2017 */
-export function timeEmbedding(times: Numbers, channels: number, order: "sin-cos" | "cos-sin"): Float64Array {
+/** Sinusoidal embedding of time steps, frequencies exp(-ln(1e4) i / (half - shift)).   Vaswani et al. 2017 */
+export function timeEmbedding(
+  times: Numbers,
+  channels: number,
+  order: "sin-cos" | "cos-sin",
+  shift = order === "sin-cos" ? 1 : 0,
+): Float64Array {
   const half = Math.floor(channels / 2);
-  const spacing = Math.log(1e4) / (order === "sin-cos" ? half - 1 : half);
+  const spacing = Math.log(1e4) / (half - shift);
   return make(times.length * channels, (at) => {
     const column = at % channels;
     if (column >= 2 * half) return 0;

@@ -16,8 +16,10 @@ import normNormaliseAny from "../../shaders/norm/normalise_any.wgsl";
 import normPartials from "../../shaders/norm/partials.wgsl";
 import normPartialsAny from "../../shaders/norm/partials_any.wgsl";
 import normQuad from "../../shaders/norm/quad.wgsl";
+import pointwiseActivation from "../../shaders/pointwise/activation.wgsl";
 import pointwiseAdd from "../../shaders/pointwise/add.wgsl";
 import pointwiseAddRow from "../../shaders/pointwise/add_row.wgsl";
+import pointwiseAffine from "../../shaders/pointwise/affine.wgsl";
 import pointwiseAvgPool2 from "../../shaders/pointwise/avg_pool2.wgsl";
 import pointwiseConcat from "../../shaders/pointwise/concat.wgsl";
 import pointwiseNonFinite from "../../shaders/pointwise/non_finite.wgsl";
@@ -69,8 +71,10 @@ const files = {
   "norm/partials": normPartials,
   "norm/partials_any": normPartialsAny,
   "norm/quad": normQuad,
+  "pointwise/activation": pointwiseActivation,
   "pointwise/add": pointwiseAdd,
   "pointwise/add_row": pointwiseAddRow,
+  "pointwise/affine": pointwiseAffine,
   "pointwise/avg_pool2": pointwiseAvgPool2,
   "pointwise/concat": pointwiseConcat,
   "pointwise/non_finite": pointwiseNonFinite,

@@ -401,8 +401,9 @@ function pointwiseTrial(c: Chance): KernelTrial {
       const y = f32("y", n, Math.max(4, width));
       const order = c.one(["sin-cos", "cos-sin"] as const);
       const inputs = new Map<Tensor, Data>([[rows.steps, rows.data]]);
-      const values = reference.timeEmbedding(times, y.shape[1]!, order);
-      return { ...trial(kind, timeEmbedding({ steps: rows.steps, y }, { order }), y, values, 2e-4), inputs };
+      const shift = c.one([0, 1] as const);
+      const values = reference.timeEmbedding(times, y.shape[1]!, order, shift);
+      return { ...trial(kind, timeEmbedding({ steps: rows.steps, y }, { order, shift }), y, values, 2e-4), inputs };
     }
     default:
       return kind satisfies never;

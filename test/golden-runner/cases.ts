@@ -4,6 +4,7 @@ import type { Device } from "../../src/gpu/device";
 import type { ModelCheckpoint } from "../../src/model/checkpoint/model";
 import { Network } from "../../src/model/network";
 import { runContainers, TOLERANCE } from "./containers";
+import { runUNet, type UNetManifest } from "./diffusers";
 import { type NetworkManifest, openNetwork, readManifest, readTensors } from "./files";
 import { type CaseResult, type Manifest, runKernelCase } from "./kernels";
 import { runForward, runStepCase } from "./network";
@@ -20,7 +21,10 @@ export async function* runCase(
   if (name === "containers") return yield* runContainerCase(folder, device);
   const manifest = readManifest<NetworkManifest & Manifest>(folder, name);
   const tensors = await readTensors(join(folder, manifest.file ?? `${name}.safetensors`));
-  if (manifest.bank_keys || manifest.args || manifest.weights) {
+  const family = String(manifest.family ?? "");
+  if (family.startsWith("diffusers UNet2DModel") && manifest.checkpoint && !manifest.steps)
+    yield* runUNet(folder, manifest as unknown as UNetManifest, tensors, device);
+  else if (manifest.bank_keys || manifest.args || manifest.weights) {
     // One evaluation is held to 1e-4 of the values, which is finer than Winograd F(4,3); whole runs use the default.
     const whole = manifest.bank_keys !== undefined || manifest.args !== undefined;
     using model = await openNetwork(folder, manifest, device, precision ?? (whole ? "fast" : "exact"));

@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { UserError } from "../../src/errors";
 import { openContainer } from "../../src/model/checkpoint/checkpoint";
-import type { ConfigHints } from "../../src/model/checkpoint/infer";
+import type { ConfigHints } from "../../src/model/checkpoint/described";
 import { type ModelCheckpoint, openModel } from "../../src/model/checkpoint/model";
 import { openSource } from "../../src/model/checkpoint/source-node";
 import { hintsOf } from "./files";

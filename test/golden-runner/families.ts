@@ -6,6 +6,9 @@ import { mix } from "../../src/kernels/step/mix";
 import { MIX, type MixRule, STEP, STEP_FLOATS } from "../../src/kernels/step/step-row";
 import { type Check, type Made, type Manifest, Roles, type Subcase, type Values } from "./roles";
 
+const SIN_COS = { order: "sin-cos", shift: 1 } as const;
+const COS_SIN = { order: "cos-sin", shift: 0 } as const;
+
 /** `raw.gammaG`, `norm.gammaG`, `mask.gammaG`: the official slerp, norm-matched slerp, and slerp inside a mask. */
 export function* slerpChecks(manifest: Manifest, tensors: ReadonlyMap<string, Values>): Iterable<Made> {
   const rules: Record<string, MixRule> = { raw: "slerpRaw", norm: "slerp", mask: "slerpRaw" };
@@ -48,7 +51,7 @@ export async function* embeddingChecks(
       const steps = r.given("steps", rows, times.length, STEP_FLOATS);
       if (kind === "ddpm" || kind === "adm") {
         const y = f32("out", ...r.values("y").shape);
-        yield r.check(timeEmbedding({ steps, y }, { order: kind === "ddpm" ? "sin-cos" : "cos-sin" }), y);
+        yield r.check(timeEmbedding({ steps, y }, kind === "ddpm" ? SIN_COS : COS_SIN), y);
       } else if (kind === "get_temb" && load) {
         yield timeLayers(r, steps, await load(`${what}.weights.safetensors`));
       } else yield { id: name, error: `nothing known about "${kind}"${load ? "" : ", or no weights to load"}` };
@@ -74,7 +77,7 @@ function timeLayers(r: Roles, steps: Tensor, weights: ReadonlyMap<string, Values
   const y = f32("out", n, second.weight.shape[0]!);
   return r.check(
     [
-      ...timeEmbedding({ steps, y: embedding }, { order: "sin-cos" }),
+      ...timeEmbedding({ steps, y: embedding }, SIN_COS),
       ...linear({ x: embedding, ...first, y: hidden }, { siluOut: true }),
       ...linear({ x: hidden, ...second, y }),
     ],

@@ -4,7 +4,7 @@ import { UserError } from "../../src/errors";
 import type { Device } from "../../src/gpu/device";
 import { Model } from "../../src/inject/model";
 import { openContainer } from "../../src/model/checkpoint/checkpoint";
-import type { ConfigHints } from "../../src/model/checkpoint/infer";
+import type { ConfigHints } from "../../src/model/checkpoint/described";
 import { openModel } from "../../src/model/checkpoint/model";
 import { openSource } from "../../src/model/checkpoint/source-node";
 import { Network } from "../../src/model/network";
@@ -60,7 +60,7 @@ export function hintsOf(config: Readonly<Record<string, unknown>>): ConfigHints 
   const adm = config.create_model_args as Record<string, unknown> | undefined;
   const norm = config.groupnorm as { groups?: number; eps?: number } | undefined;
   const shared = { ...(norm?.groups && { groups: norm.groups }), ...(norm?.eps && { eps: norm.eps }) };
-  if (!adm) return { resolution: Number(config.resolution), ...shared };
+  if (!adm) return { resolution: Number(config.resolution), family: "ddpm", ...shared };
   const width = Number(adm.num_head_channels);
   return {
     resolution: Number(adm.image_size),

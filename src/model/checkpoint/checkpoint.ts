@@ -1,6 +1,8 @@
 import { UserError } from "../../errors";
+import { shardNames } from "./choose";
 import type { Opened, TensorInfo } from "./container";
 import { openSafetensors } from "./safetensors";
+import { openShardSet } from "./shard-set";
 import { openSharded } from "./sharded";
 import { SNIFF_BYTES, sniff } from "./sniff";
 import { type ByteSource, isAbort, type Scratch } from "./source";
@@ -48,13 +50,20 @@ export async function openCheckpoint(source: ByteSource, options: CheckpointOpti
 
 /** Opens the container without looking for a network in it. */
 export async function openContainer(source: ByteSource, ema = true, signal?: AbortSignal): Promise<Opened> {
+  const shards = shardNames(source.name);
+  if (shards && shards.length > 1 && source.sibling)
+    return openShardSet(source, shards, (shard) => openOne(shard, ema, signal), signal);
+  return openOne(source, ema, signal);
+}
+
+async function openOne(source: ByteSource, ema: boolean, signal?: AbortSignal): Promise<Opened> {
   const head = await source.read(0, Math.min(SNIFF_BYTES, source.size), signal);
   const container = sniff(head, source.size, source.name);
   switch (container) {
     case "safetensors":
       return openSafetensors(source, signal);
     case "index":
-      return openSharded(source, (shard) => openContainer(shard, ema, signal), signal);
+      return openSharded(source, (shard) => openOne(shard, ema, signal), signal);
     case "torch-zip":
       // Loaded when needed: browsers that open safetensors only never fetch the zip reader.
       return (await import("./torch-zip")).openTorchZip(source, ema, signal);

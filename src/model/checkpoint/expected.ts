@@ -1,5 +1,5 @@
 import { UserError } from "../../errors";
-import type { UNetConfig } from "../config";
+import { type AdmConfig, type DdpmConfig, qkvRowsOf, type UNetConfig, widthOf } from "../config";
 import type { TensorInfo } from "./container";
 import { isFloat } from "./dtype";
 
@@ -23,25 +23,32 @@ function collector(): { shapes: Shapes; add: Add } {
 }
 
 /** Layout A: Ho et al. 2020 as pesser, SDEdit and Asyrp spell it. */
-function ddpm(c: UNetConfig): Shapes {
+function ddpm(c: DdpmConfig): Shapes {
   const { shapes, add } = collector();
-  const width = (level: number) => c.channels * c.channelMult[level]!;
+  const width = (level: number) => widthOf(c, level);
   const levels = c.channelMult.length;
-  const temb = 4 * c.channels;
+  const temb = c.embeddingChannels;
   const res = (name: string, from: number, to: number) => {
     add(`${name}.norm1`, from);
     add(`${name}.conv1`, to, from, 3, 3);
-    add(`${name}.temb_proj`, to, temb);
+    add(`${name}.temb_proj`, c.scaleShift ? 2 * to : to, temb);
     add(`${name}.norm2`, to);
     add(`${name}.conv2`, to, to, 3, 3);
     if (from !== to) add(`${name}.nin_shortcut`, to, from, 1, 1);
   };
-  const attn = (name: string, width: number) => {
-    add(`${name}.norm`, width);
-    for (const leaf of ["q", "k", "v", "proj_out"]) add(`${name}.${leaf}`, width, width, 1, 1);
+  const attn = (name: string, width: number, normed = true) => {
+    const rows = qkvRowsOf(c, width);
+    if (normed) add(`${name}.norm`, width);
+    for (const leaf of ["q", "k", "v"]) add(`${name}.${leaf}`, rows, width, 1, 1);
+    add(`${name}.proj_out`, width, rows, 1, 1);
   };
   add("temb.dense.0", temb, c.channels);
   add("temb.dense.1", temb, temb);
+  if (c.classes > 0) shapes.set("class_embedding.weight", [c.classes, temb]);
+  if (c.classEmbedding === "timestep") {
+    add("class_embedding.linear_1", temb, c.channels);
+    add("class_embedding.linear_2", temb, temb);
+  }
   add("conv_in", c.channels, c.inChannels, 3, 3);
   const skips = [c.channels];
   let running = c.channels;
@@ -53,19 +60,21 @@ function ddpm(c: UNetConfig): Shapes {
       skips.push(running);
     }
     if (l === levels - 1) break;
-    if (c.convResample) add(`down.${l}.downsample.conv`, running, running, 3, 3);
+    if (c.resDown.includes(l)) res(`down.${l}.downsample`, running, running);
+    else if (c.convResample) add(`down.${l}.downsample.conv`, running, running, 3, 3);
     skips.push(running);
   }
   res("mid.block_1", running, running);
-  attn("mid.attn_1", running);
+  if (c.midAttention) attn("mid.attn_1", running, c.midGroups > 0);
   res("mid.block_2", running, running);
   for (let l = levels - 1; l >= 0; l--) {
     for (let j = 0; j <= c.resBlocks; j++) {
       res(`up.${l}.block.${j}`, running + skips.pop()!, width(l));
       running = width(l);
-      if (c.attention.includes(l)) attn(`up.${l}.attn.${j}`, running);
+      if (c.upAttention.includes(l)) attn(`up.${l}.attn.${j}`, running);
     }
-    if (l > 0 && c.convResample) add(`up.${l}.upsample.conv`, running, running, 3, 3);
+    if (l > 0 && c.resUp.includes(l)) res(`up.${l}.upsample`, running, running);
+    else if (l > 0 && c.convResample) add(`up.${l}.upsample.conv`, running, running, 3, 3);
   }
   add("norm_out", running);
   add("conv_out", c.outChannels, running, 3, 3);
@@ -73,9 +82,9 @@ function ddpm(c: UNetConfig): Shapes {
 }
 
 /** Layout C: Dhariwal & Nichol 2021 and its relatives. */
-function adm(c: UNetConfig): Shapes {
+function adm(c: AdmConfig): Shapes {
   const { shapes, add } = collector();
-  const width = (level: number) => c.channels * c.channelMult[level]!;
+  const width = (level: number) => widthOf(c, level);
   const levels = c.channelMult.length;
   const temb = 4 * c.channels;
   const res = (name: string, from: number, to: number) => {

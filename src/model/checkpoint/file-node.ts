@@ -1,20 +1,36 @@
-import { type FileHandle, mkdir, open, readdir, rename, rm } from "node:fs/promises";
+import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { UserError } from "../../errors";
+import { type ChooseOptions, chooseWeights } from "./choose";
 import { type ByteSource, checkRange, checkSibling, message, room } from "./source";
 
-/** Makes the error for a folder given as a checkpoint, naming the weights inside it, if any. */
-async function folderError(path: string): Promise<UserError> {
-  const names: string[] = [];
-  for (const folder of ["", "unet"]) {
-    const found = await readdir(join(path, folder)).catch(() => []);
-    names.push(...found.map((name) => join(folder, name)));
-  }
-  const inside = names.find((name) => /\.(?:safetensors|safetensors\.index\.json|bin|ckpt|pt|pth)$/.test(name));
-  if (inside) return new UserError(`${path}: is a folder; give the file inside it, for example ${join(path, inside)}`);
-  if (names.includes("data.pkl"))
-    return new UserError(`${path}: is an unpacked torch file; zip the folder again (zip -0 -r model.pt FOLDER)`);
-  return new UserError(`${path}: is a folder without weights in it; give a checkpoint file`);
+/** Files of a folder and of the folders in it, as paths relative to it. */
+async function listFolder(path: string): Promise<string[]> {
+  const entries = await readdir(path, { withFileTypes: true });
+  const lists = entries
+    .filter(({ name }) => !name.startsWith("."))
+    .slice(0, 1000)
+    .map(async (entry) => {
+      if (!entry.isDirectory()) return [entry.name];
+      const inside = await readdir(join(path, entry.name), { withFileTypes: true }).catch(() => []);
+      return inside.filter((e) => !e.isDirectory()).map((e) => `${entry.name}/${e.name}`);
+    });
+  return (await Promise.all(lists)).flat();
+}
+
+/** The weights of a folder: a model's, a pipeline's, or those of a checkpoint of a training run.
+ *  @throws UserError when there are none, or several and it is not plain which. */
+async function weightsIn(path: string, options: ChooseOptions): Promise<string> {
+  const files = await listFolder(path);
+  if (files.includes("data.pkl"))
+    throw new UserError(`${path}: is an unpacked torch file; zip the folder again (zip -0 -r model.pt FOLDER)`);
+  return join(path, chooseWeights(files, path, options));
+}
+
+/** A path: the file itself, or the weights of the folder that it is. @throws UserError as `fileSource` */
+export async function pathSource(path: string, options: ChooseOptions = {}): Promise<ByteSource> {
+  const about = await stat(path).catch(() => undefined);
+  return fileSource(about?.isDirectory() ? await weightsIn(path, options) : path);
 }
 
 /** Opens a file on disk. Only the ranges that are read are in memory.
@@ -25,20 +41,20 @@ export async function fileSource(path: string): Promise<ByteSource> {
     handle = await open(path, "r");
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
-    if (code === "EISDIR") throw await folderError(path);
+    if (code === "EISDIR") throw new UserError(`${path}: is a folder; give a file`);
     if (code === "ENOENT") throw new UserError(`${path}: no such file; check the path`);
     throw new UserError(`${path}: cannot be opened (${code ?? message(error)}); check its permissions`);
   }
-  const stat = await handle.stat();
-  if (!stat.isFile()) {
+  const about = await handle.stat();
+  if (!about.isFile()) {
     await handle.close();
-    throw stat.isDirectory()
-      ? await folderError(path)
-      : new UserError(`${path}: is not a regular file; copy it to one first`);
+    throw new UserError(
+      `${path}: is ${about.isDirectory() ? "a folder; give a file" : "not a regular file; copy it to one first"}`,
+    );
   }
   const source: ByteSource = {
     name: basename(path),
-    size: stat.size,
+    size: about.size,
     async read(offset, length, signal, into) {
       checkRange(source, offset, length);
       const bytes = room(length, into);
@@ -52,7 +68,9 @@ export async function fileSource(path: string): Promise<ByteSource> {
     },
     async sibling(relative) {
       checkSibling(relative);
-      return fileSource(join(dirname(path), relative)).catch(() => undefined);
+      const beside = join(dirname(path), relative);
+      const there = await stat(beside).catch(() => undefined);
+      return there && fileSource(beside);
     },
     close: () => void handle.close().catch(() => {}),
   };

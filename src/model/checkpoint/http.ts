@@ -26,6 +26,19 @@ export interface Remote {
   readonly etag: string | undefined;
 }
 
+/** A server's answer other than the file. */
+export class StatusError extends UserError {
+  constructor(
+    message: string,
+    readonly status: number,
+  ) {
+    super(message);
+  }
+}
+
+/** Statuses by which servers say that there is no such file; object stores that list nothing say 403. */
+export const ABSENT: ReadonlySet<number> = new Set([403, 404, 410]);
+
 /** Statuses that a later attempt may not meet again. */
 const passing = new Set([408, 425, 429, 500, 502, 503, 504]);
 
@@ -183,7 +196,7 @@ export async function httpError(response: Response, href: string): Promise<UserE
       : status === 404 || status === 410
         ? "check the URL (on Hugging Face: owner, name, revision and file)"
         : "try again later";
-  return new UserError(`${shortUrl(href)}: the server answers ${status}${denied}; ${todo}`);
+  return new StatusError(`${shortUrl(href)}: the server answers ${status}${denied}; ${todo}`, status);
 }
 
 /** Fills `out` with a remote file's bytes from `offset`, and resumes where a connection breaks.

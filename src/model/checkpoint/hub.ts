@@ -1,4 +1,5 @@
 import { UserError } from "../../errors";
+import { type ChooseOptions, chooseWeights } from "./choose";
 import { shown } from "./container";
 import { type HttpOptions, httpError, request } from "./http";
 import { readUpTo, STALL_TIMEOUT } from "./stall";
@@ -8,11 +9,11 @@ export interface HubSpec {
   readonly repo: string;
   /** Branch, tag or commit; default `main`. */
   readonly revision: string;
-  /** Default: the one file that looks like the weights. */
+  /** A file, or a folder of the repository; undefined: the weights of the whole. */
   readonly file: string | undefined;
 }
 
-export interface HubOptions extends HttpOptions {
+export interface HubOptions extends HttpOptions, ChooseOptions {
   readonly hubUrl?: string;
   /** For private and gated models. */
   readonly accessToken?: string;
@@ -33,30 +34,6 @@ export function parseHubSpec(text: string): HubSpec {
   return { repo, revision, file };
 }
 
-/** Usual places of the weights in a model's repository, best first. */
-const usual = [
-  "diffusion_pytorch_model.safetensors",
-  "unet/diffusion_pytorch_model.safetensors",
-  "diffusion_pytorch_model.safetensors.index.json",
-  "unet/diffusion_pytorch_model.safetensors.index.json",
-  "model.safetensors",
-  "diffusion_pytorch_model.bin",
-  "unet/diffusion_pytorch_model.bin",
-  "pytorch_model.bin",
-];
-
-/** Chooses the file with the weights in a repository.
- *  @throws UserError listing the candidates when there are several */
-export function chooseWeights(files: readonly string[], spec: string): string {
-  const known = usual.find((name) => files.includes(name));
-  if (known) return known;
-  const weights = files.filter((name) => /\.(?:safetensors|ckpt|pt|pth|bin)$/.test(name));
-  if (weights.length === 1) return weights[0]!;
-  if (weights.length === 0) throw new UserError(`${spec}: the repository holds no weights; check the name`);
-  const few = shown(weights.slice(0, 6).join(", "), 200) + (weights.length > 6 ? ", ..." : "");
-  throw new UserError(`${spec}: which file? It holds ${few}; say ${spec}:FILE`);
-}
-
 export const hubHeaders = (options: HubOptions): Record<string, string> => ({
   ...options.headers,
   ...(options.accessToken ? { Authorization: `Bearer ${options.accessToken}` } : {}),
@@ -73,9 +50,10 @@ function parsed(bytes: Uint8Array): unknown {
   }
 }
 
-/** Completes a spec that names no file from the repository's listing. */
+/** Completes a spec that names no file, or a folder, from the repository's listing. */
 export async function resolveHubFile(spec: HubSpec, options: HubOptions = {}): Promise<HubSpec & { file: string }> {
-  if (spec.file !== undefined) return { ...spec, file: spec.file };
+  const { file } = spec;
+  if (file !== undefined && /\.\w+$/.test(file)) return { ...spec, file };
   const text = `hf:${spec.repo}${spec.revision === "main" ? "" : `@${spec.revision}`}`;
   const href = `${options.hubUrl ?? HUB_URL}/api/models/${spec.repo}/tree/${encodeURIComponent(spec.revision)}?recursive=true`;
   const response = await request(href, text, {}, { ...options, headers: hubHeaders(options) });
@@ -90,7 +68,10 @@ export async function resolveHubFile(spec: HubSpec, options: HubOptions = {}): P
   const files = listing
     .filter((item): item is { path: string } => item?.type === "file" && typeof item.path === "string")
     .map(({ path }) => path);
-  return { ...spec, file: chooseWeights(files, text) };
+  const folder = file === undefined ? "" : `${file.replace(/\/$/, "")}/`;
+  const inside = files.filter((name) => name.startsWith(folder)).map((name) => name.slice(folder.length));
+  if (file !== undefined && inside.length === 0) return { ...spec, file };
+  return { ...spec, file: folder + chooseWeights(inside, folder ? `${text}:${file}` : text, options) };
 }
 
 /** URL of a file of the hub, which is served in ranges. */

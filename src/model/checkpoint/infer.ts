@@ -1,26 +1,14 @@
 import { UserError } from "../../errors";
-import type { UNetConfig } from "../config";
+import { type AdmConfig, type DdpmConfig, headsOf, qkvRowsOf, type UNetConfig, widthOf } from "../config";
 import type { TensorInfo } from "./container";
+import type { Facts } from "./diffusers-config";
+import { expectedTensors } from "./expected";
+import { type Layer, mergeLayers, type Provenance, type Settings } from "./settings";
 
 type Tensors = ReadonlyMap<string, TensorInfo>;
 
-/** What weights do not tell; a side file or the caller may. */
-export interface ConfigHints {
-  readonly resolution?: number;
-  /** Width of one attention head; ADM's default is 64. */
-  readonly headChannels?: number;
-  /** Number of heads, where their width depends on the level (instead of `headChannels`). */
-  readonly heads?: number;
-  readonly qkvOrder?: "legacy" | "new";
-  readonly groups?: number;
-  readonly eps?: number;
-}
-
 /** Choosing kernels takes time in proportion to the pixels, and no network of this kind is larger. */
-const MAX_RESOLUTION = 4096;
-
-/** The paper's ADM files all have heads of this width. */
-export const ADM_HEAD_CHANNELS = 64;
+const MAX_SIDE = 4096;
 
 const broken: (what: string) => never = (what) => {
   throw new UserError(`the tensors are no complete U-Net (${what}); the file is incomplete or of another network`);
@@ -47,53 +35,106 @@ function run(tensors: Tensors, name: (i: number) => string): number {
 export const guessResolution = (attention: readonly number[]): number | undefined =>
   attention.length === 0 ? undefined : (attention.length > 2 ? 32 : 16) * 2 ** Math.min(...attention);
 
-/** The configuration that canonical names and shapes tell, completed by `hints`.
- *  @throws UserError when there is no U-Net in the shapes, or heads do not divide the channels. */
-export function inferConfig(tensors: Tensors, hints: ConfigHints = {}): UNetConfig {
-  const config = inferShape(tensors, hints);
-  const attended = [...config.attention, config.channelMult.length - 1].map(
-    (l) => config.channels * config.channelMult[l]!,
-  );
-  const odd = attended.find((c) =>
-    config.headChannels > 0 ? c % config.headChannels !== 0 : c % (config.heads ?? 1) !== 0,
-  );
-  if (odd !== undefined)
-    throw new UserError(
-      config.headChannels > 0
-        ? `attention over ${odd} channels does not divide into heads of ${config.headChannels}; the head width is not in the weights, give it (headChannels, --head-channels)`
-        : `attention over ${odd} channels does not divide into ${config.heads} heads; give the right number (heads)`,
-    );
-  return config;
-}
+/** What shapes tell of a network; the rest are settings. */
+export type Found = Omit<DdpmConfig, keyof Settings | "midGroups"> | Omit<AdmConfig, keyof Settings>;
 
-/** As `inferConfig`, without judging the head width. */
-export function inferShape(tensors: Tensors, hints: ConfigHints = {}): UNetConfig {
-  const found = tensors.has("conv_in.weight") ? inferDdpm(tensors) : inferAdm(tensors);
-  const adm = found.family === "adm";
-  const resolution = hints.resolution ?? guessResolution(found.attention) ?? 256;
-  if (resolution > MAX_RESOLUTION)
-    throw new UserError(`a resolution of ${resolution} pixels is too large; at most ${MAX_RESOLUTION} can be run`);
-  const deep = 2 ** (found.channelMult.length - 1);
-  if (!Number.isInteger(resolution / deep))
-    throw new UserError(`a resolution of ${resolution} does not halve ${found.channelMult.length - 1} times`);
-  return {
-    ...found,
-    resolution,
-    groups: hints.groups ?? 32,
-    eps: hints.eps ?? (adm ? 1e-5 : 1e-6),
-    headChannels: hints.headChannels ?? (hints.heads || !adm ? 0 : ADM_HEAD_CHANNELS),
-    ...(hints.heads ? { heads: hints.heads } : {}),
-    qkvOrder: hints.qkvOrder ?? "legacy",
+/** What canonical names and shapes tell. @throws UserError when there is no U-Net in them. */
+export const inferFacts = (tensors: Tensors): Found =>
+  tensors.has("conv_in.weight") ? inferDdpm(tensors) : inferAdm(tensors);
+
+/** Shapes and settings, put together.
+ *  @param layers settings, strongest first
+ *  @throws UserError when the size of pictures is said nowhere, or does not halve as often as the network does. */
+export function configOf(tensors: Tensors, layers: readonly Layer[]): { config: UNetConfig; from: Provenance } {
+  const found = inferFacts(tensors);
+  const { settings, from } = mergeLayers(layers);
+  const { height, width } = settings;
+  if (height === undefined || width === undefined)
+    throw new UserError("the size of its pictures is said nowhere; give it (resolution, --resolution)");
+  const largest = Math.max(width, height);
+  if (largest > MAX_SIDE)
+    throw new UserError(`a resolution of ${largest} pixels is too large; at most ${MAX_SIDE} can be run`);
+  const halvings = found.channelMult.length - 1;
+  for (const side of new Set([width, height]))
+    if (side % 2 ** halvings !== 0)
+      throw new UserError(
+        `a resolution of ${height === width ? side : `${width}x${height}`} does not halve ${halvings} times`,
+      );
+  const common = { height, width, groups: settings.groups!, eps: settings.eps!, headChannels: settings.headChannels! };
+  const heads = settings.heads ? { heads: settings.heads } : {};
+  if (found.family === "adm") {
+    const { headsUp, qkvOrder } = settings;
+    const own = { ...(headsUp && { headsUp }), qkvOrder: qkvOrder! };
+    return { config: { ...found, ...common, ...heads, ...own }, from: only(from, { ...common, ...heads, ...own }) };
+  }
+  const { pad, embedding, activation, midScale, centerInput } = settings;
+  const own = {
+    pad: pad!,
+    embedding: embedding!,
+    activation: activation!,
+    midScale: midScale!,
+    centerInput: centerInput!,
+    midGroups: tensors.has("mid.attn_1.norm.weight") ? settings.midGroups || settings.groups! : 0,
   };
+  const partial: DdpmConfig = { ...found, ...common, ...heads, ...own, qkvRows: "channels" };
+  const config: DdpmConfig = { ...partial, qkvRows: qkvRowsIn(tensors, partial) };
+  const { midGroups: _, ...said } = own;
+  return { config, from: only(from, { ...common, ...heads, ...said, ...(settings.midGroups && { midGroups: 0 }) }) };
 }
 
-type Found = Omit<UNetConfig, "resolution" | "groups" | "eps" | "headChannels" | "heads" | "qkvOrder">;
+const only = (from: Provenance, keys: object): Provenance =>
+  Object.fromEntries(Object.entries(from).filter(([key]) => key in keys));
 
-function inferDdpm(tensors: Tensors): Found {
+/** q, k and v of diffusers since 0.17 have rows for whole heads only; before, and in DDPM's own files, one a channel. */
+function qkvRowsIn(tensors: Tensors, config: DdpmConfig): DdpmConfig["qkvRows"] {
+  for (const [name, { shape }] of tensors)
+    if (/\.attn(?:\.\d+|_1)\.q\.weight$/.test(name) && shape[0] !== shape[1])
+      return qkvRowsOf({ ...config, qkvRows: "heads" }, shape[1]!) === shape[0] ? "heads" : "channels";
+  return "channels";
+}
+
+/** @throws UserError for heads that do not divide the channels, and groups that do not. */
+export function checkConfig(config: UNetConfig): void {
+  const levels = new Set([...config.attention, ...(config.family === "ddpm" ? config.upAttention : [])]);
+  if (config.family === "adm" || config.midAttention) levels.add(config.channelMult.length - 1);
+  for (const channels of new Set([...levels].map((l) => widthOf(config, l))))
+    for (const up of [false, true]) {
+      const heads = headsOf(config, channels, up);
+      const rows = qkvRowsOf(config, channels);
+      const wide = config.family === "adm" && config.headChannels > 0 && channels % config.headChannels !== 0;
+      if (heads >= 1 && rows % heads === 0 && !wide) continue;
+      throw new UserError(
+        config.headChannels > 0
+          ? `attention over ${channels} channels does not divide into heads of ${config.headChannels}; the head width is not in the weights, give it (headChannels, --head-channels)`
+          : `attention over ${channels} channels does not divide into ${heads} heads; give the right number (heads, --heads)`,
+      );
+    }
+  for (const [name, [channels = 0]] of expectedTensors(config)) {
+    if (!/(?:^|\.)(?:norm\d?|norm_out|(?:in|out)_layers\.0|out\.0)\.weight$/.test(name)) continue;
+    const groups = name === "mid.attn_1.norm.weight" && config.family === "ddpm" ? config.midGroups : config.groups;
+    if (channels % groups !== 0)
+      throw new UserError(
+        `${groups} groups do not divide the ${channels} channels of ${name.replace(/\.weight$/, "")}; give the number of group norm's groups (groups, --groups)`,
+      );
+  }
+}
+
+/** What shapes tell, in the terms of a diffusers config. */
+export const factsOf = (c: Omit<DdpmConfig, keyof Settings | "midGroups">): Required<Facts> => ({
+  ...c,
+  widths: c.channelMult.map((_, l) => widthOf(c, l)),
+});
+
+function inferDdpm(tensors: Tensors): Omit<DdpmConfig, keyof Settings | "midGroups"> {
+  const has = (name: string) => tensors.has(`${name}.weight`);
   const channels = size(tensors, "conv_in.weight", 0);
   const levels = run(tensors, (l) => `down.${l}.block.0.conv1.weight`);
   if (levels === 0) broken("down.0.block.0.conv1.weight is missing");
   const all = Array.from({ length: levels }, (_, l) => l);
+  const resDown = all.filter((l) => has(`down.${l}.downsample.conv1`));
+  const resUp = all.filter((l) => has(`up.${l}.upsample.conv1`));
+  const table = has("class_embedding");
+  const rows = size(tensors, "down.0.block.0.temb_proj.weight", 0);
   return {
     family: "ddpm",
     inChannels: size(tensors, "conv_in.weight", 1),
@@ -101,17 +142,23 @@ function inferDdpm(tensors: Tensors): Found {
     channels,
     channelMult: all.map((l) => size(tensors, `down.${l}.block.0.conv1.weight`, 0) / channels),
     resBlocks: run(tensors, (j) => `down.0.block.${j}.conv1.weight`),
-    attention: all.filter((l) => tensors.has(`down.${l}.attn.0.q.weight`)),
-    scaleShift: false,
-    resblockUpdown: false,
-    convResample: levels === 1 || tensors.has("down.0.downsample.conv.weight"),
-    classes: 0,
+    attention: all.filter((l) => has(`down.${l}.attn.0.q`)),
+    upAttention: all.filter((l) => has(`up.${l}.attn.0.q`)),
+    midAttention: has("mid.attn_1.q"),
+    qkvRows: "channels",
+    resDown,
+    resUp,
+    scaleShift: rows === 2 * size(tensors, "down.0.block.0.conv1.weight", 0),
+    embeddingChannels: size(tensors, "temb.dense.0.weight", 0),
+    convResample: all.slice(1).every((l) => resDown.includes(l - 1) || has(`down.${l - 1}.downsample.conv`)),
+    classes: table ? size(tensors, "class_embedding.weight", 0) : 0,
+    classEmbedding: has("class_embedding.linear_1") ? "timestep" : "table",
   };
 }
 
 /** Layout C numbers its entries through all levels, so levels are told apart by what ends them: a res block that
  *  resamples looks like any other, but on the way up it is a second res block in its entry. */
-function inferAdm(tensors: Tensors): Found {
+function inferAdm(tensors: Tensors): Omit<AdmConfig, keyof Settings> {
   const channels = size(tensors, "time_embed.0.weight", 1);
   let entries = 0;
   const opens: number[] = []; // entries that resample with a convolution

@@ -2,11 +2,11 @@ import { UserError } from "../../errors";
 import type { UNetConfig } from "../config";
 import { type CheckpointOptions, openCheckpoint } from "./checkpoint";
 import { countParameters } from "./convert";
+import { type DescribeOptions, describe } from "./described";
 import { DTYPE_BYTES } from "./dtype";
 import { compareTensors, expectedTensors } from "./expected";
-import { type ConfigHints, inferConfig, inferShape } from "./infer";
 import { canonicalNames, type Layout } from "./layout";
-import { fileHints } from "./model";
+import type { Provenance } from "./settings";
 import type { ByteSource } from "./source";
 
 /** What a checkpoint is, without loading it. Plain data: `JSON.stringify` prints it. */
@@ -19,6 +19,8 @@ export interface Inspection {
   /** Null where the file holds tensors but no U-Net of ours; `problems` says why. */
   readonly layout: Layout | null;
   readonly config: UNetConfig | null;
+  /** Where each setting was found; what is not listed is in the shapes. */
+  readonly from: Provenance;
   readonly tensors: number;
   readonly parameters: number;
   /** Tensors of each element type. */
@@ -38,9 +40,8 @@ export interface Inspection {
  *  @throws UserError only for files that are no checkpoint at all. */
 export async function inspectCheckpoint(
   source: ByteSource,
-  options: CheckpointOptions & ConfigHints = {},
+  options: CheckpointOptions & DescribeOptions = {},
 ): Promise<Inspection> {
-  const { ema: _, signal, ...hints } = options;
   const checkpoint = await openCheckpoint(source, options);
   try {
     const problems: string[] = [];
@@ -54,9 +55,8 @@ export async function inspectCheckpoint(
       }
     };
     const named = await attempt(() => canonicalNames(checkpoint));
-    const told = named && (await attempt(() => fileHints(source, named, signal)));
-    const config = named && (await attempt(() => inferShape(named.tensors, { ...told, ...hints })));
-    if (named && config) await attempt(() => inferConfig(named.tensors, { ...told, ...hints }));
+    const described = named && (await attempt(() => describe(source, named, options)));
+    const config = described?.config;
     const tensors = named?.tensors ?? checkpoint.tensors;
     const difference = config && compareTensors(tensors, expectedTensors(config));
     const misshaped = (difference?.misshaped ?? []).map(
@@ -78,6 +78,7 @@ export async function inspectCheckpoint(
       wrapper: checkpoint.wrapper,
       layout: named?.layout ?? null,
       config: config ?? null,
+      from: described?.from ?? {},
       tensors: tensors.size,
       parameters: countParameters(tensors),
       dtypes,

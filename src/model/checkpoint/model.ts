@@ -1,10 +1,10 @@
 import { NonFiniteError, UserError } from "../../errors";
 import type { UNetConfig } from "../config";
 import { type Checkpoint, type CheckpointOptions, openCheckpoint } from "./checkpoint";
+import { type DescribeOptions, describe } from "./described";
 import { expectedTensors, requireTensors } from "./expected";
-import { type ConfigHints, inferConfig } from "./infer";
 import { canonicalNames, type Layout } from "./layout";
-import { diffusersHints, metadataHints, sideConfig } from "./side-config";
+import type { Provenance } from "./settings";
 import type { ByteSource, Scratch } from "./source";
 
 /** A checkpoint that is known to hold one whole U-Net. */
@@ -12,27 +12,35 @@ export interface ModelCheckpoint extends Checkpoint {
   /** Whose names the file uses; `tensors` and `read` use the canonical ones. */
   readonly layout: Layout;
   readonly config: UNetConfig;
+  /** Where each setting was found; the others are in the shapes. */
+  readonly from: Provenance;
   /** Names in the file that the network has no place for. */
   readonly surplus: readonly string[];
 }
 
 /** Opens a checkpoint as a U-Net: container, wrappers, names, configuration, every tensor's presence and shape. Nothing
  *  but headers is read. Values are checked when read: a NaN or infinity is a NonFiniteError that names its tensor.
- *  Hints given here win over the file's metadata, which wins over a `config.json` beside it.
+ *  What is given here wins over the file's metadata, which win over a `config.json` beside it.
  *  @throws UserError in one line, whatever is wrong with the file. */
 export async function openModel(
   source: ByteSource,
-  options: CheckpointOptions & ConfigHints = {},
+  options: CheckpointOptions & DescribeOptions = {},
 ): Promise<ModelCheckpoint> {
-  const { ema, signal, ...hints } = options;
   const checkpoint = await openCheckpoint(source, options);
   try {
     const named = canonicalNames(checkpoint);
-    const config = inferConfig(named.tensors, { ...(await fileHints(source, named, signal)), ...defined(hints) });
+    const { config, from } = await describe(source, named, options);
     const expected = expectedTensors(config);
     const surplus = requireTensors(named.tensors, expected, named.file);
     const tensors = new Map([...named.tensors].filter(([name]) => expected.has(name)));
-    return { ...named, tensors, config, surplus, read: (name, signal, into) => finite(named, name, signal, into) };
+    return {
+      ...named,
+      tensors,
+      config,
+      from,
+      surplus,
+      read: (name, signal, into) => finite(named, name, signal, into),
+    };
   } catch (error) {
     checkpoint.close();
     if (error instanceof UserError && !error.message.startsWith(source.name))
@@ -40,22 +48,6 @@ export async function openModel(
     throw error;
   }
 }
-
-/** What the file, or a `config.json` beside it, says of the things weights do not tell. */
-export async function fileHints(
-  source: ByteSource,
-  checkpoint: Checkpoint & { readonly layout: Layout },
-  signal?: AbortSignal,
-): Promise<ConfigHints> {
-  const own = metadataHints(checkpoint.metadata, checkpoint.file);
-  if (!checkpoint.layout.startsWith("B")) return own;
-  const config = await sideConfig(source, signal);
-  return config ? { ...diffusersHints(config, `${checkpoint.file}: config.json`), ...own } : own;
-}
-
-/** Drops options given as undefined, so that they do not hide what the file says. */
-const defined = (hints: ConfigHints): ConfigHints =>
-  Object.fromEntries(Object.entries(hints).filter(([, value]) => value !== undefined));
 
 /** Index of the first value that is not finite, or -1. */
 export function firstNonFinite(values: Float32Array): number {

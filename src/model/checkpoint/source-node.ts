@@ -3,12 +3,12 @@ import { basename } from "node:path";
 import { fileURLToPath } from "node:url";
 import { UserError } from "../../errors";
 import { isUrl, shortUrl } from "../../urls";
-import { fileSource } from "./file-node";
-import { Attempts } from "./http";
-import { isHubSpec, parseHubSpec, resolveHubFile } from "./hub";
+import { fileSource, pathSource } from "./file-node";
+import { ABSENT, Attempts, request } from "./http";
+import { hubFileUrl, hubHeaders, isHubSpec, parseHubSpec, resolveHubFile } from "./hub";
 import { type Progress, withProgress } from "./progress";
 import { verifyChecksum } from "./sha256";
-import { type ByteSource, isAbort, message, type SourceLike } from "./source";
+import { type ByteSource, checkSibling, isAbort, message, type SourceLike } from "./source";
 import * as browser from "./source-browser";
 import { chunks, patiently, STALL_TIMEOUT } from "./stall";
 
@@ -36,7 +36,7 @@ function asPath(from: SourceLike): string | undefined {
 }
 
 async function local(path: string, options: SourceOptions): Promise<ByteSource> {
-  const file = await fileSource(path);
+  const file = await pathSource(path, options);
   const expected = typeof options.checksum === "string" ? options.checksum : undefined;
   if (expected) {
     const hash = createHash("sha256");
@@ -63,10 +63,33 @@ async function hubSource(text: string, options: SourceOptions): Promise<ByteSour
     name: basename(spec.file),
     async sibling(relative) {
       const folder = spec.file.includes("/") ? spec.file.slice(0, spec.file.lastIndexOf("/") + 1) : "";
-      const beside = await download(folder + relative, hub, spec).catch(() => undefined);
-      return beside === undefined ? undefined : fileSource(beside);
+      checkSibling(relative);
+      const beside = relative.startsWith("../")
+        ? folder.replace(/[^/]*\/$/, "") + relative.slice(3)
+        : folder + relative;
+      if (relative.startsWith("../") && folder === "") return undefined;
+      return downloadIfThere(beside, hub, spec);
     },
   };
+}
+
+/** A small file of a repository, or undefined where the hub says that there is none. */
+async function downloadIfThere(
+  file: string,
+  options: SourceOptions,
+  spec: ReturnType<typeof parseHubSpec>,
+): Promise<ByteSource | undefined> {
+  try {
+    return await fileSource(await download(file, options, spec));
+  } catch (error) {
+    if (isAbort(error) || options.signal?.aborted) throw error;
+    const url = hubFileUrl({ ...spec, file }, options);
+    const asked = { ...options, headers: hubHeaders(options), retries: 0 };
+    const response = await request(url, file, { Range: "bytes=0-0" }, asked).catch(() => undefined);
+    await response?.body?.cancel();
+    if (response && ABSENT.has(response.status)) return undefined;
+    throw error;
+  }
 }
 
 async function download(

@@ -1,7 +1,7 @@
 import { UserError } from "../../errors";
 import { shortUrl } from "../../urls";
 import { shown } from "./container";
-import { fetchInto, type HttpOptions, httpError, request } from "./http";
+import { ABSENT, fetchInto, type HttpOptions, httpError, request, StatusError } from "./http";
 import { SequentialSource } from "./sequential";
 import { type ByteSource, checkRange, checkSibling, room, type Scratch } from "./source";
 
@@ -25,10 +25,12 @@ export async function urlSource(url: string | URL, given: UrlOptions = {}): Prom
     checkSibling(relative);
     if (!/^https?:/.test(href)) return undefined;
     const next = new URL(href);
-    next.pathname = next.pathname.replace(/[^/]*$/, relative);
+    const folder = next.pathname.replace(/[^/]*$/, "");
+    if (relative.startsWith("../") && folder === "/") return undefined;
+    next.pathname = folder + relative;
     return urlSource(next, signal ? { ...options, signal } : options).catch((error) => {
-      if (signal?.aborted) throw error;
-      return undefined;
+      if (error instanceof StatusError && ABSENT.has(error.status)) return undefined;
+      throw error;
     });
   };
   if (response.status === 416) {

@@ -12,7 +12,9 @@ export interface ByteSource {
    *  @param into memory of the caller that is used if it is large enough, which saves garbage of the size of tensors
    *  @throws UserError when the file ends before, or cannot be read */
   read(offset: number, length: number, signal?: AbortSignal, into?: Scratch): Promise<Uint8Array<ArrayBuffer>>;
-  /** Opens a file in the same folder (a shard, a `config.json`); undefined when there is none. `relative` is a plain name. */
+  /** Opens a file in the same folder (a shard, a `config.json`); undefined when there is none. `relative` is a plain
+   *  name, or one of a pipeline's files above it (`checkSibling`).
+   *  @throws UserError when it is there but cannot be read */
   sibling?(relative: string, signal?: AbortSignal): Promise<ByteSource | undefined>;
   close?(): void;
 }
@@ -36,8 +38,13 @@ export function checkRange(source: Pick<ByteSource, "name" | "size">, offset: nu
     );
 }
 
-/** @throws UserError unless `relative` is a plain file name, in the same folder or one below */
+/** Files that a pipeline keeps above the folder of its U-Net. */
+const above = ["../model_index.json", "../scheduler/scheduler_config.json"];
+
+/** @throws UserError unless `relative` is a plain file name, in the same folder or one below, or one of a pipeline's own
+ *  files above it: nothing else leaves the folder */
 export function checkSibling(relative: string): void {
+  if (above.includes(relative)) return;
   if (!/^(?:[\w][\w.@+-]*\/)?[\w][\w.@+-]*$/.test(relative) || relative.includes(".."))
     throw new UserError(`"${relative}" is not a plain file name beside the checkpoint; refused`);
 }

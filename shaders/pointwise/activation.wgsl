@@ -1,0 +1,56 @@
+// y = f(x), f by KIND: 0 x / (1 + exp(-x)) (SiLU), 1 x tanh(ln(1 + exp x)) (Mish), 2 x (1 + erf(x / sqrt 2)) / 2 (GELU),
+// 3 max(x, 0) (ReLU).   x, y: f32 [N, COUNT].
+// Dispatch: one lane per WIDE floats of a sample, 64 a workgroup, folded into x and y; z = N.
+override COUNT: u32;
+override KIND: u32;
+const WIDE: u32 = 16u;         // floats a lane handles at once: 16, 4 or 1, dividing COUNT
+@group(0) @binding(0) var<storage, read> x: array<array<f32, WIDE>>;
+@group(0) @binding(1) var<storage, read_write> y: array<array<f32, WIDE>>;
+
+// erf(v) by two minimax polynomials, within 1 to 2 ulp: around 0, and of ln(1 - erf |v|) beyond 0.92.
+fn error_function(v: f32) -> f32 {
+  let t = abs(v);
+  let s = v * v;
+  if (t > 0.921875) {
+    var r = -1.72853470e-5 * t + 3.83197126e-4;
+    r = r * s + (-3.88396438e-3 * t + 2.42546219e-2);
+    r = r * t - 1.06777877e-1;
+    r = r * t - 6.34846687e-1;
+    r = r * t - 1.28717512e-1;
+    r = max(r * t - t, -80.0);
+    return sign(v) * (1.0 - exp(r));
+  }
+  var r = -5.96761703e-4;
+  r = r * s + 4.99119423e-3;
+  r = r * s - 2.67681349e-2;
+  r = r * s + 1.12819925e-1;
+  r = r * s - 3.76125336e-1;
+  r = r * s + 1.28379166e-1;
+  return r * v + v;
+}
+
+fn activated(v: f32) -> f32 {
+  switch KIND {
+    case 1u: {
+      let e = exp(min(v, 20.0));   // tanh(ln(1 + e)) = e (e + 2) / (e (e + 2) + 2), 1 beyond 20
+      let p = e * (e + 2.0);
+      return v * p / (p + 2.0);
+    }
+    case 2u: { return 0.5 * v * (1.0 + error_function(v * 0.7071067811865476)); }
+    case 3u: { return max(v, 0.0); }
+    default: { return v / (1.0 + exp(-max(v, -80.0))); }   // exp stays finite
+  }
+}
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let blocks = COUNT / WIDE;
+  let i = (wg.y * grid.x + wg.x) * 64u + lane;
+  if (i >= blocks) { return; }
+  let n = wg.z;
+  var v = x[n * blocks + i];
+  for (var k = 0u; k < WIDE; k++) { // unroll
+    v[k] = activated(v[k]);
+  }
+  y[n * blocks + i] = v;
+}

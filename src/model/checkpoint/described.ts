@@ -1,0 +1,122 @@
+import { UserError } from "../../errors";
+import type { UNetConfig } from "../config";
+import type { Checkpoint } from "./checkpoint";
+import { compareFacts, type Json, readDiffusersConfig } from "./diffusers-config";
+import { checkConfig, configOf, type Found, factsOf, guessResolution, inferFacts } from "./infer";
+import type { Layout } from "./layout";
+import { metadataConfig, metadataSettings } from "./own-metadata";
+import { defaults, type Layer, type Provenance, type Resolution, sizeOf } from "./settings";
+import { sideFile } from "./side-files";
+import type { ByteSource } from "./source";
+
+/** What weights do not tell; the caller may. Each wins over what the file and its side files say. */
+export interface ConfigHints {
+  /** Size of the pictures in pixels: side of a square, or width and height. */
+  readonly resolution?: Resolution | undefined;
+  /** Width of one attention head; ADM's default is 64. */
+  readonly headChannels?: number | undefined;
+  /** Number of heads, where their width depends on the level (instead of `headChannels`). */
+  readonly heads?: number | undefined;
+  /** ADM: number of heads on the way up, where it is another (`num_heads_upsample`). */
+  readonly headsUp?: number | undefined;
+  readonly qkvOrder?: "legacy" | "new" | undefined;
+  /** Groups of group norm. */
+  readonly groups?: number | undefined;
+  /** Epsilon of group norm. */
+  readonly eps?: number | undefined;
+  /** Whose arithmetic a diffusers-named file without a config follows: that of DDPM and google's repositories of 2022, or
+   *  the defaults of diffusers' UNet2DModel. */
+  readonly family?: "ddpm" | "diffusers" | undefined;
+  /** A diffusers `config.json` (its content), in place of the one beside the weights. */
+  readonly config?: Json | undefined;
+}
+
+export interface DescribeOptions extends ConfigHints {
+  readonly signal?: AbortSignal;
+  /** arithmetic of a diffusers-named file about which nothing is said anywhere: known of the paper's models */
+  readonly fallback?: "ddpm" | undefined;
+}
+
+/** A network's configuration, and where each setting was found. */
+export interface Described {
+  readonly config: UNetConfig;
+  readonly from: Provenance;
+}
+
+type Named = Checkpoint & { readonly layout: Layout };
+
+/** Puts a configuration together: from what the caller says, then the file's metadata, then `config.json` beside it, then
+ *  the defaults of the family; shapes say the rest, and contradictions are errors.
+ *  @throws UserError */
+export async function describe(source: ByteSource, named: Named, options: DescribeOptions): Promise<Described> {
+  const found = inferFacts(named.tensors);
+  const own = metadataConfig(named.metadata, named.file);
+  const layers: Layer[] = [
+    { from: "given", settings: given(options) },
+    ...(options.family ? [{ ...defaults[options.family], from: `family ${options.family}, given` }] : []),
+  ];
+  const diffusers = named.layout.startsWith("B");
+  if (options.config) layers.push(upstream(options.config, "the config given", found, options));
+  layers.push({ from: "the file's metadata", settings: metadataSettings(own) });
+  const side = diffusers && !options.config ? await sideFile(source, "config.json", options.signal) : undefined;
+  if (side) layers.push(upstream(side.json, side.file, found, options));
+  compareOwn(own, found, named.file);
+  layers.push(...familyDefaults(found, named, layers, options, Boolean(side ?? options.config)));
+  const guess = guessResolution(found.attention) ?? 256;
+  const sized = !diffusers || options.family === "ddpm" || options.fallback;
+  if (sized) layers.push({ from: "guessed from the attention levels", settings: { height: guess, width: guess } });
+  const { config, from } = configOf(named.tensors, layers);
+  checkConfig(config);
+  return { config, from };
+}
+
+function given({ resolution, headChannels, heads, headsUp, qkvOrder, groups, eps }: ConfigHints): Layer["settings"] {
+  const own = { headChannels, heads, headsUp, qkvOrder, groups, eps };
+  const set = Object.fromEntries(Object.entries(own).filter(([, value]) => value !== undefined));
+  return { ...set, ...(resolution !== undefined && sizeOf(resolution)) };
+}
+
+/** A diffusers config as a layer, once it agrees with the shapes. */
+function upstream(config: Json, file: string, found: Found, options: ConfigHints): Layer {
+  const { settings, facts } = readDiffusersConfig(config, file);
+  if (found.family !== "ddpm") throw new UserError(`${file}: is of a UNet2DModel, the weights are of ADM's code`);
+  compareFacts(facts, factsOf(found), file);
+  const version = String(config._diffusers_version ?? "");
+  if (/^0\.[0-3]\./.test(version) && (settings.groups ?? 32) !== 32 && options.groups === undefined)
+    throw new UserError(
+      `${file}: norm_num_groups is ${settings.groups}, but diffusers ${version} used 32 groups in its blocks all the same; say which it is (groups, --groups)`,
+    );
+  return { from: file, settings };
+}
+
+/** What the family does where nothing is said.
+ *  @throws UserError for a file of diffusers' names that says nothing of itself: its shapes fit several networks */
+function familyDefaults(
+  found: Found,
+  { file, layout }: Named,
+  layers: readonly Layer[],
+  { family, fallback }: DescribeOptions,
+  configured: boolean,
+): Layer[] {
+  if (found.family === "adm") return [defaults.adm];
+  if (!layout.startsWith("B")) return [defaults.ddpm];
+  if (configured) return [defaults.diffusers];
+  const said = (key: keyof Layer["settings"]) => layers.some(({ settings }) => settings[key] !== undefined);
+  const whole = said("pad") && said("embedding") && (said("headChannels") || said("heads"));
+  if (whole) return [defaults.diffusers];
+  if (fallback && !family) return [defaults[fallback]];
+  throw new UserError(
+    `${file}: diffusers' names without a config.json, and its shapes do not tell padding, time embedding and heads; put the config.json beside it or give it (--config), or choose the arithmetic: --family ddpm for google's ddpm-* models of 2022 (or celebahq=FILE and the like), --family diffusers for the library's defaults`,
+  );
+}
+
+/** @throws UserError when our own metadata are of another network than the weights, with both values. */
+function compareOwn(own: Json, found: Found, file: string): void {
+  if (own.family === undefined) return;
+  for (const [key, has] of Object.entries(found)) {
+    if (key === "qkvRows" || own[key] === undefined || JSON.stringify(own[key]) === JSON.stringify(has)) continue;
+    throw new UserError(
+      `${file}: its metadata give ${key} ${JSON.stringify(own[key])}, the weights have ${JSON.stringify(has)}; re-save the file`,
+    );
+  }
+}
