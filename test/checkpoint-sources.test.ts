@@ -17,6 +17,7 @@ import { openSource } from "../src/model/checkpoint/source-node";
 import { urlSource } from "../src/model/checkpoint/source-url";
 import { DDPM_TINY, expectState, stateOf } from "./checkpoint-models";
 import { safetensors, stateFile, torchLegacy, torchZip } from "./checkpoint-writers";
+import { toDiffusers } from "./support/to-diffusers";
 
 type Handler = (request: IncomingMessage, response: ServerResponse) => void;
 
@@ -239,10 +240,9 @@ describe("files", () => {
     await expect(openSource(join(folder, "torch"))).rejects.toThrow(/unpacked torch file/);
   });
   test("config.json beside diffusers weights is read", async () => {
-    const { toDiffusers } = await import("../src/model/checkpoint/names");
     const at = join(folder, "diffusers");
     await mkdir(at);
-    const theirs = new Map([...state].map(([name, tensor]) => [toDiffusers(name, 2, "new")!, tensor]));
+    const theirs = new Map([...state].map(([name, tensor]) => [toDiffusers(name, 2, "new"), tensor]));
     await writeFile(join(at, "w.safetensors"), await safetensors(theirs));
     const config = {
       _class_name: "UNet2DModel",

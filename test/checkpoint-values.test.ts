@@ -4,7 +4,7 @@ import { SafeTensor } from "safetensors";
 import { describe, expect, test } from "vitest";
 import { crc32 } from "../src/model/checkpoint/crc32";
 import { DTYPE_BYTES, type DType, decode, fromHalf, toHalf } from "../src/model/checkpoint/dtype";
-import { halfReport, packHalves } from "../src/model/checkpoint/f16";
+import { halfReport } from "../src/model/checkpoint/f16";
 import { openSafetensors } from "../src/model/checkpoint/safetensors";
 import { writeSafetensors } from "../src/model/checkpoint/safetensors-writer";
 import { sha256 } from "../src/model/checkpoint/sha256";
@@ -60,9 +60,6 @@ describe("half precision", () => {
     expect(halfReport(Float32Array.of(1, 7e4)).safe).toBe(false);
     expect(halfReport(Float32Array.of(1, 1e-9)).safe).toBe(false);
     expect(halfReport(Float32Array.of(1, 2)).safe).toBe(true);
-  });
-  test("packed halves lie two to a word, the low one first", () => {
-    expect([...packHalves(Float32Array.of(1, -2, 0.5))]).toEqual([0xc0003c00, 0x3800]);
   });
 });
 

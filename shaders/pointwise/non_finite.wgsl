@@ -1,9 +1,8 @@
-// flag = min(flag, DRAW of the first step row, or 0 without steps) if x holds an infinity or a NaN.
+// flag = min(flag, DRAW of the first step row) if x holds an infinity or a NaN.
 // steps: u32 [.., 32], the step rows by their bits; x: u32 [N, COUNT], f32 by their bits: the exponent is looked at, since
 // float comparisons may be compiled as if there were no NaN; flag: u32.
 // Dispatch: one lane per WIDE floats of a sample, 64 a workgroup, folded into x and y; z = N.
 override COUNT: u32;           // uniform
-override HAS_STEPS: bool;
 const WIDE: u32 = 16u;         // floats a lane handles at once: 16, 4 or 1, dividing COUNT
 const DRAW = 10u;
 const EXPONENT = 0x7f800000u;
@@ -21,8 +20,5 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, 
   for (var k = 0u; k < WIDE; k++) { // unroll
     found |= (v[k] & EXPONENT) == EXPONENT;
   }
-  if (!found) { return; }
-  var draw = 0u;
-  if (HAS_STEPS) { draw = steps[DRAW]; }
-  atomicMin(&flag, draw);
+  if (found) { atomicMin(&flag, steps[DRAW]); }
 }

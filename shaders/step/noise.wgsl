@@ -2,7 +2,7 @@
 // four words for elements i .. i + 3 of a sample; Box & Muller 1958 makes normals of each pair.
 // steps: u32 [N, 32], the step rows by their bits; y: f32 [N, COUNT].   Dispatch (ceil(COUNT / 256), N, 1)
 // WHERE_SIGMA: samples whose row has SIGMA = 0 are left alone. The logarithm, sine and cosine are our own (after Cephes,
-// 1 to 2 ulp), so that all devices draw the same noise; |y| <= 5.77. Host twin: src/inject/noise.ts
+// 1 to 2 ulp), so that all devices draw the same noise; |y| <= 5.77. Host twin: src/reference/noise.ts
 override COUNT: u32;           // uniform
 override WHERE_SIGMA: bool;
 const SIGMA = 5u;

@@ -35,7 +35,7 @@ export async function profile(device: Device, recording: Recording, stepOffset =
 }
 
 /** Runs a recording node by node and names the first whose output is not finite: for explaining a failed run only. */
-export async function firstNonFinite(
+export async function firstNonFiniteNode(
   device: Device,
   recording: Recording,
   rangeOf: (name: string) => BufferRange,

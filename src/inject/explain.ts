@@ -1,6 +1,6 @@
 import { NonFiniteError } from "../errors";
 import { readBuffer } from "../gpu/buffers";
-import { firstNonFinite } from "../graph/profile";
+import { firstNonFiniteNode } from "../graph/profile";
 import { ALL_FINITE } from "../kernels/pointwise/non-finite";
 import type { OpenRun } from "./open-run";
 import { graphWith } from "./plan";
@@ -36,7 +36,7 @@ export async function explainFailure(
   queue.submit([run.encodeBefore(at)]);
   const step = plan.steps[at]!;
   const tensorAt = (name: string) => run.programs.rangeOf(step.graph, name);
-  const node = await firstNonFinite(device, run.recording(step), tensorAt, run.rowOffset(at));
+  const node = await firstNonFiniteNode(device, run.recording(step), tensorAt, run.rowOffset(at));
   const where = node ? `node ${node}` : "a value that was there for one step only";
   return new NonFiniteError(
     `step ${step.samples[0]!.draw! + 1} of ${plan.phase === "invert" ? "the inversion" : "the generation"} (t = ${step.t}) gave a value that is not finite, from ${where}; check the model's weights, or use dtype f32`,

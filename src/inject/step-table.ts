@@ -7,8 +7,6 @@ export interface Step {
   readonly next: number;
   /** share of fresh noise: 0 DDIM, 1 as noisy as DDPM */
   readonly eta?: number;
-  /** the ancestral sampler's step from t to t - 1, whatever `next` says; eta and lambda do not apply */
-  readonly ancestral?: boolean;
   /** lambda of the direction term; 1: off */
   readonly dtLambda?: number;
   /** share of each content */
@@ -36,12 +34,9 @@ export function stepRow(step: Step, alphaBar: Float64Array): Float32Array {
   row[STEP.T] = step.t;
   row[STEP.SQRT_ALPHA] = Math.sqrt(a);
   row[STEP.SQRT_ONE_MINUS_ALPHA] = Math.sqrt(1 - a);
-  const update = step.ancestral
-    ? ancestral(a, step.t === 0 ? 1 : alphaBar[step.t - 1]!)
-    : { scale: Math.sqrt(aNext), direction: lambda * Math.sqrt(Math.max(0, 1 - aNext - sigma * sigma)), sigma };
-  row[STEP.SQRT_ALPHA_NEXT] = update.scale;
-  row[STEP.DIRECTION] = update.direction;
-  row[STEP.SIGMA] = update.sigma;
+  row[STEP.SQRT_ALPHA_NEXT] = Math.sqrt(aNext);
+  row[STEP.DIRECTION] = lambda * Math.sqrt(Math.max(0, 1 - aNext - sigma * sigma));
+  row[STEP.SIGMA] = sigma;
   row[STEP.OMEGA] = step.omega ?? 0;
   row[STEP.RESCALE] = step.rescale === false ? 0 : 1;
   words[STEP.SEED] = step.seed ?? 0;
@@ -52,19 +47,6 @@ export function stepRow(step: Step, alphaBar: Float64Array): Float32Array {
     row[STEP.RULE + k] = MIX[step.rules?.[k] ?? "slerp"];
   }
   return row;
-}
-
-/** x_{t-1} = (x - beta / sqrt(1 - a) e) / sqrt(1 - beta) + sigma z, written as scale P + direction e + sigma z;
- *  sigma^2 = beta (1 - a_prev) / (1 - a), the posterior's variance.   DDPM, Ho et al. 2020, algorithm 2 */
-function ancestral(a: number, aPrev: number): { scale: number; direction: number; sigma: number } {
-  const kept = a / aPrev; // 1 - beta
-  const beta = 1 - kept;
-  const noise = Math.sqrt(1 - a);
-  return {
-    scale: Math.sqrt(a / kept),
-    direction: (noise - beta / noise) / Math.sqrt(kept),
-    sigma: aPrev === 1 ? 0 : Math.sqrt((beta * (1 - aPrev)) / (1 - a)),
-  };
 }
 
 /** Bytes from one step's rows to the next: dynamic offsets are multiples of 256. */

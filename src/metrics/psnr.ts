@@ -2,7 +2,7 @@ import type { Pixels } from "../api";
 import { sameSize } from "./image";
 
 /** Mean squared error over R, G, B of two pictures, values 0..255. */
-export function meanSquaredError(a: Pixels, b: Pixels): number {
+function meanSquaredError(a: Pixels, b: Pixels): number {
   sameSize(a, b);
   let sum = 0;
   for (let i = 0; i < a.data.length; i++) if (i % 4 !== 3) sum += (a.data[i]! - b.data[i]!) ** 2;

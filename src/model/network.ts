@@ -1,5 +1,5 @@
 import { UserError } from "../errors";
-import { Buffers, readBuffer, readBuffers } from "../gpu/buffers";
+import { Buffers, readBuffers } from "../gpu/buffers";
 import type { Device } from "../gpu/device";
 import { encodePass } from "../gpu/encode";
 import { Turns } from "../gpu/patience";
@@ -167,35 +167,6 @@ export class Network {
     const ranges = [range(names.eps, batch * outChannels * plane), range(names.h, batch * c * height * width)];
     const [eps, h] = await readBuffers(this.device, ranges, encoder);
     return { eps: new Float32Array(eps!), h: new Float32Array(h!) };
-  }
-
-  /** Runs any graph of this network once: tensors in, tensors out. For looking inside; compiles anew each time.
-   *  @param inputs a value for every graph input @param outputs names of tensors, graph outputs or not */
-  async evaluate<O extends Operation>(
-    graph: Graph<O>,
-    ops: Ops<O>,
-    inputs: Readonly<Record<string, Float32Array | Uint32Array>>,
-    outputs: readonly string[],
-  ): Promise<Map<string, { shape: readonly number[]; data: Float32Array<ArrayBuffer> }>> {
-    const kept = { ...graph, outputs: [...new Set([...graph.outputs, ...outputs])] };
-    const programs = await this.compile({ evaluate: kept }, ops);
-    const { external } = this.lower(kept, ops);
-    try {
-      for (const [name, values] of Object.entries(inputs)) {
-        const buffer = programs.bufferOf("evaluate", name);
-        this.device.gpu.queue.writeBuffer(buffer, 0, values.slice() as Float32Array<ArrayBuffer>);
-      }
-      const encoder = encodePass(this.device, (pass) => replay(pass, programs.recordings.evaluate!.nodes, 0));
-      this.device.gpu.queue.submit([encoder.finish()]);
-      const results = new Map<string, { shape: readonly number[]; data: Float32Array<ArrayBuffer> }>();
-      for (const name of outputs) {
-        const data = new Float32Array(await readBuffer(this.device, programs.bufferOf("evaluate", name)));
-        results.set(name, { shape: external.get(name)!.shape, data });
-      }
-      return results;
-    } finally {
-      programs.destroy();
-    }
   }
 
   #forward(batch: number): Promise<Programs> {

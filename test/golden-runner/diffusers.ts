@@ -6,8 +6,8 @@ import { STEP, STEP_FLOATS } from "../../src/kernels/step/step-row";
 import { openModel } from "../../src/model/checkpoint/model";
 import { openSource } from "../../src/model/checkpoint/source-node";
 import { labelData, Network } from "../../src/model/network";
-import { networkOps } from "../../src/model/ops";
 import { compare } from "./compare";
+import { evaluate } from "./evaluate";
 import type { CaseResult, Values } from "./kernels";
 
 /** Largest error of one forward, relative to the rms: 3e-5 is fair, and what the floor of f32 against f64 asks for. */
@@ -85,9 +85,9 @@ async function* runForward(
     steps: row,
     ...(labels && { labels: labelData(labels.slice(0, 1), network.config) }),
   };
-  const found = await network.evaluate(
+  const found = await evaluate(
+    network,
     graph,
-    networkOps,
     inputs,
     recorded.map(({ output }) => output),
   );

@@ -1,20 +1,38 @@
 import type { Graph, Node } from "../../src/graph/graph";
 import { officialMask } from "../../src/inject/images";
 import type { Model } from "../../src/inject/model";
-import { type StepOp, stepOps } from "../../src/inject/ops";
 import { calibratedStep, injectedStep, plainStep, TENSOR } from "../../src/inject/step-graphs";
 import { type Step, stepTable } from "../../src/inject/step-table";
-import { STEP_FLOATS } from "../../src/kernels/step/step-row";
+import { STEP, STEP_FLOATS } from "../../src/kernels/step/step-row";
 import { hShape } from "../../src/model/config";
 import type { NetworkOp } from "../../src/model/ops";
 import { alphaBars } from "../../src/model/schedule";
 import { compare } from "./compare";
+import { evaluate } from "./evaluate";
 import type { CaseResult, Values } from "./kernels";
 
 const TOLERANCE = 1e-4;
 
 const rows = (steps: readonly Step[]): Float32Array =>
   new Float32Array(stepTable([steps], alphaBars("f32")).buffer).subarray(0, steps.length * STEP_FLOATS);
+
+/** The ancestral sampler's rows, from t to t - 1, which no run here uses: x_{t-1} = (x - beta / sqrt(1 - a) e) /
+ *  sqrt(1 - beta) + sigma z, written as scale P + direction e + sigma z; sigma^2 = beta (1 - a_prev) / (1 - a), the
+ *  posterior's variance.   DDPM, Ho et al. 2020, algorithm 2 */
+function ancestralRows(steps: readonly Step[]): Float32Array {
+  const table = rows(steps);
+  const alphaBar = alphaBars("f32");
+  steps.forEach(({ t }, n) => {
+    const [a, previous] = [alphaBar[t]!, t === 0 ? 1 : alphaBar[t - 1]!];
+    const kept = a / previous; // 1 - beta
+    const noise = Math.sqrt(1 - a);
+    const row = table.subarray(n * STEP_FLOATS);
+    row[STEP.SQRT_ALPHA_NEXT] = Math.sqrt(a / kept);
+    row[STEP.DIRECTION] = (noise - (1 - kept) / noise) / Math.sqrt(kept);
+    row[STEP.SIGMA] = previous === 1 ? 0 : Math.sqrt(((1 - kept) * (1 - previous)) / (1 - a));
+  });
+  return table;
+}
 
 /** eps, h and every recorded activation of one forward. */
 export async function* runForward(model: Model, tensors: ReadonlyMap<string, Values>): AsyncGenerator<CaseResult> {
@@ -47,7 +65,7 @@ async function* activations(
   const recorded = [...tensors].filter(([name]) => name.startsWith("act.") || name === "temb.sinusoidal");
   const nodes = recorded.map(([name]) => nodeOf(graph, name));
   const wanted = nodes.flatMap((n) => (n ? [n.output, ...(n.op.kind === "groupNorm" ? [n.inputs.x!] : [])] : []));
-  const values = await model.network.evaluate<StepOp>(graph, stepOps, inputs, [...new Set(wanted)]);
+  const values = await evaluate(model.network, graph, inputs, [...new Set(wanted)]);
   for (const [k, [name, expected]] of recorded.entries()) {
     const node = nodes[k];
     if (!node) {
@@ -119,12 +137,11 @@ export async function* runStepCase(
   const gamma = 1 - Number(Array.isArray(hs) ? hs[0] : (hs ?? 1));
   const lambda = number("dt_lambda", 1);
   const late = times[0]! >= number("dt_end", 999) && !(indexed && omega !== 0);
-  const steps = rows(
+  const steps = (scalars.sampling_type === "ddpm" ? ancestralRows : rows)(
     times.map((t, i) => ({
       t,
       next: nexts[i]!,
       eta: number("eta", 0),
-      ancestral: scalars.sampling_type === "ddpm",
       dtLambda: late ? lambda : 1,
       gammas: [gamma],
       rules: [masked ? ("slerpRaw" as const) : ("slerp" as const)],
@@ -148,13 +165,7 @@ export async function* runStepCase(
     if (masked) inputs[TENSOR.mask(0)] = officialMask(shape[1], shape[2]).values as Float32Array;
   }
   const mixed = edits ? `${net.h}/mix.0` : net.h;
-  const results = await model.network.evaluate<StepOp>(graph, stepOps, inputs, [
-    net.eps,
-    net.h,
-    mixed,
-    TENSOR.next,
-    TENSOR.x0,
-  ]);
+  const results = await evaluate(model.network, graph, inputs, [net.eps, net.h, mixed, TENSOR.next, TENSOR.x0]);
   const { data: eps, shape: epsShape } = results.get(net.eps)!;
   const first = firstChannels(eps, epsShape, x.shape[1]!, 0, n);
   const second = edits ? firstChannels(eps, epsShape, x.shape[1]!, n, n) : first;

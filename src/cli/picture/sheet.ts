@@ -102,7 +102,7 @@ function marks({ rows, columnLabels = [], rowLabels = [], title, footer }: Sheet
 }
 
 /** A picture at another size, smoothly; PNG bytes. */
-export async function enlarge({ data, width, height }: Pixels, side: number): Promise<Buffer> {
+async function enlarge({ data, width, height }: Pixels, side: number): Promise<Buffer> {
   const bytes = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
   const sharp = await sharpLibrary();
   return sharp(bytes, { raw: { width, height, channels: 4 } })

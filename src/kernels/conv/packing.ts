@@ -38,7 +38,7 @@ export function quadTiles(
 }
 
 /** f32 to f16 bits, rounded to nearest even. */
-export function f16Bits(value: number): number {
+function f16Bits(value: number): number {
   f32View[0] = value;
   const bits = u32View[0]!;
   const sign = (bits >>> 16) & 0x8000;

@@ -5,16 +5,16 @@ import { perSample, sampleElements, wide } from "./per-sample";
 export const ALL_FINITE = 0xffffffff;
 
 /** flag = min(flag, DRAW) if x holds an infinity or a NaN.   shaders/pointwise/non_finite.wgsl
- *  x: f32 [N, ...]; steps: the step rows, of which the first tells DRAW (0 without); flag: u32 [1], first `ALL_FINITE`. */
-export function nonFinite({ x, steps, flag }: { x: Tensor; steps?: Tensor; flag: Tensor }): Dispatch[] {
+ *  x: f32 [N, ...]; steps: the step rows, DRAW from the first; flag: u32 [1], first `ALL_FINITE`. */
+export function nonFinite({ x, steps, flag }: { x: Tensor; steps: Tensor; flag: Tensor }): Dispatch[] {
   expectShape(flag, 1);
   const count = sampleElements(x);
   return [
     {
       label: `${x.name}/finite`,
       shader: "pointwise/non_finite",
-      constants: { COUNT: count, WIDE: wide(count), HAS_STEPS: Number(steps !== undefined) },
-      bindings: [steps ? step(steps) : read(x), read(x), update(flag)],
+      constants: { COUNT: count, WIDE: wide(count) },
+      bindings: [step(steps), read(x), update(flag)],
       workgroups: perSample(count, x.shape[0]!, wide(count)),
     },
   ];

@@ -48,7 +48,7 @@ function halfTable(): Float32Array {
 }
 
 /** Nearest half of an f32 given by its bits, ties to even; beyond 65,504 infinity. */
-export function halfBits(bits: number): number {
+function halfBits(bits: number): number {
   const sign = (bits >>> 16) & 0x8000;
   const exponent = ((bits >>> 23) & 0xff) - 112;
   let mantissa = bits & 0x7fffff;

@@ -1,5 +1,3 @@
-import { halfBits } from "./dtype";
-
 /** What storing a tensor as f16 does to it. */
 export interface HalfReport {
   /** Largest magnitude. */
@@ -39,12 +37,4 @@ export function describeHalf(name: string, { safe, overflow, flushed, flushedSha
   if (safe && flushedShare < 0.001) return undefined;
   const share = (100 * flushedShare).toFixed(2);
   return `${safe ? "in f16" : "kept f32"} ${name}: ${overflow} beyond 65504, ${flushed} to zero (${share} %), largest ${absMax.toPrecision(4)}`;
-}
-
-/** f32 -> f16, two to a word, low half first, as `unpack2x16float` reads them; an odd count is padded with zero. */
-export function packHalves(values: Float32Array): Uint32Array<ArrayBuffer> {
-  const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
-  const out = new Uint32Array((values.length + 1) >> 1);
-  for (let i = 0; i < bits.length; i++) out[i >> 1]! |= halfBits(bits[i]!) << (16 * (i & 1));
-  return out;
 }

@@ -1,4 +1,4 @@
-/** The names of layout A (DDPM) beside those of layout B (diffusers UNet2DModel): one table, read both ways.
+/** The names of layout A (DDPM) beside those of layout B (diffusers UNet2DModel): one table.
  *  `{l}` is a level, `{r}` the same level counted from the other end, `{j}` a block; `{res}` and `{attn}` stand for
  *  the rows of the two tables below, so that a res block or an attention is spelled once. */
 const modules: readonly (readonly [a: string, b: string])[] = [
@@ -57,8 +57,6 @@ const aliases: readonly (readonly [RegExp, string])[] = [
 
 interface Row {
   readonly a: string;
-  readonly b: string;
-  readonly fromA: RegExp;
   readonly fromB: RegExp;
 }
 
@@ -73,7 +71,7 @@ function rows(attn: readonly (readonly [string, string])[]): Row[] {
     const leaves = a.includes("{res}") ? res : a.includes("{attn}") ? attn : [["", ""] as const];
     return leaves.map(([la, lb]) => [a.replace(/\{(res|attn)\}/, la), b.replace(/\{(res|attn)\}/, lb)] as const);
   });
-  return spelled.map(([a, b]) => ({ a, b, fromA: pattern(a), fromB: pattern(b) }));
+  return spelled.map(([a, b]) => ({ a, fromB: pattern(b) }));
 }
 
 const young = rows(attnNew);
@@ -89,25 +87,19 @@ export function levelsOf(names: Iterable<string>): number {
   return levels;
 }
 
-/** Renames along the table; `undefined` for a name it does not know. */
-function rename(name: string, table: readonly Row[], to: "a" | "b", levels: number): string | undefined {
+/** Layout A's name along the table; `undefined` for a name it does not know. */
+function rename(name: string, table: readonly Row[], levels: number): string | undefined {
   const known = aliases.reduce((text, [from, into]) => text.replace(from, into), name);
   const leaf = /\.(?:weight|bias)$/.exec(known)?.[0];
   if (!leaf) return undefined;
   const module = known.slice(0, -leaf.length);
-  for (const row of table) {
-    const groups = (to === "a" ? row.fromB : row.fromA).exec(module)?.groups;
-    const hit = groups ?? (module === (to === "a" ? row.b : row.a) ? {} : undefined);
-    if (!hit) continue;
-    const level = hit.l ?? (hit.r === undefined ? undefined : String(levels - 1 - Number(hit.r)));
-    const mirrored = hit.r ?? (hit.l === undefined ? undefined : String(levels - 1 - Number(hit.l)));
-    if (Number(level ?? 0) < 0 || Number(mirrored ?? 0) < 0) return undefined;
-    return (
-      row[to]
-        .replace("{l}", level ?? "")
-        .replace("{r}", mirrored ?? "")
-        .replace("{j}", hit.j ?? "") + leaf
-    );
+  for (const { a, fromB } of table) {
+    const match = fromB.exec(module);
+    if (!match) continue;
+    const { l, r, j = "" } = match.groups ?? {};
+    const level = r === undefined ? l : String(levels - 1 - Number(r));
+    if (level !== undefined && !(Number(level) >= 0 && Number(level) < levels)) return undefined;
+    return a.replace("{l}", level ?? "").replace("{j}", j) + leaf;
   }
   return undefined;
 }
@@ -115,15 +107,10 @@ function rename(name: string, table: readonly Row[], to: "a" | "b", levels: numb
 /** Layout B's name (old or new), or layout A's own, as layout A's; `undefined` when neither knows it.
  *  @param levels of the network: the up path is counted from the other end in layout B */
 export function fromDiffusers(name: string, levels: number): string | undefined {
-  return rename(name, young, "a", levels) ?? rename(name, old, "a", levels) ?? aliasOfA(name);
+  return rename(name, young, levels) ?? rename(name, old, levels) ?? aliasOfA(name);
 }
 
 const aliasOfA = (name: string): string | undefined => {
   const known = aliases.reduce((text, [from, into]) => text.replace(from, into), name);
   return known === name ? undefined : known;
 };
-
-/** Layout A's name as diffusers spells it since ("new") or before ("old") its attention was renamed. */
-export function toDiffusers(name: string, levels: number, spelling: "old" | "new"): string | undefined {
-  return rename(name, spelling === "new" ? young : old, "b", levels);
-}

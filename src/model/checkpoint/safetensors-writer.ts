@@ -11,7 +11,7 @@ export interface WriteEntry {
 }
 
 /** The order tensors lie in: wide elements first, so each starts on a multiple of its element size. */
-export function fileOrder<T extends { readonly dtype: DType }>(entries: readonly T[]): T[] {
+function fileOrder<T extends { readonly dtype: DType }>(entries: readonly T[]): T[] {
   return entries.toSorted((a, b) => DTYPE_BYTES[b.dtype] - DTYPE_BYTES[a.dtype]);
 }
 

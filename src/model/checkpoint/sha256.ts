@@ -86,7 +86,7 @@ export function sha256(): Hash {
 }
 
 /** Hashes a whole source, 4 MiB at a time. */
-export async function hashOf(source: ByteSource, signal?: AbortSignal, hash: Hash = sha256()): Promise<string> {
+async function hashOf(source: ByteSource, signal?: AbortSignal, hash: Hash = sha256()): Promise<string> {
   for (let at = 0; at < source.size; at += 2 ** 22)
     hash.update(await source.read(at, Math.min(2 ** 22, source.size - at), signal));
   return hash.digest();

@@ -31,7 +31,7 @@ export async function openSource(from: SourceLike, options: SourceOptions = {}):
 }
 
 /** Makes a source of something that need not be fetched. */
-export function localSource(from: Exclude<SourceLike, string | URL>): ByteSource {
+function localSource(from: Exclude<SourceLike, string | URL>): ByteSource {
   if (from instanceof Blob) return blobSource(from);
   if (from instanceof ArrayBuffer || ArrayBuffer.isView(from)) return memorySource(from);
   if (isSource(from)) return from;

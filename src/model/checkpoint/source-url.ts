@@ -63,7 +63,7 @@ function withoutCredentials(url: URL, options: UrlOptions): { href: string; opti
 type Sibling = NonNullable<ByteSource["sibling"]>;
 
 /** The last part of a URL's path, without its query, fit for a message. */
-export function fileName(href: string): string {
+function fileName(href: string): string {
   const last = /^https?:/.test(href) ? (new URL(href).pathname.split("/").pop() ?? "") : "";
   try {
     return shown(decodeURIComponent(last)) || shortUrl(href);
