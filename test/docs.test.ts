@@ -3,6 +3,7 @@ import { existsSync, readFileSync, statSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
+import { generated } from "../docs/agents.mjs";
 
 // The guides: links lead somewhere, lines are short, and what they say to type exists.
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -33,7 +34,9 @@ describe("guides are laid out at 100 columns", () => {
     "docs/software-adapter.md",
     "docs/methods.md",
   ];
-  const guides = pages.filter((page) => /^(?:docs\/)?[\w-]+\.md$/.test(page) && !later.includes(page));
+  const guides = pages.filter(
+    (page) => /^(?:docs\/)?[\w-]+\.md$/.test(page) && ![...later, "AGENTS.md"].includes(page),
+  );
   test.each(guides)("%s", (page) => {
     // Tables, headings of links and code may be wider: they do not wrap.
     const prose = read(page)
@@ -64,4 +67,8 @@ test("commands that the guides name are scripts of package.json", () => {
     [...read(page).matchAll(/npm run (?:--silent )?([\w:]+)/g)].map(([, name]) => name!),
   );
   expect([...new Set(named)].filter((name) => !(name in scripts))).toEqual([]);
+});
+
+test("AGENTS.md and llms.txt are what the guides make of them: node docs/agents.mjs", () => {
+  for (const [file, text] of Object.entries(generated())) expect(read(file), file).toBe(text);
 });

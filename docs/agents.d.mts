@@ -1,0 +1,2 @@
+/** AGENTS.md and llms.txt by name, as `node docs/agents.mjs` writes them. */
+export function generated(): Readonly<Record<string, string>>;
