@@ -29,7 +29,20 @@ const platforms = [
       cli: "src/cli/main.ts",
     },
   },
+  { options: beside("./browser.js", forBrowser), entries: { worker: "src/subpaths/worker.ts" } },
+  { options: beside("./node.js", forNode), entries: { "node-worker": "src/subpaths/worker-node.ts" } },
 ];
+
+/** Options for an entry that imports the library as it is: were it bundled with it, the library would move into a part,
+ *  away from the place from which it finds its weights. */
+function beside(library, options) {
+  const plugin = {
+    name: "beside-the-library",
+    setup: ({ onResolve }) =>
+      onResolve({ filter: /^\.\.\/(?:browser|node|errors)$/ }, () => ({ path: library, external: true })),
+  };
+  return { ...options, splitting: false, plugins: [...(options.plugins ?? []), plugin] };
+}
 
 const dist = join(root, "dist");
 // Whatever an older build left; the demo has a build of its own.

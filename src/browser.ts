@@ -1,3 +1,4 @@
+import { UserError } from "./errors";
 import { openDevice } from "./gpu/open-browser";
 import type { Model } from "./inject/model";
 import { checkLoad, type LoadOptions, modelFrom, presetOf } from "./load";
@@ -46,9 +47,30 @@ export async function loadModel(
   checkLoad(source, options);
   const own = typeof source === "string" && Object.hasOwn(shipped, source) ? shipped[source] : undefined;
   expectModelName(source, shippedModels());
-  const { source: from, preset } = presetOf(own ? own() : source);
+  const { source: from, preset } = presetOf(own ? placeOf(own) : source);
   const platform = { decode: pixelsOf, encodePng, tuneStore: opfsStore(), openDevice };
-  return modelFrom(() => openSource(resolved(from), options), own && String(source), options, platform, preset);
+  const open = () => openSource(resolved(from), options);
+  const model = modelFrom(open, own && String(source), options, platform, preset);
+  return own ? model.catch((error: unknown) => Promise.reject(notBeside(error))) : model;
+}
+
+const cure =
+  'give loadModel the address of the weights, such as import url from "injectfusion/weights/portraits64.safetensors?url" (docs/bundlers.md)';
+
+/** @throws UserError in a script that has no address of its own, such as a bundle in the format iife */
+function placeOf(own: () => URL): URL {
+  try {
+    return own();
+  } catch {
+    throw new UserError(`the shipped weights cannot be located from this script; ${cure}`);
+  }
+}
+
+/** What went wrong, with a cure where the shipped weights were not at their place: a bundler moved the library. */
+function notBeside(error: unknown): unknown {
+  const missing = /\bHTML\b|\b40[34]\b|could not be reached|is no checkpoint|is empty/;
+  if (!(error instanceof UserError) || !missing.test(error.message)) return error;
+  return new UserError(`the shipped weights are not beside the library (${error.message}); ${cure}`);
 }
 
 /** Relative addresses mean what they mean to `fetch`. */

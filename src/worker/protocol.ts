@@ -1,0 +1,49 @@
+import type { Pixels, StepEvent } from "../api";
+
+/** What crosses between a page (or a main thread) and its worker. Plain data. */
+
+/** Calls that a worker answers. */
+export type CallName = "load" | "inject" | "reconstruct" | "sample" | "dispose";
+
+/** A call, or its end by the caller. */
+export type Request =
+  | { readonly id: number; readonly call: CallName; readonly args: readonly unknown[]; readonly previewEvery?: number }
+  | { readonly id: number; readonly abort: string };
+
+/** A step of a run, as data. */
+export interface WorkerStep extends Pick<StepEvent, "phase" | "step" | "steps" | "t"> {
+  /** The predicted pictures so far, at every `previewEvery`-th step. */
+  readonly preview?: readonly Pixels[];
+}
+
+/** An answer, or news on the way to it. */
+export type Reply =
+  | { readonly id: number; readonly step: WorkerStep }
+  | { readonly id: number; readonly result: unknown }
+  | { readonly id: number; readonly error: { readonly name: string; readonly message: string } };
+
+/** A loaded model in a few words. */
+export interface ModelInfo {
+  readonly name: string;
+  readonly hash: string;
+  /** side of its pictures, in pixels */
+  readonly resolution: number;
+}
+
+/** One end of the line: a Worker, a MessagePort, a worker's own scope, or either of them in Node. */
+export interface Line {
+  postMessage(message: unknown, transfer?: Transferable[]): void;
+  addEventListener?(type: "message", listener: (event: MessageEvent) => void): void;
+  on?(type: "message", listener: (data: unknown) => void): unknown;
+}
+
+/** Hears every message of the other end. */
+export function listen(line: Line, hear: (data: unknown) => void): void {
+  if (line.on) line.on("message", hear);
+  else line.addEventListener?.("message", ({ data }) => hear(data));
+}
+
+/** Buffers of pictures, to be moved and not copied. */
+export const buffersOf = (pictures: readonly Pixels[]): ArrayBuffer[] => [
+  ...new Set(pictures.map(({ data }) => data.buffer as ArrayBuffer)),
+];
