@@ -6,6 +6,7 @@ import {
   type CallName,
   type Line,
   listen,
+  listenForFailure,
   type ModelInfo,
   type Reply,
   type Request,
@@ -69,6 +70,11 @@ export function connect(worker: Line): WorkerEngine {
     pending.delete(reply.id);
     if ("error" in reply) call.reject(errorOf(reply.error));
     else call.resolve(reply.result);
+  });
+
+  listenForFailure(worker, (message) => {
+    for (const call of pending.values()) call.reject(new UserError(`the worker failed (${message})`));
+    pending.clear();
   });
 
   const send = async <T>(call: CallName, args: readonly unknown[], options: CallOptions = {}): Promise<T> => {

@@ -33,14 +33,21 @@ export interface ModelInfo {
 /** One end of the line: a Worker, a MessagePort, a worker's own scope, or either of them in Node. */
 export interface Line {
   postMessage(message: unknown, transfer?: Transferable[]): void;
-  addEventListener?(type: "message", listener: (event: MessageEvent) => void): void;
-  on?(type: "message", listener: (data: unknown) => void): unknown;
+  addEventListener?(type: string, listener: (event: Event) => void): void;
+  // biome-ignore lint/suspicious/noExplicitAny: Node's emitters type each event's listener apart
+  on?(type: string, listener: (data: any) => void): unknown;
 }
 
 /** Hears every message of the other end. */
 export function listen(line: Line, hear: (data: unknown) => void): void {
   if (line.on) line.on("message", hear);
-  else line.addEventListener?.("message", ({ data }) => hear(data));
+  else line.addEventListener?.("message", (event) => hear((event as MessageEvent).data));
+}
+
+/** Hears that the worker itself failed: its file is missing, or threw outside of a call. */
+export function listenForFailure(line: Line, hear: (message: string) => void): void {
+  if (line.on) line.on("error", (error: Error) => hear(error.message));
+  else line.addEventListener?.("error", (event) => hear((event as ErrorEvent).message || "its file does not load"));
 }
 
 /** Buffers of pictures, to be moved and not copied. */

@@ -73,7 +73,7 @@ export function serveOn(line: Line, load: Load): void {
         model = undefined;
         return reply({ id, result: undefined });
       default:
-        throw new UserError(`${call satisfies never}: the worker has no such call`);
+        throw new UserError(`${call satisfies never}: is no call of a worker`);
     }
   };
 
