@@ -1,96 +1,79 @@
-import { createReadStream, existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { createRequire } from "node:module";
-import { constants, homedir, tmpdir } from "node:os";
+import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { constants, homedir } from "node:os";
 import { dirname, join } from "node:path";
-import { createBrotliDecompress } from "node:zlib";
+import { isMainThread } from "node:worker_threads";
+import { UserError } from "../errors";
+import { DRIVER, findArchive, unpackedDriver } from "./software-driver";
 
-/** What to tell a user who has no GPU and no software adapter. */
+/** Advice for a user who has neither a GPU nor a software adapter. */
 export const softwareAdapterHint = "npm install @sparticuz/chromium (it carries a software Vulkan driver)";
 
+const LOADER = "libvulkan.so.1";
 const RTLD_NODELETE = 0x1000;
 
-/** Makes SwiftShader, from the optional package `@sparticuz/chromium`, the Vulkan driver of this process: unpacks the
- *  driver and a Vulkan loader into a cache folder once, and maps the loader so that Dawn finds it. Linux only.
- *  @returns false where the package is not installed or this is not Linux. */
+/** Is a library of this name mapped, by whichever thread? */
+const isMapped = (name: string): boolean => readFileSync("/proc/self/maps", "utf8").includes(`/${name}`);
+
+/** Makes SwiftShader, from the optional package `@sparticuz/chromium`, the Vulkan driver of this process. Linux only.
+ *  The driver is mapped in place of a Vulkan loader, which Dawn then finds by its name. Where a loader of the system is
+ *  mapped already it cannot be replaced, and is pointed to the driver through the environment; worker threads have a copy
+ *  of the environment only, which no library sees.
+ *  @returns false where the package is not installed or this is not Linux
+ *  @throws UserError where the driver cannot be mapped */
 export async function useSoftwareAdapter(): Promise<boolean> {
   if (process.platform !== "linux") return false;
+  if (isMapped(DRIVER)) return true;
   const archive = findArchive();
   if (!archive) return false;
-  const folder = await unpackOnce(archive);
-  process.env.VK_DRIVER_FILES = join(folder, "vk_swiftshader_icd.json");
-  const flags = constants.dlopen.RTLD_NOW | constants.dlopen.RTLD_GLOBAL | RTLD_NODELETE;
-  try {
-    process.dlopen({ exports: {} }, join(folder, "libvulkan.so.1"), flags);
-  } catch {
-    // Always thrown: a Vulkan loader does not register as a Node addon. RTLD_NODELETE keeps it mapped.
+  const { library, manifest, temporary } = await unpackedDriver(archive);
+  if (isMapped(LOADER)) {
+    if (!isMainThread)
+      throw new UserError(
+        "no WebGPU adapter: the Vulkan loader of this system found no GPU, and a worker thread cannot point it to the software driver; open a device in the main thread first, or set INJECTFUSION_ADAPTER=software",
+      );
+    process.env.VK_DRIVER_FILES = manifest;
+    return true;
   }
+  try {
+    process.dlopen({ exports: {} }, library, constants.dlopen.RTLD_NOW | constants.dlopen.RTLD_GLOBAL | RTLD_NODELETE);
+  } catch (error) {
+    // A driver does not register as a Node addon, so this always throws. RTLD_NODELETE keeps it mapped.
+    const [line] = (error as Error).message.split("\n");
+    if (!isMapped(DRIVER)) throw new UserError(`no WebGPU adapter: the software driver cannot be loaded (${line})`);
+  }
+  if (temporary) rmSync(dirname(library), { recursive: true, force: true }); // now, lest a killed process leave it
   return true;
 }
 
-/** Whether this process can reach a Vulkan driver. Dawn would find out too, but says so on stderr. */
+/** Can this process reach a Vulkan driver of the system? Dawn would find out too, but reports failure on stderr. */
 export function hasVulkanLoader(): boolean {
   if (process.platform !== "linux") return true; // Metal and D3D12 need none
+  if (isMapped(DRIVER)) return false; // mapped under the loader's name
+  if (!isMainThread && !hasManifest()) return false; // a loader without drivers would only be in the way
   try {
-    process.dlopen({ exports: {} }, "libvulkan.so.1", constants.dlopen.RTLD_LAZY);
+    process.dlopen({ exports: {} }, LOADER, constants.dlopen.RTLD_LAZY);
   } catch (error) {
     return !/cannot open shared object/.test((error as Error).message);
   }
   return true;
 }
 
-function findArchive(): string | undefined {
-  try {
-    const main = createRequire(import.meta.url).resolve("@sparticuz/chromium");
-    const archive = join(dirname(main), "..", "..", "bin", "swiftshader.tar.br");
-    return existsSync(archive) ? archive : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-/** The cache folder of this engine: `$XDG_CACHE_HOME/injectfusion`, else `~/.cache/injectfusion`, else the temp folder. */
-export function cacheFolder(): string {
-  const candidates = [process.env.XDG_CACHE_HOME, join(homedir(), ".cache"), tmpdir()];
-  for (const base of candidates) {
-    if (!base) continue;
-    try {
-      const folder = join(base, "injectfusion");
-      mkdirSync(folder, { recursive: true });
-      return folder;
-    } catch {
-      // not writable: the next one
-    }
-  }
-  return tmpdir();
-}
-
-async function unpackOnce(archive: string): Promise<string> {
-  const version = createRequire(import.meta.url)(join(dirname(archive), "..", "package.json")).version as string;
-  const folder = join(cacheFolder(), `swiftshader-${version}`);
-  if (existsSync(join(folder, "libvulkan.so.1"))) return folder;
-  const chunks: Buffer[] = [];
-  for await (const chunk of createReadStream(archive).pipe(createBrotliDecompress())) chunks.push(chunk as Buffer);
-  const partial = `${folder}.${process.pid}`;
-  mkdirSync(partial, { recursive: true });
-  for (const { name, body } of tarFiles(Buffer.concat(chunks)))
-    writeFileSync(join(partial, name), body, { mode: 0o755 });
-  try {
-    renameSync(partial, folder);
-  } catch {
-    rmSync(partial, { recursive: true, force: true }); // another process was first
-  }
-  return folder;
-}
-
-/** The plain files of a tar archive, folders flattened away. */
-function* tarFiles(tar: Buffer): Generator<{ name: string; body: Buffer }> {
-  for (let at = 0; at + 512 <= tar.length && tar[at] !== 0; ) {
-    const text = (from: number, length: number) =>
-      tar.toString("latin1", at + from, at + from + length).replace(/\0.*$/s, "");
-    const size = Number.parseInt(text(124, 12), 8);
-    const type = text(156, 1);
-    if (type === "0" || type === "")
-      yield { name: text(0, 100).split("/").pop()!, body: tar.subarray(at + 512, at + 512 + size) };
-    at += 512 + Math.ceil(size / 512) * 512;
-  }
+/** Is a Vulkan driver installed where loaders look for one? */
+function hasManifest(): boolean {
+  const { env } = process;
+  if (env.VK_DRIVER_FILES || env.VK_ICD_FILENAMES || env.VK_ADD_DRIVER_FILES) return true;
+  const list = (value: string | undefined, usual: string) => (value || usual).split(":");
+  const bases = [
+    ...list(env.XDG_CONFIG_HOME, join(homedir(), ".config")),
+    ...list(env.XDG_CONFIG_DIRS, "/etc/xdg"),
+    ...list(env.XDG_DATA_HOME, join(homedir(), ".local", "share")),
+    ...list(env.XDG_DATA_DIRS, "/usr/local/share:/usr/share"),
+    "/etc",
+    "/usr/local/etc",
+    "/run/opengl-driver/share",
+  ];
+  return bases.some((base) => {
+    const folder = join(base, "vulkan", "icd.d");
+    return existsSync(folder) && readdirSync(folder).some((name) => name.endsWith(".json"));
+  });
 }

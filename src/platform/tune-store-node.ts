@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { cacheFolder } from "../gpu/software-adapter";
+import { cacheFolder } from "../gpu/private-folder";
 import type { TuneStore } from "../tune/store";
 import { writeWhole } from "./files-node";
 
