@@ -43,7 +43,6 @@ const allowed: readonly { readonly reason: string; readonly texts: readonly stri
       "difference: M / 4u - 1u",
       "difference: width_m - 1u",
       "difference: width_n - 1u",
-      "difference: half - 1u", // timeEmbedding: 4 channels or more
     ],
   },
   { reason: "the loop around it runs for channels only, so that there are some", texts: ["difference: channels - 1u"] },
@@ -58,6 +57,7 @@ const allowed: readonly { readonly reason: string; readonly texts: readonly stri
   },
   { reason: "last is a number of steps, at most that of all", texts: ["loop: step <= last"] },
   { reason: "left at the end of a plane", texts: ["loop: loop"] },
+  { reason: "clamped to the window, which is signed and whole", texts: ["loop: py < high.y", "loop: px < high.x"] },
 ];
 
 const known = new Set(allowed.flatMap(({ texts }) => texts));
@@ -101,6 +101,12 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     ["let end = a + b; for (var i = a; i < end; i += 4u) { }", ["i < end"]],
     ["for (var i = 0u; i <= N; i++) { }", ["i <= N"]],
     ["loop { break; }", ["loop"]],
+    ["for (var i = 0u; i < at[a]; i++) { }", ["i < at[a]"]],
+    ["let v = x[at[a]];", ["x[at[a]]"]],
+    ["let i = at[a] * N; let v = x[i];", ["x[i]"]],
+    ["var i = 0u; let v = x[i]; i += at[a];", ["x[i]"]],
+    ["let v = x[u32(x[a].x)];", ["x[u32(x[a].x)]"]],
+    ["let v = x[row(at[a])];", ["x[row(at[a])]"]],
   ])("%s", (body, expected) => {
     expect(texts(body)).toEqual(expected);
   });
@@ -114,6 +120,9 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     "let v = x[a] - x[b];",
     "let v = vec4f(1.0) - x[a] * 2.0 - 1.0;",
     "let v = f32(a) - 1.0;",
+    "let v = x[min(at[a], N - 1u)];",
+    "let v = x[min(at[a], arrayLength(&x) - 1u)];",
+    "if (a >= at[b]) { return; } let v = x[a];",
     "for (var i = 0u; i < N * 4u; i += 16u) { let w = x[a + i]; }",
     "for (var i = a; i < min(a + b, N); i++) { }",
     "let count = (N + 3u) / 4u; for (var i = 0u; i < count; i++) { }",

@@ -14,7 +14,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, 
   if (i >= blocks) { return; }
   let n = wg.z;
   var v = x[n * blocks + i];
-  let row = table[labels[n] * blocks + i];
+  let row = table[min(labels[n] * blocks + i, arrayLength(&table) - 1u)];   // the only address that a tensor holds
   for (var k = 0u; k < WIDE; k++) { // unroll
     v[k] += row[k];
   }

@@ -15,7 +15,8 @@ struct Placement { matrix: mat3x3f, window: vec4f, size: vec2f }
 @group(0) @binding(2) var<storage, read_write> y: array<f32>;
 
 fn pixel(p: vec2i) -> vec3f {
-  let rgba = image[u32(p.y) * u32(placement.size.x) + u32(p.x)];
+  let at = u32(p.y) * u32(placement.size.x) + u32(p.x);
+  let rgba = image[min(at, arrayLength(&image) - 1u)];   // whatever the placement says
   return vec3f((vec3u(rgba) >> vec3u(0u, 8u, 16u)) & vec3u(255u));
 }
 
@@ -35,8 +36,11 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let det = u.x * v.y - v.x * u.y;
   let inverse = mat2x2f(v.y, -u.y, -v.x, u.x) * (1.0 / det);
   let reach = abs(u) * radius.x + abs(v) * radius.y;
-  let low = vec2i(max(floor(centre - reach), placement.window.xy));
-  let high = vec2i(min(ceil(centre + reach), placement.window.zw));   // exclusive
+  // Clamped as integers, so that no placement makes the loops long.
+  let first = vec2i(placement.window.xy);
+  let end = vec2i(placement.window.zw);
+  let low = clamp(vec2i(floor(centre - reach)), first, end);
+  let high = clamp(vec2i(ceil(centre + reach)), first, end);   // exclusive
   let keeps_rows = u.y == 0.0 && v.x == 0.0;
   var sum = vec4f();   // weighted colours, weights
   for (var py = low.y; py < high.y; py++) {

@@ -8,6 +8,8 @@ export interface Name {
   readonly value?: Expression | undefined;
   /** A constant or size: never 0 where a kernel runs. */
   readonly size?: boolean;
+  /** A tensor, or a value read from one. */
+  readonly fromTensor?: boolean;
 }
 
 export interface Expression {

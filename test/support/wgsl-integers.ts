@@ -1,68 +1,136 @@
 import { type Expression, type Kind, kindOf, type Lookup, type Name, Parser, show, walk } from "./wgsl-expressions";
 
-// Finds the integer arithmetic of a shader that could wrap: differences of u32, and loops up to a sum. It reads the subset of
-// WGSL that shaders/ is written in.
+// Finds what could lead a shader out of its tensors: u32 arithmetic that may wrap, and addresses that depend on what a tensor
+// holds. It reads the subset of WGSL that shaders/ is written in.
 
-/** A place where u32 arithmetic might wrap. */
 export interface Suspect {
-  readonly kind: "difference" | "loop";
+  /** A difference of u32 that may wrap; a loop up to a sum, up to a value of a tensor, or without a bound; an index that
+   *  depends on a value of a tensor. */
+  readonly kind: "difference" | "loop" | "address";
   /** The expression with single spaces. */
   readonly text: string;
 }
 
-/** Every difference of u32 that is not of a form that cannot wrap, and every loop whose bound is a sum or that has none. */
+/** Everything in a shader that is not of a form that cannot leave its tensors. */
 export function suspects(code: string): Suspect[] {
-  const found: Suspect[] = [];
-  const types = namedTypes(code);
-  const functions = new Map<string, Kind>();
-  for (const [, name, type] of code.matchAll(/\bfn\s+(\w+)\s*\([^{]*?\)\s*->\s*([^{]+?)\s*\{/g))
-    functions.set(name!, kindOf(type!, types));
-  const scopes: Map<string, Name>[] = [new Map()];
-  const lookup = (name: string): Name | undefined => scopes.findLast((scope) => scope.has(name))?.get(name);
-  const declare = (name: string, value: Name) => scopes.at(-1)!.set(name, value);
-  const read = (text: string): Expression => {
-    const expression = new Parser(text, lookup, functions).expression();
-    for (const node of walk(expression))
-      if (node.op === "-" && node.args.length === 2 && node.kind === "u32" && !cannotWrap(node, lookup))
-        found.push({ kind: "difference", text: show(node) });
-    return expression;
-  };
-  for (const piece of pieces(code)) {
-    const text = piece.text.trim();
+  // What a call or a later assignment tells of a name is known the next time round.
+  const fromTensors = new Set<string>();
+  for (;;) {
+    const before = fromTensors.size;
+    const found = new Check(code, fromTensors).run();
+    if (fromTensors.size === before) return found;
+  }
+}
+
+class Check {
+  readonly #found: Suspect[] = [];
+  readonly #types: ReadonlyMap<string, Kind>;
+  readonly #functions = new Map<string, Kind>();
+  readonly #scopes: Map<string, Name>[] = [new Map()];
+  #function = "";
+
+  /** @param fromTensors names of variables and parameters, as `function.name` and `function.number`, that hold what was
+   *  read from a tensor; more are added */
+  constructor(
+    readonly code: string,
+    readonly fromTensors: Set<string>,
+  ) {
+    this.#types = namedTypes(code);
+    for (const [, name, type] of code.matchAll(/\bfn\s+(\w+)\s*\([^{]*?\)\s*->\s*([^{]+?)\s*\{/g))
+      this.#functions.set(name!, kindOf(type!, this.#types));
+  }
+
+  run(): Suspect[] {
+    for (const piece of pieces(this.code)) {
+      const text = piece.text.trim();
+      if (/^(?:@\w+(?:\([^)]*\))?\s*)*fn\b/.test(text)) {
+        this.#enter(text);
+        continue;
+      }
+      this.#statement(text, piece.loopBound);
+      if (piece.opens) this.#scopes.push(new Map());
+      if (piece.closes && this.#scopes.length > 1) this.#scopes.pop();
+    }
+    return this.#found;
+  }
+
+  /** The head of a function. */
+  #enter(text: string): void {
+    this.#function = /\bfn\s+(\w+)/.exec(text)![1]!;
+    this.#scopes.push(new Map());
+    const parameters = text.slice(text.indexOf("(", text.indexOf(this.#function)));
+    let number = 0;
+    for (const [, name, type] of parameters.matchAll(/(\w+)\s*:\s*([\w<>, ]+?)\s*(?=,|\)\s*(?:->|$))/g))
+      this.#declare(name!, { kind: kindOf(type!, this.#types) }, this.fromTensors.has(`${this.#function}.${number++}`));
+  }
+
+  #statement(text: string, isLoopBound: boolean): void {
     const declaration =
-      /^(?:@\S+(?:\s*\([^)]*\))?\s+)*(override|const|let|var)(?:<[^>]*>)?\s+(\w+)\s*(?::\s*([^=]+?))?\s*(?:=\s*([\s\S]+))?$/.exec(
+      /^(?:@\S+(?:\s*\([^)]*\))?\s+)*(override|const|let|var)(<[^>]*>)?\s+(\w+)\s*(?::\s*([^=]+?))?\s*(?:=\s*([\s\S]+))?$/.exec(
         text.replace(/^for\s*\(/, ""),
       );
-    if (/^(?:@\w+(?:\([^)]*\))?\s*)*fn\b/.test(text)) {
-      scopes.push(new Map());
-      for (const [, name, type] of text.matchAll(/(\w+)\s*:\s*([\w<>, ]+?)\s*(?=,|\)\s*(?:->|$))/g))
-        declare(name!, { kind: kindOf(type!, types) });
-      continue;
-    }
     if (declaration) {
-      const [, keyword, name, type, value] = declaration;
-      const expression = value === undefined ? undefined : read(value);
-      const kind = type ? kindOf(type, types) : (expression?.kind ?? "other");
-      declare(name!, {
-        kind,
-        ...(keyword === "let" || keyword === "const" ? { value: expression } : {}),
-        ...(keyword === "override" || keyword === "const" ? { size: true } : {}),
-      });
-    } else if (text.startsWith("loop")) found.push({ kind: "loop", text: "loop" });
-    else if (piece.loopBound) {
-      const condition = read(text);
-      const bound = condition.args[1];
-      if (!bound || !/^(<|>)$/.test(condition.op) || isSum(bound, lookup))
-        found.push({ kind: "loop", text: show(condition) });
-    } else if (!/^(?:alias|enable|diagnostic|struct|break|continue|workgroupBarrier)\b|^$/.test(text)) {
+      const [, keyword, space, name, type, value] = declaration;
+      const expression = value === undefined ? undefined : this.#read(value);
+      const named: Name = {
+        kind: type ? kindOf(type, this.#types) : (expression?.kind ?? "other"),
+        ...((keyword === "let" || keyword === "const") && { value: expression }),
+        ...((keyword === "override" || keyword === "const") && { size: true }),
+      };
+      this.#declare(name!, named, space !== undefined || (expression !== undefined && this.#isFromTensor(expression)));
+    } else if (text.startsWith("loop")) this.#found.push({ kind: "loop", text: "loop" });
+    else if (isLoopBound) this.#loop(this.#read(text));
+    else if (!/^(?:alias|enable|diagnostic|struct|break|continue|workgroupBarrier)\b|^$/.test(text)) {
       const statement = text.replace(/^(?:else\s+)?if\b|^return\b|^else\b|\+\+\)?$/g, "").trim();
-      const assignment = /^([^=]+?)\s*(?:[-+*/%|&^]|<<|>>)?=(?!=)\s*([\s\S]+)$/.exec(statement);
-      for (const part of assignment ? assignment.slice(1) : [statement]) if (part) read(balanced(part));
+      const [, target, value] =
+        /^([^=]+?)\s*(?:(?:[-+*/%|&^]|<<|>>)=|(?<![<>!=])=(?!=))\s*([\s\S]+)$/.exec(statement) ?? [];
+      const [written, ...read] = [target, value ?? statement].flatMap((part) =>
+        part ? [this.#read(balanced(part))] : [],
+      );
+      if (target && read.some((expression) => this.#isFromTensor(expression))) {
+        const root = /\w+/.exec(show(written!))![0];
+        this.fromTensors.add(`${this.#function}.${root}`);
+      }
+      if (text.startsWith("return") && read.some((expression) => this.#isFromTensor(expression)))
+        this.fromTensors.add(`${this.#function}.return`);
     }
-    if (piece.opens) scopes.push(new Map());
-    for (let i = 0; i < piece.closes && scopes.length > 1; i++) scopes.pop();
   }
-  return found;
+
+  #loop(condition: Expression): void {
+    const bound = condition.args[1];
+    const counts =
+      bound && /^[<>]$/.test(condition.op) && !isSum(bound, this.#lookup) && !this.#isFromTensor(condition);
+    if (!counts) this.#found.push({ kind: "loop", text: show(condition) });
+  }
+
+  #read(text: string): Expression {
+    const expression = new Parser(text, this.#lookup, this.#functions).expression();
+    for (const node of walk(expression)) {
+      const [first, ...others] = node.args;
+      if (node.op === "-" && others.length === 1 && node.kind === "u32" && !cannotWrap(node, this.#lookup))
+        this.#found.push({ kind: "difference", text: show(node) });
+      if (node.op === "index" && this.#isFromTensor(others[0]!))
+        this.#found.push({ kind: "address", text: show(node) });
+      if (node.op === "call")
+        for (const [i, arg] of others.entries()) if (this.#isFromTensor(arg)) this.fromTensors.add(`${first!.op}.${i}`);
+    }
+    return expression;
+  }
+
+  #isFromTensor(e: Expression): boolean {
+    if (e.op === "call" && e.args[0]!.op === "arrayLength") return false;
+    if (e.op === "call" && e.args[0]!.op === "min") return e.args.slice(1).every((arg) => this.#isFromTensor(arg));
+    if (e.op === "call" && this.fromTensors.has(`${e.args[0]!.op}.return`)) return true;
+    if (e.args.length > 0) return e.args.some((arg) => this.#isFromTensor(arg));
+    return this.#lookup(e.op)?.fromTensor === true;
+  }
+
+  readonly #lookup: Lookup = (name) => this.#scopes.findLast((scope) => scope.has(name))?.get(name);
+
+  #declare(name: string, value: Name, fromTensor: boolean): void {
+    const known = fromTensor || this.fromTensors.has(`${this.#function}.${name}`);
+    this.#scopes.at(-1)!.set(name, { ...value, ...(known && { fromTensor: true }) });
+  }
 }
 
 /** Aliases, and structures, whose first field stands for all. */
@@ -125,6 +193,7 @@ function isPositive(e: Expression, lookup: Lookup): boolean {
   if (name) return name.size === true || (name.value !== undefined && isPositive(name.value, lookup));
   if (e.op === "*") return e.args.every((arg) => isPositive(arg, lookup));
   if (e.op === "+") return e.args.some((arg) => isPositive(arg, lookup));
+  if (e.op === "call" && e.args[0]!.op === "arrayLength") return true; // WebGPU binds one element at least
   return e.op === "call" && e.args[0]!.op === "max" && e.args.slice(1).some((arg) => isPositive(arg, lookup));
 }
 
