@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { readBuffer } from "../src/gpu/buffers";
 import type { Device } from "../src/gpu/device";
+import { openDevice } from "../src/gpu/open-node";
 import { chooseConv1x1 } from "../src/kernels/conv/conv1x1";
 import { chooseConv3x3 } from "../src/kernels/conv/conv3x3";
 import type { Target } from "../src/kernels/conv/variants";
@@ -28,7 +30,9 @@ test("an access outside is counted", async () => {
   const code = `
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read_write> y: array<f32>;
-@compute @workgroup_size(1) fn main() { y[0] = x[u32(x[0]) + 8u] + x[7]; }`;
+const SIZE = 4u;
+var<workgroup> part: array<f32, max(SIZE, 2u)>;
+@compute @workgroup_size(1) fn main() { y[0] = x[u32(x[0]) + 8u] + x[7] + part[u32(x[1]) + 4u] + part[3]; }`;
   expect(reporting(code)).toContain("y[index_(u32(0), arrayLength(&y))] = x[index_(u32(u32(x[index_(");
   const storage = { visibility: 4 };
   const layout = device.gpu.createBindGroupLayout({
@@ -50,8 +54,40 @@ test("an access outside is counted", async () => {
   pass.dispatchWorkgroups(1);
   pass.end();
   device.gpu.queue.submit([encoder.finish()]);
-  expect(await outside()).toBe(1);
+  expect(await outside()).toBe(2);
   expect(await outside()).toBe(0);
+});
+
+test.each([
+  ["", 7],
+  ["1", 4],
+])("INJECTFUSION_BOUNDS=%s: an index past the end of a binding reads %s", async (value, expected) => {
+  const before = { INJECTFUSION_ADAPTER: process.env.INJECTFUSION_ADAPTER, INJECTFUSION_BOUNDS: "" };
+  Object.assign(process.env, { INJECTFUSION_ADAPTER: "software", INJECTFUSION_BOUNDS: value });
+  using checked = await openDevice();
+  Object.assign(process.env, before);
+  if (before.INJECTFUSION_ADAPTER === undefined) delete process.env.INJECTFUSION_ADAPTER;
+  const { gpu } = checked;
+  const code = `
+@group(0) @binding(0) var<storage, read> x: array<u32>;
+@group(0) @binding(1) var<storage, read_write> y: array<u32>;
+@compute @workgroup_size(1) fn main() { y[0] = x[x[0] + 4u]; }`;
+  const pipeline = gpu.createComputePipeline({ layout: "auto", compute: { module: gpu.createShaderModule({ code }) } });
+  const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
+  const [x, y] = [gpu.createBuffer({ size: 32, usage }), gpu.createBuffer({ size: 4, usage })];
+  gpu.queue.writeBuffer(x, 0, Uint32Array.of(1, 2, 3, 4, 7, 7, 7, 7)); // the binding ends in the middle
+  const entries = [
+    { binding: 0, resource: { buffer: x, size: 16 } },
+    { binding: 1, resource: { buffer: y } },
+  ];
+  const encoder = gpu.createCommandEncoder();
+  const pass = encoder.beginComputePass();
+  pass.setPipeline(pipeline);
+  pass.setBindGroup(0, gpu.createBindGroup({ layout: pipeline.getBindGroupLayout(0), entries }));
+  pass.dispatchWorkgroups(1);
+  pass.end();
+  gpu.queue.submit([encoder.finish()]);
+  expect(new Uint32Array(await readBuffer(checked, y))).toEqual(Uint32Array.of(expected));
 });
 
 const conv: Record<string, ConvCase> = {

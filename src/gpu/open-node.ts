@@ -10,7 +10,8 @@ import {
 import { hasVulkanLoader, softwareAdapterHint, useSoftwareAdapter } from "./software-adapter";
 
 /** Opens a device in Node: the caller's own; else a real adapter; else, on Linux, the software adapter that the optional
- *  package `@sparticuz/chromium` carries. `INJECTFUSION_ADAPTER=software` skips the search for a real one.
+ *  package `@sparticuz/chromium` carries. `INJECTFUSION_ADAPTER=software` skips the search for a real one, and
+ *  `INJECTFUSION_BOUNDS=1` leaves bounds checks on there (docs/security.md).
  *  @throws UserError when there is no adapter at all. */
 export async function openDevice(options: DeviceOptions = {}): Promise<Device> {
   checkDeviceOptions(options);
@@ -19,7 +20,7 @@ export async function openDevice(options: DeviceOptions = {}): Promise<Device> {
   const real = forced || ownDriver || !hasVulkanLoader() ? undefined : await request(options);
   if (real) return real;
   const unpacked = await useSoftwareAdapter();
-  const software = unpacked ? await request(options, ",disable_robustness") : undefined;
+  const software = unpacked ? await request(options, softwareFeatures()) : undefined;
   ownDriver ||= software !== undefined;
   if (software) return software;
   throw new UserError(
@@ -29,14 +30,16 @@ export async function openDevice(options: DeviceOptions = {}): Promise<Device> {
   );
 }
 
+/** Without robustness no index is checked or clamped, and loads on the software adapter take two thirds of the time. Only
+ *  our own shaders run there, and docs/security.md says why none leaves its tensors, whatever the model. */
+const softwareFeatures = (): string => (process.env.INJECTFUSION_BOUNDS === "1" ? "" : ",disable_robustness");
+
 /** The only driver this process can reach is the software adapter. */
 let ownDriver = false;
 
 /** f16 is off in Dawn on NVIDIA's Vulkan drivers unless asked for; the engine uses it in variants that are checked before
  *  they are used. Timestamps are for profiles, which a page could misuse and a process of one's own could not.
- *  @param features Dawn's, beyond those of every device. Without robustness no index is checked or clamped: loads on the
- *  software adapter take two thirds of the time. Only our own shaders run there, and test/bounds.test.ts shows that they
- *  stay inside their tensors. */
+ *  @param features Dawn's, beyond those of every device */
 async function request(options: DeviceOptions, features = ""): Promise<Device | undefined> {
   const gpu = await instance(features);
   const powerPreference = options.powerPreference ?? "high-performance";

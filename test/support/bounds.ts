@@ -2,7 +2,7 @@ import { create, globals } from "webgpu";
 import type { Device } from "../../src/gpu/device";
 import { openDevice } from "../../src/gpu/open-node";
 
-/** Makes the shaders of a device report every index past the end of a storage array; all else works as before. The
+/** Makes the shaders of a device report every index past the end of a storage or workgroup array; all else works as before. The
  *  software adapter runs without bounds checks (see src/gpu/open-node.ts), so kernels must not need them, not even for
  *  values they throw away.
  *  @param gpu needs one storage buffer a shader more than the kernels, in a second bind group
@@ -52,12 +52,19 @@ function override<T extends object, K extends keyof T & string>(
   Object.defineProperty(target, key, { configurable: true, value: wrap(original as T[K]) });
 }
 
-/** WGSL in which `array[i]` of every storage array reads `array[index_(i, arrayLength(&array))]`. */
+/** WGSL in which `array[i]` of every storage array reads `array[index_(i, arrayLength(&array))]`, and likewise of every
+ *  workgroup array, whose length is in the text. */
 export function reporting(code: string): string {
   const bare = code.replace(/\/\/.*$/gm, "");
-  const arrays = [...bare.matchAll(/var<storage[^>]*>\s*(\w+)\s*:\s*array</g)].map(([, name]) => name!);
+  const stored = [...bare.matchAll(/var<storage[^>]*>\s*(\w+)\s*:\s*array</g)];
+  const shared = [...bare.matchAll(/var<workgroup>\s*(\w+)\s*:\s*array<\w+,\s*([^;]+)>;/g)];
+  const lengths = new Map([
+    ...stored.map(([, name]) => [name!, `arrayLength(&${name})`] as const),
+    ...shared.map(([, name, length]) => [name!, `u32(${length})`] as const),
+  ]);
   const directives = /^(?:\s*(?:enable [^;]*;|diagnostic\([^;]*;))*/.exec(bare)![0];
-  const checked = arrays.reduce(checkIndices, bare.slice(directives.length));
+  let checked = bare.slice(directives.length);
+  for (const [array, length] of lengths) checked = checkIndices(checked, array, length);
   return `${directives}
 @group(1) @binding(0) var<storage, read_write> outside_: array<atomic<u32>, 1>;
 fn index_(i: u32, length: u32) -> u32 {
@@ -67,14 +74,14 @@ fn index_(i: u32, length: u32) -> u32 {
 ${checked}`;
 }
 
-function checkIndices(code: string, array: string): string {
+function checkIndices(code: string, array: string, length: string): string {
   const start = new RegExp(`(?<![\\w.])${array}\\[`).exec(code);
   if (!start) return code;
   const from = start.index + start[0].length;
   let to = from;
   for (let depth = 1; depth > 0; to++) depth += code[to] === "[" ? 1 : code[to] === "]" ? -1 : 0;
-  const index = checkIndices(code.slice(from, to - 1), array);
-  return `${code.slice(0, from)}index_(u32(${index}), arrayLength(&${array}))]${checkIndices(code.slice(to), array)}`;
+  const index = checkIndices(code.slice(from, to - 1), array, length);
+  return `${code.slice(0, from)}index_(u32(${index}), ${length})]${checkIndices(code.slice(to), array, length)}`;
 }
 
 /** A device on the adapter that is at hand, with bounds checks on and its accesses watched. `testDevice` or `openDevice` has
