@@ -1,14 +1,24 @@
 import { openCheckpoint } from "../src/model/checkpoint/checkpoint";
-import { crc32 } from "../src/model/checkpoint/crc32";
 import { openModel } from "../src/model/checkpoint/model";
 import { PickleShort, unpickle } from "../src/model/checkpoint/pickle";
 import { memorySource } from "../src/model/checkpoint/source";
 import { findStateDict } from "../src/model/checkpoint/state-dict";
 import { DDPM_TINY, random, stateOf } from "./checkpoint-models";
-import { type Py, pickle, type State, safetensors, stateFile, torchLegacy, torchZip, u8 } from "./checkpoint-writers";
+import {
+  type Py,
+  pickle,
+  type State,
+  safetensors,
+  stateFile,
+  type TorchFile,
+  torchLegacy,
+  torchZip,
+  u8,
+  zip,
+} from "./checkpoint-writers";
 import type { FuzzTarget, Pick } from "./fuzz-harness";
 
-/** A network small enough to be opened 10,000 times: 1.5 KB of weights. */
+/** A network of 1.5 KB of weights, small enough to be opened 10,000 times. */
 const network = stateOf({ ...DDPM_TINY, channels: 1, channelMult: [1], attention: [] });
 
 /** Six tensors, one of each kind of shape. */
@@ -22,7 +32,7 @@ const few: State = new Map(
 
 const hints = { resolution: 16 };
 
-/** Opens and reads everything; every tensor has as many values as its shape says, and no more than the file holds. */
+/** Opens and reads everything. Checks that every tensor has as many values as its shape says, and no more than the file. */
 async function readAll(bytes: Uint8Array): Promise<Map<string, Float32Array>> {
   const read = new Map<string, Float32Array>();
   const checkpoint = await openCheckpoint(memorySource(bytes, "fuzz"));
@@ -33,7 +43,7 @@ async function readAll(bytes: Uint8Array): Promise<Map<string, Float32Array>> {
     if ((total += values.length) > 1000 * bytes.length) throw new Error(`${total} values from ${bytes.length} bytes`);
     read.set(name, values);
   }
-  // What opens as a checkpoint may also be asked to be a network: a second set of checks.
+  // a checkpoint may also be opened as a network, which has checks of its own
   if (checkpoint.tensors.has("conv_in.weight")) {
     const model = await openModel(memorySource(bytes, "fuzz"), hints);
     for (const name of model.tensors.keys()) await model.read(name);
@@ -43,32 +53,92 @@ async function readAll(bytes: Uint8Array): Promise<Map<string, Float32Array>> {
 
 const same = (a: Float32Array, b: Float32Array) => Buffer.compare(u8(a), u8(b)) === 0;
 
-/** Replaces one number of the JSON header. */
+/** Pieces of JSON that a header should not hold. */
+const oddValues = [
+  ..."-1 0 1 1e308 9007199254740993 9007199254740991 2147483648 null [] {} 1.5 true".split(" "),
+  '"x"',
+  '"F64"',
+  '"BOOL"',
+  "[0,9007199254740991]",
+  "[4294967296,4294967296,0]",
+  "[1,1,1,1,1,1,1,1,1]",
+  "[[[[[[]]]]]]",
+  '"__proto__":{"dtype":"U8","shape":[0],"data_offsets":[0,0]},"a"',
+  '"constructor"',
+  '"__metadata__"',
+  `"${"a".repeat(300)}"`,
+  '"\\ud800"',
+  '"a\\nb"',
+];
+
+/** Replaces one number, string, list or member of the JSON header, or nests it. */
 function mutateHeader(bytes: Uint8Array, pick: Pick): Uint8Array {
   if (bytes.length < 10) return bytes;
   const length = Number(new DataView(bytes.buffer, bytes.byteOffset, 8).getBigUint64(0, true));
   if (length > bytes.length - 8) return bytes;
   const text = Buffer.from(bytes.subarray(8, 8 + length)).toString("latin1");
-  const values = ["-1", "0", "1", "1e308", "9007199254740993", "null", '"x"', "[]", "{}", "1.5", String(pick(1000))];
-  const numbers = [...text.matchAll(pick(4) ? /\d+/g : /"[^"]*"|\[[^\]]*\]/g)];
-  const hit = numbers[pick(Math.max(1, numbers.length))];
+  const places = [/\d+/g, /\d+/g, /"[^"]*"/g, /\[[^\]]*\]/g, /"[^"]*":\{[^}]*\}/g][pick(5)]!;
+  const found = [...text.matchAll(places)];
+  const hit = found[pick(Math.max(1, found.length))];
   if (!hit) return bytes;
-  const changed = text.slice(0, hit.index) + values[pick(values.length)] + text.slice(hit.index + hit[0].length);
+  const deep = 1 + pick(2000);
+  const other = found[pick(found.length)]![0];
+  const values = [
+    String(pick(1000)),
+    other,
+    `${hit[0]},${hit[0]}`,
+    "[".repeat(deep),
+    "[".repeat(deep) + "]".repeat(deep),
+  ];
+  const value = pick(2) ? oddValues[pick(oddValues.length)]! : values[pick(values.length)]!;
+  const changed = text.slice(0, hit.index) + value + text.slice(hit.index + hit[0].length);
   const out = Buffer.concat([new Uint8Array(8), Buffer.from(changed, "latin1"), bytes.subarray(8 + length)]);
   out.writeBigUInt64LE(BigInt(pick(8) ? changed.length : length), 0);
   return new Uint8Array(out);
 }
 
-/** Opcodes of pickle, allowed and not, put anywhere. */
+/** Opcodes of pickle, allowed and not. */
 const opcodes = [..."(.0}])tlqr\u0094hjX\u008cUTKMJ\u008aGN\u0088\u0089c\u0093Rbsuae Q2iodPIVSp\u0081\u0082"].map((c) =>
   c.charCodeAt(0),
 );
 
-function mutatePickle(bytes: Uint8Array, pick: Pick): Uint8Array {
+/** Sequences that a pickler does not write: calls, memo, marks and integers in excess. */
+const sequences = [
+  "ccollections\nOrderedDict\nh\0\x85R",
+  "h\0h\0\x86",
+  "h\x01",
+  "(((((",
+  "}q\0",
+  "](h\0h\0h\0e",
+  "\x8a\x10AAAAAAAAAAAAAAAA",
+  "\x8a\xff",
+  "X\xff\xff\xff\x7f",
+  "r\xff\xff\xff\xff0",
+  "cos\nsystem\n",
+  "c__builtin__\neval\nU\x011\x85R",
+  "ctorch._utils\n_rebuild_tensor_v2\n",
+  "ctorch\nFloatStorage\n",
+  "U\x09__proto__N",
+  "G\x7f\xf0\0\0\0\0\0\0",
+  "N.",
+].map((text) => Buffer.from(text, "latin1"));
+
+/** Changes a pickle that ends at `end`: an opcode, a byte, or sequences put in, up to 20,000 times. */
+function mutateOpcodes(bytes: Uint8Array, pick: Pick, end = bytes.length): Uint8Array {
   const out = bytes.slice();
-  out[pick(Math.min(out.length, 3000))] = opcodes[pick(opcodes.length)]!;
-  return out;
+  const at = pick(Math.min(end, 3000));
+  if (pick(3)) {
+    out[at] = pick(3) ? opcodes[pick(opcodes.length)]! : pick(256);
+    return out;
+  }
+  const piece = sequences[pick(sequences.length)]!;
+  const times = pick(10) ? 1 + pick(4) : 1 + pick(20_000);
+  return new Uint8Array(
+    Buffer.concat([out.subarray(0, at), Buffer.alloc(piece.length * times, piece), out.subarray(at)]),
+  );
 }
+
+const mutatePickle = (bytes: Uint8Array, pick: Pick) => mutateOpcodes(bytes, pick);
 
 /** Sets a field of a zip header, with the magic as landmark. */
 function mutateZip(bytes: Uint8Array, pick: Pick): Uint8Array {
@@ -88,21 +158,22 @@ function mutateZip(bytes: Uint8Array, pick: Pick): Uint8Array {
   return new Uint8Array(buffer);
 }
 
-/** Changes a zip's data.pkl and makes its CRC right again, so that the pickle is read. */
+/** Changes the data.pkl of a zip and writes the zip anew, checksums and all, so that the pickle is read. */
 function mutatePickleInZip(bytes: Uint8Array, pick: Pick): Uint8Array {
-  const out = Buffer.from(bytes);
-  const name = out.indexOf("archive/data.pkl", 0, "latin1");
-  if (name < 30) return bytes;
-  const start = name + 16 + out.readUInt16LE(name - 2);
-  const end = start + out.readUInt32LE(name - 12);
-  const entry = out.lastIndexOf("archive/data.pkl", undefined, "latin1");
-  if (end > out.length || entry - 46 < 0 || end <= start) return bytes;
-  for (let n = 1 + pick(3); n > 0; n--)
-    out[start + pick(end - start)] = pick(2) ? opcodes[pick(opcodes.length)]! : pick(256);
-  const crc = crc32(out.subarray(start, end));
-  out.writeUInt32LE(crc, name - 16);
-  out.writeUInt32LE(crc, entry - 46 + 16);
-  return new Uint8Array(out);
+  const [data, state] = pickles.get(bytes) ?? [];
+  if (!data || !state) return bytes;
+  const records = new Map([["archive/data.pkl", mutateOpcodes(data, pick)]]);
+  for (const [key, storage] of state) records.set(`archive/data/${key}`, storage);
+  return zip(records);
+}
+
+/** The pickle and the storages of zips that are seeds. */
+const pickles = new Map<Uint8Array, readonly [Uint8Array, ReadonlyMap<string, Uint8Array>]>();
+
+function zipOf(file: TorchFile): Uint8Array {
+  const made = torchZip(file);
+  pickles.set(made, [pickle(file.object), file.storages]);
+  return made;
 }
 
 const list = (state: State): Py => [
@@ -112,7 +183,7 @@ const list = (state: State): Py => [
   stateFile(state).object,
 ];
 
-/** What the good files hold, read once. */
+/** Content of the good files, read once. */
 const good = new Map<Uint8Array, Map<string, Float32Array>>();
 
 export const checkpointTargets: readonly FuzzTarget[] = [
@@ -145,7 +216,7 @@ export const checkpointTargets: readonly FuzzTarget[] = [
     mutate: mutateZip,
     async run(bytes, original) {
       const found = await readAll(bytes);
-      // Everything a zip holds is under a checksum: what opens is what was saved.
+      // everything in a zip is under a checksum: what opens is what was saved
       const wanted = good.get(original) ?? (await readAll(original));
       good.set(original, wanted);
       for (const [name, values] of found)
@@ -156,7 +227,7 @@ export const checkpointTargets: readonly FuzzTarget[] = [
   {
     name: "torch-zip-pickle",
     share: 1.5,
-    seeds: () => [torchZip(stateFile(few)), torchZip({ ...stateFile(few), object: list(few) })],
+    seeds: () => [zipOf(stateFile(few)), zipOf(stateFile(network)), zipOf({ ...stateFile(few), object: list(few) })],
     mutate: mutatePickleInZip,
     run: async (bytes) => void (await readAll(bytes)),
   },

@@ -1,17 +1,17 @@
 import { UserError } from "../src/errors";
 import { random } from "./checkpoint-models";
 
-/** Something that takes bytes from strangers. */
+/** A reader of bytes from strangers. */
 export interface FuzzTarget {
   readonly name: string;
-  /** Part of the time it needs beside the others', 1 unless said otherwise. */
+  /** Share of the time beside the others; default 1. */
   readonly share?: number;
   /** Good files to start from. */
   seeds(): Promise<readonly Uint8Array[]> | readonly Uint8Array[];
-  /** Mutations that know the format, besides the ones that know nothing. */
+  /** Mutation that knows the format; the harness has others that do not. */
   readonly mutate?: (bytes: Uint8Array, pick: Pick) => Uint8Array;
-  /** Must resolve (the file is fine after all) or throw a UserError. Throws anything else for a file that is accepted
-   *  and wrong. @param original the good file the bytes were made from */
+  /** Resolves if the file is fine after all, and throws a UserError otherwise. Any other error is a failure, such as of a file
+   *  that is accepted and read wrong. @param original the good file that was mutated */
   run(bytes: Uint8Array, original: Uint8Array): Promise<void>;
 }
 
@@ -21,17 +21,22 @@ export interface FuzzReport {
   /** Files that opened in spite of the mutation, and files refused. */
   readonly accepted: number;
   readonly refused: number;
+  /** Processor time of the slowest case. */
   readonly slowestMs: number;
+  /** Growth of the process at its peak. */
+  readonly grownBytes: number;
 }
 
 /** Whole numbers from 0 to n - 1. */
 export type Pick = (n: number) => number;
 
-/** No case may take longer, nor leave more behind. */
-const MAX_MS = 3000;
-const MAX_BYTES = 192 * 2 ** 20;
+/** Limits of each case: processor time, and bytes that it leaves allocated or adds to the peak of the process. */
+const MAX_MS = 2000;
+const MAX_BYTES = 256 * 2 ** 20;
 
-/** Sizes and offsets that break careless arithmetic. */
+const peak = () => process.resourceUsage().maxRSS * 1024;
+
+/** Sizes and offsets at the limits of number types. */
 const awkward = [
   0n,
   1n,
@@ -54,7 +59,7 @@ const splice = (bytes: Uint8Array, at: number, remove: number, insert: Uint8Arra
   return out;
 };
 
-/** One mutation that knows nothing of the format. */
+/** One mutation without knowledge of the format. */
 export function mutateBytes(bytes: Uint8Array, pick: Pick): Uint8Array {
   if (bytes.length < 16) return bytes.slice();
   const at = pick(2) ? pick(bytes.length) : pick(Math.min(bytes.length, 2000)); // headers lie in front
@@ -98,7 +103,7 @@ export function mutateBytes(bytes: Uint8Array, pick: Pick): Uint8Array {
   }
 }
 
-/** Runs cases until there are enough or the time is up. A failure names the seed and the case that repeat it.
+/** Runs cases until there are enough or the time is up. A failure names the seed and the case to repeat it with.
  *  @param options.only run this case alone */
 export async function fuzz(
   target: FuzzTarget,
@@ -110,6 +115,7 @@ export async function fuzz(
   let accepted = 0;
   let refused = 0;
   let slowestMs = 0;
+  const start = peak();
   let i = only ?? 0;
   for (const first = i; only === undefined ? i < cases && performance.now() < end : i === first; i++) {
     const next = random(Math.imul(seed, 0x9e3779b1) ^ Math.imul(i + 1, 0x85ebca6b));
@@ -120,7 +126,8 @@ export async function fuzz(
       bytes = target.mutate && pick(2) ? target.mutate(bytes, pick) : mutateBytes(bytes, pick);
     const repeat = `${target.name} --seed ${seed} --case ${i}`;
     const before = process.memoryUsage().arrayBuffers;
-    const began = performance.now();
+    const highest = peak();
+    const began = process.cpuUsage();
     try {
       await target.run(bytes, original);
       accepted++;
@@ -130,11 +137,19 @@ export async function fuzz(
         throw new Error(`fuzz: ${repeat}: not one line: ${error.message.slice(0, 200)}`);
       refused++;
     }
-    const ms = performance.now() - began;
+    const { user, system } = process.cpuUsage(began);
+    const ms = (user + system) / 1000;
     slowestMs = Math.max(slowestMs, ms);
     if (ms > MAX_MS) throw new Error(`fuzz: ${repeat}: took ${ms.toFixed(0)} ms`);
-    const grown = process.memoryUsage().arrayBuffers - before;
+    const grown = Math.max(process.memoryUsage().arrayBuffers - before, peak() - highest);
     if (grown > MAX_BYTES) throw new Error(`fuzz: ${repeat}: allocated ${grown} bytes for a file of ${bytes.length}`);
   }
-  return { target: target.name, cases: only === undefined ? i : 1, accepted, refused, slowestMs };
+  return {
+    target: target.name,
+    cases: only === undefined ? i : 1,
+    accepted,
+    refused,
+    slowestMs,
+    grownBytes: peak() - start,
+  };
 }

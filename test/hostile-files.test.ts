@@ -1,6 +1,11 @@
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { UserError } from "../src/errors";
 import { openCheckpoint } from "../src/model/checkpoint/checkpoint";
+import { fileSource } from "../src/model/checkpoint/file-node";
 import { openModel } from "../src/model/checkpoint/model";
 import { unpickle } from "../src/model/checkpoint/pickle";
 import { type ByteSource, memorySource } from "../src/model/checkpoint/source";
@@ -216,6 +221,14 @@ describe("pickles", () => {
     expect((value as Map<unknown, unknown>).size).toBe(2);
     expect(unpickle(pickle(new Map<string, Py>([["a", 1]])), 0, "file").value).toEqual(new Map([["a", 1]]));
   });
+});
+
+test.runIf(process.platform === "linux")("a pipe without a writer is refused, not waited for", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "hostile-"));
+  execFileSync("mkfifo", [join(folder, "pipe")]);
+  await expect(fileSource(join(folder, "pipe"))).rejects.toThrow(/not a regular file/);
+  await expect(fileSource("/dev/zero")).rejects.toThrow(/not a regular file/);
+  rmSync(folder, { recursive: true });
 });
 
 describe("zips", () => {

@@ -67,8 +67,8 @@ describe("decodeImage", () => {
 
   const bad: [string, () => Promise<string> | string, RegExp][] = [
     ["missing", () => join(folder, "nowhere.png"), /nowhere\.png: no such file/],
-    ["a folder", () => folder, /is a folder, needed a file/],
-    ["empty", () => file("empty.png", ""), /empty\.png: is empty \(0 bytes\), needed a picture/],
+    ["a folder", () => folder, /is a folder, expected a file/],
+    ["empty", () => file("empty.png", ""), /empty\.png: is empty \(0 bytes\), expected a picture/],
     ["text", () => file("text.png", "not a picture at all, by no means"), /text\.png: is not a picture/],
     [
       "a PNG signature alone",

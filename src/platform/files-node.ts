@@ -5,7 +5,7 @@ import { UserError } from "../errors";
 
 const reasons: Readonly<Record<string, string>> = {
   ENOENT: "no such file",
-  EISDIR: "is a folder, needed a file",
+  EISDIR: "is a folder, expected a file",
   EACCES: "may not be read (permission denied)",
   EPERM: "may not be read (permission denied)",
   ENOTDIR: "no such file (part of its path is not a folder)",
@@ -20,7 +20,7 @@ const tooLarge = (file: string, size: number, most: number) =>
 /** Reads all bytes of a file, or of a pipe to its end.
  *  @param most bytes the file may have
  *  @throws UserError when it is missing, a folder, not readable, empty or too large */
-export async function readWhole(file: string, needed = "a file", most = 2 ** 31): Promise<Uint8Array<ArrayBuffer>> {
+export async function readWhole(file: string, expected = "a file", most = 2 ** 31): Promise<Uint8Array<ArrayBuffer>> {
   let bytes: Uint8Array<ArrayBuffer>;
   try {
     const handle = await open(file);
@@ -33,7 +33,7 @@ export async function readWhole(file: string, needed = "a file", most = 2 ** 31)
     if (error instanceof UserError) throw error;
     throw new UserError(`${file}: ${reasons[codeOf(error)] ?? `could not be read (${codeOf(error)})`}`);
   }
-  if (bytes.length === 0) throw new UserError(`${file}: is empty (0 bytes), needed ${needed}`);
+  if (bytes.length === 0) throw new UserError(`${file}: is empty (0 bytes), expected ${expected}`);
   return bytes;
 }
 

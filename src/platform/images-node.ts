@@ -120,6 +120,6 @@ async function bytesOf(file: ImageFile, name: string): Promise<Uint8Array> {
   const size = file instanceof Blob ? file.size : file.byteLength;
   if (size > MAX_FILE_BYTES) throw new UserError(`${name}: has ${size} bytes; at most ${MAX_FILE_BYTES} are read`);
   const bytes = file instanceof Blob ? new Uint8Array(await file.arrayBuffer()) : new Uint8Array(file);
-  if (bytes.length === 0) throw new UserError(`${name}: is empty (0 bytes), needed ${PICTURES}`);
+  if (bytes.length === 0) throw new UserError(`${name}: is empty (0 bytes), expected ${PICTURES}`);
   return bytes;
 }

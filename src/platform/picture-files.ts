@@ -73,7 +73,7 @@ export async function openPicture<T>(
   const format = formatOf(bytes);
   if (!format && isSvg(bytes))
     throw new UserError(`${name}: is an SVG drawing, not a picture of pixels; export it as PNG`);
-  if (!format) throw new UserError(`${name}: is not a picture that can be read, needed ${PICTURES}`);
+  if (!format) throw new UserError(`${name}: is not a picture that can be read, expected ${PICTURES}`);
   const sharp = await sharpLibrary();
   try {
     const options = { failOn: "error", limitInputPixels: false } as const;
@@ -111,8 +111,8 @@ function refusal(error: unknown, name: string): UserError {
   if (error instanceof UserError) return error;
   const [line = ""] = (error as Error).message.split("\n");
   if (/unsupported image format|not in a known format|contains unsupported|unknown file/i.test(line))
-    return new UserError(`${name}: is not a picture that can be read, needed ${PICTURES}`);
+    return new UserError(`${name}: is not a picture that can be read, expected ${PICTURES}`);
   if (/^timeout/i.test(line))
     return new UserError(`${name}: could not be decoded within ${MAX_SECONDS} s; make it smaller first`);
-  return new UserError(`${name}: is damaged or cut short (${line.trim().slice(0, 200)}); needed ${PICTURES}`);
+  return new UserError(`${name}: is damaged or cut short (${line.trim().slice(0, 200)}); expected ${PICTURES}`);
 }

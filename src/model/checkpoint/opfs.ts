@@ -51,7 +51,7 @@ export async function cachedSource(url: string, remote: ByteSource, options: Cac
   }
   const estimate = await globalThis.navigator?.storage?.estimate?.().catch(() => undefined);
   if (estimate?.quota !== undefined && estimate.quota - (estimate.usage ?? 0) < remote.size)
-    return uncached(`${remote.size} bytes needed, ${estimate.quota - (estimate.usage ?? 0)} free`);
+    return uncached(`expected ${remote.size} bytes of space, got ${estimate.quota - (estimate.usage ?? 0)}`);
   const part = `${key}.part`;
   try {
     await download(folder, part, remote, checksum, signal);

@@ -2,16 +2,16 @@ import { UserError } from "../../errors";
 
 export type Container = "safetensors" | "index" | "torch-zip" | "torch-legacy";
 
-/** Bytes of a file's start that `sniff` wants to see, fewer when the file is shorter. */
+/** Bytes at the start of a file that `sniff` needs. */
 export const SNIFF_BYTES = 512;
 
-/** A safetensors header is JSON of ~100 bytes a tensor; the largest of the paper's models needs 60 KB.
- *  The format allows 100 MB, more memory than the whole loader may use. */
+/** Largest header that is read. It is JSON of about 100 bytes for each tensor, 60 KB for the paper's largest model. The
+ *  format allows 100 MB, more memory than the whole loader may use. */
 export const MAX_HEADER_BYTES = 32 * 2 ** 20;
 
 const ascii = (head: Uint8Array, from = 0, to = head.length) => String.fromCharCode(...head.subarray(from, to));
 
-/** [text at the start, what it is, what to do] */
+/** [pattern of the first text, its kind, advice] */
 const texts: readonly (readonly [RegExp, string, string])[] = [
   [
     /^version https:\/\/git-lfs/,
@@ -34,7 +34,7 @@ const texts: readonly (readonly [RegExp, string, string])[] = [
 const unpack = (what: string) => [what, "unpack it first"] as const;
 const picture = ["an image, not a checkpoint", "were the image and the model swapped?"] as const;
 
-/** [first bytes, what it is, what to do] */
+/** [first bytes, their kind, advice] */
 const magics: readonly (readonly [string, string, string])[] = [
   ["\x1f\x8b", ...unpack("gzip-compressed")],
   ["BZh", ...unpack("bzip2-compressed")],
@@ -57,20 +57,20 @@ const magics: readonly (readonly [string, string, string])[] = [
 
 const legacyMagic = [0x8a, 0x0a, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
 
-/** Begins a pickle of protocol 2 and up. */
+/** Does a pickle of protocol 2 or later begin here? */
 const isPickle = (head: Uint8Array) => head[0] === 0x80 && head[1]! >= 2 && head[1]! <= 5;
 
-/** torch.save's old stream, in any pickle protocol it may be asked for (from 4 on, in a frame with its length). */
+/** Is this the old stream of torch.save, in any pickle protocol? From 4 on it begins with the length of a frame. */
 function isLegacy(head: Uint8Array): boolean {
   const at = head[2] === 0x95 ? 11 : 2;
   return isPickle(head) && legacyMagic.every((byte, i) => head[at + i] === byte);
 }
 
-/** A pickle of protocol 1 or 0: an empty container and its memo, or an opening mark. */
+/** Is this a pickle of protocol 0 or 1? They begin with an empty container and its memo, or with a mark. */
 const isOldPickle = (head: Uint8Array) =>
   (/^[}\])]q/.test(ascii(head, 0, 2)) && head[2] === 0) || /^\(?[dlt]p0\n/.test(ascii(head, 0, 6));
 
-/** Text as browsers and editors save it: UTF-8 or UTF-16 behind a byte order mark, or plain. */
+/** Decodes text as browsers and editors save it: UTF-8 or UTF-16 after a byte order mark, or plain. */
 function textOf(head: Uint8Array): string {
   const marks = { "utf-8": [0xef, 0xbb, 0xbf], "utf-16le": [0xff, 0xfe], "utf-16be": [0xfe, 0xff] };
   for (const [encoding, mark] of Object.entries(marks))
@@ -78,7 +78,7 @@ function textOf(head: Uint8Array): string {
   return ascii(head, 0, SNIFF_BYTES);
 }
 
-/** A protobuf whose field 1 is a small version number and whose next field is the producer's name: ONNX. */
+/** Is this ONNX: a protobuf with a small version number in field 1, then the name of the producer? */
 const isOnnx = (head: Uint8Array) =>
   head[0] === 0x08 &&
   head[1]! >= 1 &&
@@ -86,10 +86,10 @@ const isOnnx = (head: Uint8Array) =>
   [0x12, 0x1a, 0x22, 0x32, 0x3a, 0x42].includes(head[2]!) &&
   head[8] !== 0x7b;
 
-/** Names the container by its first bytes; the extension plays no part.
+/** Recognises the container by its first bytes, never by its extension.
  *  @param head the first `SNIFF_BYTES` of the file
  *  @param size of the whole file in bytes
- *  @throws UserError naming what the file is instead, and what to do. */
+ *  @throws UserError naming what the file is instead, and what to do */
 export function sniff(head: Uint8Array, size: number, file: string): Container {
   const refuse: (what: string, todo: string) => never = (what, todo) => {
     throw new UserError(`${file}: is ${what}; ${todo}`);

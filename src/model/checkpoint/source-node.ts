@@ -124,6 +124,8 @@ async function download(
 /** Bodies of this size and more are downloads of weights; smaller ones are answers of the hub's API. */
 const MIN_DOWNLOAD = 2 ** 16;
 
+const MAX_ANSWER = 2 ** 24;
+
 /** Wraps the caller's `fetch`: requests can be cancelled, bodies have to arrive at a minimum rate, and the downloads among
  *  them are reported, and resumed where a connection breaks. */
 function reporting(file: string, options: SourceOptions): typeof fetch {
@@ -136,9 +138,17 @@ function reporting(file: string, options: SourceOptions): typeof fetch {
     if (!response.body) return response;
     const total = Number(response.headers.get("content-length") ?? 0);
     const whole = response.status === 200 && !new Headers(init?.headers).has("range");
+    async function* small() {
+      let size = 0;
+      for await (const chunk of chunks(response, stallTimeout, signal)) {
+        size += chunk.length;
+        if (size > MAX_ANSWER) throw new UserError(`${file}: the hub's answer has more than ${MAX_ANSWER} bytes`);
+        yield chunk;
+      }
+    }
     const wrapped = (body: AsyncGenerator<Uint8Array<ArrayBuffer>, void, undefined>) =>
       new Response(streamOf(body), { status: response.status, headers: response.headers });
-    if (!whole || total < MIN_DOWNLOAD) return wrapped(chunks(response, stallTimeout, signal));
+    if (!whole || total < MIN_DOWNLOAD) return wrapped(small());
     let loaded = 0;
     const report = (status: Progress["status"]) => onProgress?.({ status, file, loaded, total });
     async function* resumed() {

@@ -34,7 +34,7 @@ export function checkRange(source: Pick<ByteSource, "name" | "size">, offset: nu
   const sound = Number.isSafeInteger(offset) && Number.isSafeInteger(length) && offset >= 0 && length >= 0;
   if (!sound || offset + length > source.size)
     throw new UserError(
-      `${source.name}: bytes ${offset} to ${offset + length} are needed but the file has ${source.size}; it is truncated or damaged, download it again`,
+      `${source.name}: expected bytes ${offset} to ${offset + length}, got a file of ${source.size}; it is truncated or damaged, download it again`,
     );
 }
 

@@ -12,8 +12,8 @@ export interface View {
 /** Reads `length` bytes of a storage from `offset`. */
 export type ReadStorage = (offset: number, length: number, into?: Scratch) => Promise<Uint8Array<ArrayBuffer>>;
 
-/** Raw bytes held at a time while a tensor is converted or gathered: with the result this stays below
- *  64 MiB + the tensor. Contiguous f32 needs no second copy and is read whole. */
+/** Raw bytes held at a time while a tensor is converted or gathered, so that memory stays below the tensor + 64 MiB.
+ *  Contiguous f32 needs no second copy and is read whole. */
 const CHUNK_BYTES = 16 * 2 ** 20;
 
 export const count = (shape: readonly number[]): number => shape.reduce((n, d) => n * d, 1);
@@ -29,7 +29,7 @@ export function rowMajor(shape: readonly number[]): number[] {
   return stride;
 }
 
-/** Elements of the storage from the first of the view to its last; 0 when the view is empty. */
+/** Counts the elements of the storage from the first of the view to its last; 0 when the view is empty. */
 export function span({ shape, stride }: Pick<View, "shape" | "stride">): number {
   let last = 0;
   for (let i = 0; i < shape.length; i++) {
@@ -39,14 +39,14 @@ export function span({ shape, stride }: Pick<View, "shape" | "stride">): number 
   return last + 1;
 }
 
-/** Does the view lie row-major without gaps? Strides of dimensions of size 1 do not matter. */
+/** Is the view row-major without gaps? Strides of dimensions of size 1 do not matter. */
 export function isContiguous(view: View): boolean {
   const wanted = rowMajor(view.shape);
   return view.shape.every((d, i) => d === 1 || view.stride[i] === wanted[i]);
 }
 
-/** The view as contiguous row-major f32, its storage read in pieces of at most 16 MiB where it has to be converted.
- *  @param into as of `ByteSource.read`; used where nothing has to be converted */
+/** Reads the view as contiguous row-major f32. A storage that has to be converted is read in pieces of at most 16 MiB.
+ *  @param into as in `ByteSource.read`; used where nothing has to be converted */
 export async function readView(view: View, read: ReadStorage, into?: Scratch): Promise<Float32Array<ArrayBuffer>> {
   const bytes = DTYPE_BYTES[view.dtype];
   const total = count(view.shape);
@@ -58,7 +58,7 @@ export async function readView(view: View, read: ReadStorage, into?: Scratch): P
   return out;
 }
 
-/** Copies a view to `out`, whose strides are `to`; halves the view along its widest stride until a piece is small. */
+/** Copies a view to `out`, which has the strides `to`. Halves the view along its widest stride until a piece is small. */
 async function gather(view: View, to: readonly number[], at: number, out: Float32Array, read: ReadStorage) {
   const bytes = DTYPE_BYTES[view.dtype];
   const wide = view.shape.reduce((best, d, i) => (d > 1 && reach(view, i) > reach(view, best) ? i : best), 0);

@@ -1,21 +1,21 @@
-/** Names every layout has at its top, by which a prefix is recognised. */
+/** Names at the top of each layout, which show where a prefix ends. */
 const probes = ["conv_in.weight", "time_embed.0.weight"];
 
-/** Wrappers that put their name in front of all tensors: DataParallel, Lightning, torch.compile, pipelines, averages. */
+/** Wrappers that prefix the names of all tensors: DataParallel, Lightning, torch.compile, pipelines, averages. */
 const prefix =
   /^(?:(?:module|model|_orig_mod|unet|net|network|diffusion_model|denoise_fn|ema|model_ema|ema_model|online_model)\.)*$/;
 
 const averaged = /(?:^|\.)(?:ema|model_ema|ema_model)\./;
 
-/** Tensors that no U-Net of ours has and that may be there all the same. */
+/** Tensors that no U-Net here has, but that its files may contain. */
 const extras = [
   /\.num_batches_tracked$/,
   /^layer_\d+\./, // Asyrp's DeltaBlocks
   /samplers\.0\.Conv2d_0\./, // the same tensor a second time, in early diffusers files
 ];
 
-/** What to strip from the front of all names; empty when the probe key is there as it is. Of several networks in one dict
- *  the average is taken where `ema` asks for it, then the one with the shortest front. */
+/** Finds the prefix of all names; empty when there is none. Of several networks in one dict it prefers the average if
+ *  `ema` is set, then the shortest prefix. */
 export function findPrefix(names: Iterable<string>, ema = true): string {
   const found: string[] = [];
   for (const name of names)
@@ -28,8 +28,8 @@ export function findPrefix(names: Iterable<string>, ema = true): string {
   return found.sort((a, b) => other(a) - other(b) || a.length - b.length)[0] ?? "";
 }
 
-/** Maps the network's own names to the names in the file; the rest is listed as ignored.
- *  With a prefix, names without it are no part of the network. */
+/** Maps the network's own names to the names in the file, and lists the rest as ignored. With a prefix, names without it
+ *  are not part of the network. */
 export function unwrapNames(
   names: Iterable<string>,
   ema = true,
