@@ -32,7 +32,7 @@ export type Pick = (n: number) => number;
 
 /** Limits of each case: processor time, and bytes that it leaves allocated or adds to the peak of the process. */
 const MAX_MS = 2000;
-const MAX_BYTES = 256 * 2 ** 20;
+const MAX_BYTES = 192 * 2 ** 20;
 
 const peak = () => process.resourceUsage().maxRSS * 1024;
 
