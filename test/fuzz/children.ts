@@ -30,17 +30,20 @@ const mark = { begin: "> ", pass: "= ", fail: "! ", seen: "+ " } as const;
 
 /** Runs all trials. A child that dies or stalls fails the trial it was at, which then runs alone to tell what it does
  *  without those before it; the rest goes on in a new child. */
-export async function runTrials(plan: Plan, report: (failure: Failure) => void = () => {}): Promise<Outcome> {
+export async function runTrials(
+  plan: Plan,
+  report: { readonly failed?: (failure: Failure) => void; readonly passed?: () => void } = {},
+): Promise<Outcome> {
   const failures: Failure[] = [];
   const seen = new Map<string, number>();
   let passed = 0;
   const fail = (failure: Failure) => {
     failures.push(failure);
-    report(failure);
+    report.failed?.(failure);
   };
   const end = plan.first + plan.count;
   for (let first = plan.first; first < end; ) {
-    const child = await runChild(plan, first, Math.min(plan.batch, end - first), seen);
+    const child = await runChild(plan, first, Math.min(plan.batch, end - first), seen, report.passed);
     passed += child.passed;
     for (const failure of child.failures) fail(failure);
     if (child.death === undefined) {
@@ -65,7 +68,13 @@ interface ChildReport {
   readonly death?: { readonly trial: number | undefined; readonly reason: string };
 }
 
-function runChild(plan: Plan, first: number, trials: number, seen: Map<string, number>): Promise<ChildReport> {
+function runChild(
+  plan: Plan,
+  first: number,
+  trials: number,
+  seen: Map<string, number>,
+  onPass: () => void = () => {},
+): Promise<ChildReport> {
   const [file, ...args] = plan.command;
   const child = spawn(file, [...args, "--first", `${first}`, "--trials", `${trials}`], {
     stdio: ["ignore", "pipe", "pipe"],
@@ -87,8 +96,10 @@ function runChild(plan: Plan, first: number, trials: number, seen: Map<string, n
     const [kind, text] = [line.slice(0, 2), line.slice(2)];
     const [number, reason = ""] = /^(\d+) ?(.*)$/.exec(text)?.slice(1) ?? [];
     if (kind === mark.begin) running = Number(number);
-    else if (kind === mark.pass) passed++;
-    else if (kind === mark.fail) failures.push({ trial: Number(number), reason });
+    else if (kind === mark.pass) {
+      passed++;
+      onPass();
+    } else if (kind === mark.fail) failures.push({ trial: Number(number), reason });
     else if (kind === mark.seen) seen.set(text, (seen.get(text) ?? 0) + 1);
     else console.log(line);
     if (kind === mark.pass || kind === mark.fail) running = undefined;

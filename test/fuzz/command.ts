@@ -6,7 +6,7 @@ export interface Fuzzer {
   readonly name: string;
   /** Trials of one child process, which share its compiled pipelines. */
   readonly batch: number;
-  /** Seconds that one trial may take. */
+  /** Seconds that one trial may take, unless `--seconds` says otherwise. */
   readonly seconds: number;
   /** Resolves where the trial passes, with the names of the shaders it ran. */
   run(seed: number, trial: number): Promise<Iterable<string>>;
@@ -23,16 +23,22 @@ export async function fuzzCommand(fuzzer: Fuzzer): Promise<void> {
       count: { type: "string", default: "200" },
       seed: { type: "string", default: String(Date.now() % 1_000_000) },
       trial: { type: "string" },
+      seconds: { type: "string", default: `${fuzzer.seconds}` },
       first: { type: "string" },
       trials: { type: "string" },
     },
   });
-  const numbers = [values.count, values.seed, values.trial ?? "0", values.first ?? "0", values.trials ?? "0"].map(
-    Number,
-  );
-  const [count, seed, trial, first, trials] = numbers as [number, number, number, number, number];
+  const numbers = [
+    values.count,
+    values.seed,
+    values.seconds,
+    values.trial ?? "0",
+    values.first ?? "0",
+    values.trials ?? "0",
+  ].map(Number);
+  const [count, seed, seconds, trial, first, trials] = numbers as [number, number, number, number, number, number];
   if (!numbers.every((n) => Number.isInteger(n) && n >= 0) || count < 1) {
-    console.error(`usage: ${fuzzer.name} [--count N] [--seed N] [--trial N]: whole numbers`);
+    console.error(`usage: ${fuzzer.name} [--count N] [--seed N] [--trial N] [--seconds N]: whole numbers`);
     process.exit(2);
   }
   if (values.trials !== undefined) {
@@ -47,14 +53,23 @@ export async function fuzzCommand(fuzzer: Fuzzer): Promise<void> {
     first: only ? trial : 0,
     count: only ? 1 : count,
     batch: fuzzer.batch,
-    seconds: fuzzer.seconds,
+    seconds,
   };
-  const outcome = await runTrials(plan, (failure) =>
-    console.log(`FAILED --seed ${seed} --trial ${failure.trial}: ${failure.reason}`),
-  );
+  let [passed, failed] = [0, 0];
+  process.once("SIGINT", () => {
+    console.log(`seed ${seed}: interrupted after ${passed} of ${plan.count} passed, ${failed} failed`);
+    process.exit(130);
+  });
+  const outcome = await runTrials(plan, {
+    passed: () => passed++,
+    failed: ({ trial, reason }) => {
+      failed++;
+      console.log(`FAILED --seed ${seed} --trial ${trial}: ${reason}`);
+    },
+  });
   const complaints = fuzzer.check(outcome, plan.count);
   for (const complaint of complaints) console.log(`FAILED ${complaint}`);
-  const seconds = ((performance.now() - began) / 1000).toFixed(0);
-  console.log(`seed ${seed}: ${outcome.passed} of ${plan.count} passed, ${outcome.seen.size} shaders, ${seconds} s`);
+  const took = ((performance.now() - began) / 1000).toFixed(0);
+  console.log(`seed ${seed}: ${outcome.passed} of ${plan.count} passed, ${outcome.seen.size} shaders, ${took} s`);
   if (outcome.failures.length > 0 || complaints.length > 0 || outcome.passed !== plan.count) process.exitCode = 1;
 }

@@ -6,6 +6,8 @@ import { openWatched } from "../support/bounds";
 export interface Bench {
   readonly name: string;
   readonly device: Device;
+  /** With bounds checks, and every access counted that is outside. */
+  readonly watched: boolean;
   /** Accesses outside of a tensor since the last call; 0 where nobody watches. */
   outside(): Promise<number>;
 }
@@ -22,8 +24,8 @@ async function open(): Promise<readonly Bench[]> {
   const device = await openDevice(); // makes the software adapter known where there is no other
   const watched = await openWatched();
   return [
-    { name: "checked and watched", ...watched },
-    { name: "as it is", device, outside: async () => 0 },
+    { name: "checked and watched", watched: true, ...watched },
+    { name: "as it is", watched: false, device, outside: async () => 0 },
   ];
 }
 

@@ -1,4 +1,4 @@
-// npm run fuzz:kernels -- [--count 200] [--seed N] [--trial N]
+// npm run fuzz:kernels -- [--count 200] [--seed N] [--trial N] [--seconds 120]
 // Runs random kernels on random small shapes: on the adapter as it is, and with bounds checks and every access watched.
 // Results are compared with slow, obvious ones. Exit status 1 if a trial fails, which is printed with what repeats it.
 

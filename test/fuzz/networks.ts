@@ -1,0 +1,104 @@
+// npm run fuzz:networks -- [--count 200] [--seed N] [--trial N] [--seconds 180]
+// Runs a step (plain, injected or calibrated) of random small networks with random weights: with the kernels of a software
+// adapter as they are, with bounds checks and every access watched, and with the kernels of a GPU. Results are compared
+// with a slow, obvious reference; a sample must come out with the same bytes alone or elsewhere in a batch.
+// FUZZ_KERNELS=software leaves a GPU's out, of which most have to be compiled for a minute or two first.
+// Exit status 1 if a trial fails, which is printed with its configuration and what repeats it.
+
+import type { AdapterClass } from "../../src/gpu/device";
+import { stepOps } from "../../src/inject/ops";
+import { Network } from "../../src/model/network";
+import { evaluate } from "../golden-runner/evaluate";
+import type { Values } from "../golden-runner/kernels";
+import { referenceGraph } from "../support/reference-network";
+import { fuzzCommand } from "./command";
+import { type Bench, benches, closeBenches } from "./devices";
+import { type NetworkTrial, networkTrial } from "./network-trials";
+
+/** Root mean square of the difference to the reference, as a share of the result's own, at most. */
+const TOLERANCE = { exact: 1e-3, fast: 4e-3 };
+
+const tried: readonly AdapterClass[] = process.env.FUZZ_KERNELS === "software" ? ["software"] : ["software", "gpu"];
+
+async function runTrial(seed: number, trial: number): Promise<string[]> {
+  const t = networkTrial(seed, trial);
+  const all = Array.from({ length: t.batch }, (_, n) => n);
+  const expected = referenceGraph(t.graph(t.batch), (key) => t.weights.get(key)!, t.inputs(all));
+  const shaders: string[] = [];
+  for (const bench of await benches())
+    for (const kernels of tried) {
+      if (kernels === "gpu" && bench.watched) continue;
+      const where = `${kernels} kernels, ${bench.name}`;
+      const fail = (what: string): never => {
+        throw new Error(`${t.name}: ${where}: ${what}`);
+      };
+      using _ = pretending(bench, kernels);
+      const network = await Network.load(t.checkpoint, bench.device, t.options);
+      try {
+        const results = await run(network, t, all).catch((error: Error) => fail(error.message));
+        const outside = await bench.outside();
+        if (outside > 0) fail(`${outside} accesses outside`);
+        for (const name of t.outputs) {
+          const off = relativeDifference(results.get(name)!.data, expected.get(name)!.data);
+          if (!(off <= TOLERANCE[t.options.precision!])) fail(`${name} is off by ${off}`);
+        }
+        if (t.batch > 1 && !bench.watched) await expectSameBytes(network, t, results, fail);
+        shaders.push(
+          ...network.lower(t.graph(t.batch), stepOps).nodes.flatMap((n) => n.dispatches.map((d) => d.shader)),
+        );
+      } finally {
+        network.destroy();
+      }
+    }
+  return shaders;
+}
+
+/** The device chooses kernels as if its adapter were of this class, until disposed. */
+function pretending({ device }: Bench, adapterClass: AdapterClass): Disposable {
+  Object.defineProperty(device, "adapterClass", { value: adapterClass, configurable: true });
+  return { [Symbol.dispose]: () => void delete (device as { adapterClass?: AdapterClass }).adapterClass };
+}
+
+type Results = ReadonlyMap<string, Values>;
+
+const run = (network: Network, t: NetworkTrial, samples: readonly number[]): Promise<Results> =>
+  evaluate(network, t.graph(samples.length), t.inputs(samples), t.outputs);
+
+/** Runs the batch backwards, and its last sample alone. */
+async function expectSameBytes(network: Network, t: NetworkTrial, together: Results, fail: (what: string) => never) {
+  const backwards = Array.from({ length: t.batch }, (_, n) => t.batch - 1 - n);
+  for (const samples of [backwards, [t.batch - 1]])
+    for (const [name, { shape, data }] of await run(network, t, samples)) {
+      const all = together.get(name)!.data;
+      const parts = shape[0]! / samples.length; // 2 for [e; e~]
+      for (let part = 0; part < parts; part++)
+        for (const [i, n] of samples.entries()) {
+          const alone = bytesOf(data, parts * samples.length, part * samples.length + i);
+          if (!alone.equals(bytesOf(all, parts * t.batch, part * t.batch + n)))
+            fail(`${name} of sample ${n} differs ${samples.length === 1 ? "alone" : "in a batch backwards"}`);
+        }
+    }
+}
+
+/** Sample n of `count`. */
+const bytesOf = ({ buffer, byteLength }: Float32Array, count: number, n: number): Buffer =>
+  Buffer.from(buffer, (n * byteLength) / count, byteLength / count);
+
+function relativeDifference(found: ArrayLike<number>, expected: ArrayLike<number>): number {
+  if (found.length !== expected.length) return Number.POSITIVE_INFINITY;
+  let [difference, power] = [0, 0];
+  for (let i = 0; i < found.length; i++) {
+    difference += (found[i]! - expected[i]!) ** 2;
+    power += expected[i]! ** 2;
+  }
+  return Math.sqrt(difference / power);
+}
+
+await fuzzCommand({
+  name: "fuzz:networks",
+  batch: 200,
+  seconds: 180,
+  run: runTrial,
+  close: closeBenches,
+  check: () => [],
+});
