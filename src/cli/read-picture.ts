@@ -2,6 +2,7 @@ import type { MaskOption, Pixels } from "../api";
 import { UserError } from "../errors";
 import { readWhole } from "../platform/files-node";
 import { decodeImage, decodeMask, frameCount } from "../platform/images-node";
+import { shortUrl } from "../urls";
 import { naming } from "./failure";
 import { checkMask } from "./masks";
 import type { Talk } from "./talk";
@@ -55,9 +56,8 @@ export const inputFiles = (
 
 const isAddress = (file: string): boolean => /^(?:https?|data):/i.test(file);
 
-/** A name for messages: without what a data URL carries. */
-const shown = (file: string): string =>
-  file === "-" ? "stdin" : /^data:/i.test(file) ? `${file.slice(0, 30).split(",")[0]},...` : file;
+/** A name for messages: without the content of a data URL, and without credentials and query. */
+const shown = (file: string): string => (file === "-" ? "stdin" : isAddress(file) ? shortUrl(file) : file);
 
 async function sourceOf(file: string, name: string): Promise<Uint8Array | URL> {
   if (file === "-") return readStdin();

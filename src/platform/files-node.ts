@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { rmSync } from "node:fs";
 import { type FileHandle, open, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
@@ -62,7 +63,9 @@ process.on("exit", () => {
   for (const file of partial) rmSync(file, { force: true });
 });
 
-let written = 0;
+/** Name for an unfinished file beside `target`. Random, lest another user of a shared folder puts a link there. */
+const partialName = (target: string): string =>
+  join(dirname(target), `.${basename(target).slice(0, 64)}.${randomUUID()}.part`);
 
 /** Checks that `file` can be written: call it before any work. Makes an empty file beside it and removes it again, since
  *  permissions alone do not say whether a folder takes files.
@@ -74,7 +77,7 @@ export async function checkWritable(file: string): Promise<void> {
   if (!info.isDirectory()) throw new UserError(`${file}: ${dirname(file)} is not a folder`);
   const there = await stat(file).catch(() => undefined);
   if (there?.isDirectory()) throw new UserError(`${file}: is a folder, expected the name of a file to write`);
-  const probe = join(folder, `.injectfusion.${process.pid}.${written++}.part`);
+  const probe = partialName(join(folder, "injectfusion"));
   partial.add(probe);
   try {
     await (await open(probe, "wx")).close();
@@ -105,10 +108,10 @@ function cannotWrite(code: string, folder: string): string {
  *  A run that is interrupted leaves neither. @throws UserError when the folder cannot be written. */
 export async function writeWhole(file: string, bytes: Uint8Array | string): Promise<void> {
   const target = resolve(file);
-  const temporary = join(dirname(target), `.${basename(target).slice(0, 64)}.${process.pid}.${written++}.part`);
+  const temporary = partialName(target);
   partial.add(temporary);
   try {
-    const handle = await open(temporary, "w");
+    const handle = await open(temporary, "wx");
     try {
       await handle.writeFile(bytes);
       await handle.sync();

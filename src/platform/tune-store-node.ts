@@ -4,8 +4,17 @@ import { cacheFolder } from "../gpu/private-folder";
 import type { TuneStore } from "../tune/store";
 import { writeWhole } from "./files-node";
 
-/** Winners in the cache folder of this engine. */
-export const fileStore = (folder = cacheFolder()): TuneStore => ({
-  read: (name) => readFile(join(folder, name), "utf8").catch(() => undefined),
-  write: (name, text) => writeWhole(join(folder, name), text).catch(() => {}),
-});
+/** Keeps the winners of tuning in a folder; default: the cache folder of this engine, made when it is first used. */
+export const fileStore = (folder?: string): TuneStore => {
+  const path = async (name: string) => join(folder ?? cacheFolder(), name);
+  return {
+    read: (name) =>
+      path(name)
+        .then((file) => readFile(file, "utf8"))
+        .catch(() => undefined),
+    write: (name, text) =>
+      path(name)
+        .then((file) => writeWhole(file, text))
+        .catch(() => {}),
+  };
+};

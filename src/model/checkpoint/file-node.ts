@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { constants } from "node:fs";
 import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
@@ -86,7 +87,7 @@ export async function writeFileAtomic(
   path: string,
   pieces: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
 ): Promise<void> {
-  const temporary = `${path}.${process.pid}.${Date.now().toString(36)}.part`;
+  const temporary = `${path}.${randomUUID()}.part`; // random: nobody can put a link there first
   let handle: FileHandle | undefined;
   try {
     await mkdir(dirname(path), { recursive: true });
