@@ -1,6 +1,7 @@
 import { expectedTensors } from "../src/model/checkpoint/expected";
 import type { ModelCheckpoint } from "../src/model/checkpoint/model";
 import type { UNetConfig } from "../src/model/config";
+import { DDPM_SCHEDULE } from "../src/model/schedule";
 import { mulberry32 } from "../src/random";
 
 /** Seeded values for a checkpoint tensor: weights of variance 1 / fan-in, norms near 1, small biases. */
@@ -22,6 +23,7 @@ export function randomCheckpoint(name: string, config: UNetConfig): ModelCheckpo
     container: "safetensors",
     layout: config.family === "adm" ? "C" : "A",
     config,
+    schedule: DDPM_SCHEDULE,
     from: {},
     tensors: new Map(shapes.map(([key, shape]) => [key, { dtype: "F32" as const, shape }])),
     metadata: {},

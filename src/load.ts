@@ -61,6 +61,7 @@ const LOAD_OPTIONS = {
   eps: any,
   family: oneOf("ddpm", "diffusers"),
   config: object,
+  schedule: object,
   variant: text,
   checksum: either("a sha256 in hex, or true", text, flag),
   cache: any,

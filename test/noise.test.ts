@@ -73,7 +73,17 @@ describe("is standard normal", () => {
 test("ddimStep without a noise tensor draws its own, and none where SIGMA is 0", async () => {
   const shape = [2, 3, 8, 8] as const;
   const key = { SEED: 9, STREAM: 1, DRAW: 4 };
-  const row = { SQRT_ALPHA: 1, SQRT_ONE_MINUS_ALPHA: 0, SQRT_ALPHA_NEXT: 0, DIRECTION: 0 };
+  const row = {
+    SQRT_ALPHA: 1,
+    SQRT_ONE_MINUS_ALPHA: 0,
+    SQRT_ALPHA_NEXT: 0,
+    DIRECTION: 0,
+    X0_X: 1,
+    X0_O: 0,
+    EPS_X: 0,
+    EPS_O: 1,
+    CLIP: 0,
+  };
   const { steps, data } = stepRows({ ...row, ...key, SIGMA: 0.5 }, { ...row, ...key, SIGMA: 0 });
   const [x, eps, next] = [f32("x", ...shape), f32("eps", ...shape), f32("next", ...shape)];
   const inputs = new Map([

@@ -19,6 +19,7 @@ const scalars = (alpha: number, next: number, sigma: number): reference.Scalars 
   SIGMA: sigma,
   OMEGA: 0.3,
   RESCALE: 1,
+  ...reference.epsilonScalars(alpha),
 });
 
 /** Batch of two: one sample with fresh noise, one without. eps has `extra` channels that nobody may read. */

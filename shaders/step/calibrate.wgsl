@@ -15,6 +15,7 @@ const WIDE: u32 = 16u;         // floats a lane handles at once: 16, 4 or 1, div
 const SQRT_ALPHA = 1u;
 const SQRT_ONE_MINUS_ALPHA = 2u;
 const OMEGA = 6u;
+const EPS_O = 14u;
 const RESCALE = 7u;
 @group(0) @binding(0) var<storage, read> steps: array<f32>;
 @group(0) @binding(1) var<storage, read> x: array<array<f32, WIDE>>;
@@ -33,7 +34,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, 
   if (i >= blocks) { return; }
   let n = wg.z;
   let signal = steps[n * 32u + SQRT_ALPHA];
-  let sigma = steps[n * 32u + SQRT_ONE_MINUS_ALPHA];
+  let sigma = steps[n * 32u + SQRT_ONE_MINUS_ALPHA] * steps[n * 32u + EPS_O];   // e~ - e = EPS_O (o~ - o)
   let injected = moments[SAMPLES + n];
   let rescale = steps[n * 32u + RESCALE] != 0.0 && injected.y > 0.0;
   var ratio = 1.0;

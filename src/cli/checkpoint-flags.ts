@@ -1,43 +1,74 @@
-import { type Command, Option } from "commander";
+import { readFileSync } from "node:fs";
+import { type Command, InvalidArgumentError, Option } from "commander";
+import { UserError } from "../errors";
 import type { CheckpointOptions } from "../model/checkpoint/checkpoint";
 import type { ConfigHints } from "../model/checkpoint/described";
+import { parseObject } from "../model/checkpoint/side-files";
 import { integer } from "./values";
 
 /** Flags for what the weights of a checkpoint do not say. */
-export interface HintFlags {
-  readonly resolution?: number;
-  readonly headChannels?: number;
-  readonly heads?: number;
-  readonly qkvOrder?: "legacy" | "new";
+export interface HintFlags extends Omit<ConfigHints, "headsUp"> {
+  readonly headsUpsample?: number;
+  readonly variant?: string;
   readonly ema?: boolean;
   readonly label?: number;
 }
 
 const whole = integer(1, 65536);
 
+/** 64, or WIDTHxHEIGHT. */
+function resolution(text: string): ConfigHints["resolution"] {
+  const [, width, height] = /^(\d+)x(\d+)$/.exec(text) ?? [];
+  return width && height ? { width: whole(width), height: whole(height) } : whole(text);
+}
+
+/** A JSON file's object. */
+function json(file: string): object {
+  try {
+    return parseObject(readFileSync(file, "utf8"), file);
+  } catch (error) {
+    throw new InvalidArgumentError(error instanceof UserError ? error.message : `${file} cannot be read.`);
+  }
+}
+
 export const withHintFlags = (command: Command): Command =>
   command
-    .optionsGroup("Checkpoint (only where the file does not say):")
-    .option("--resolution <pixels>", "side of the pictures", whole)
-    .option("--head-channels <n>", "width of one attention head of an ADM network (default 64)", whole)
+    .optionsGroup("Checkpoint (over what its file says):")
+    .option("--resolution <pixels>", "side of the pictures, or WIDTHxHEIGHT", resolution)
+    .option("--head-channels <n>", "width of one attention head (ADM: 64)", whole)
     .option("--heads <n>", "number of attention heads instead of their width", whole)
+    .option("--heads-upsample <n>", "number of attention heads on the way up of an ADM network, if another", whole)
     .addOption(new Option("--qkv-order <order>", "how an ADM network packs q, k and v").choices(["legacy", "new"]))
+    .option("--groups <n>", "groups of group norm", whole)
+    .addOption(
+      new Option(
+        "--family <code>",
+        "whose arithmetic a file of diffusers' names follows, without its config.json",
+      ).choices(["ddpm", "diffusers"]),
+    )
+    .option("--config <file>", "diffusers' config.json, in place of the one beside the weights", json)
+    .option("--schedule <file>", "diffusers' scheduler_config.json: noise schedule and meaning of the output", json)
+    .option("--variant <name>", "variant of the weights in a folder, such as fp16")
     .option("--label <class>", "class of every picture, for class-conditional networks", integer(0, 65535))
-    .option("--no-ema", "use the raw weights where the file has a moving average too");
+    .option("--no-ema", "use the raw weights where the file, or folder, has a moving average too");
 
 /** Turns the flags that were given into options of the reader. */
-export const hintsOf = ({
-  resolution,
-  headChannels,
-  heads,
-  qkvOrder,
-  ema,
-  label,
-}: HintFlags): CheckpointOptions & ConfigHints & { label?: number } => ({
-  ...(resolution ? { resolution } : {}),
-  ...(headChannels ? { headChannels } : {}),
-  ...(heads ? { heads } : {}),
-  ...(qkvOrder ? { qkvOrder } : {}),
-  ...(ema === false ? { ema } : {}),
-  ...(label === undefined ? {} : { label }),
-});
+export function hintsOf(flags: HintFlags): CheckpointOptions & ConfigHints & { variant?: string; label?: number } {
+  const { resolution, headChannels, heads, headsUpsample: headsUp, qkvOrder, groups, family, config, schedule } = flags;
+  const { variant, ema, label } = flags;
+  const hints = {
+    resolution,
+    headChannels,
+    heads,
+    headsUp,
+    qkvOrder,
+    groups,
+    family,
+    config,
+    schedule,
+    variant,
+    label,
+  };
+  const given = Object.fromEntries(Object.entries(hints).filter(([, value]) => value !== undefined));
+  return { ...given, ...(ema === false ? { ema } : {}) };
+}

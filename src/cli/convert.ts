@@ -37,7 +37,8 @@ async function run({ terminal, signal }: Pick<Context, "terminal" | "signal">, f
   const talk = new Talk(terminal, flags.quiet);
   expectModel(from);
   await checkTargets([{ flag: "<out>", file: to }], inputFiles(["<in>", from]), flags);
-  const model = await openModel(await openSource(from, { signal }), { ...hintsOf(flags), signal });
+  const options = { ...hintsOf(flags), signal };
+  const model = await openModel(await openSource(from, options), options);
   try {
     let bytes = 0;
     const report = await talk.phase("convert", async (progress) => {

@@ -1,6 +1,8 @@
 import { Command } from "commander";
 import { type Inspection, inspectCheckpoint } from "../model/checkpoint/inspect";
 import { openSource } from "../model/checkpoint/source-node";
+import { isConditional, type UNetConfig, widthOf } from "../model/config";
+import type { Schedule } from "../model/schedule";
 import { expectModel } from "../platform/node";
 import { type HintFlags, hintsOf, withHintFlags } from "./checkpoint-flags";
 import { type Context, withExamples } from "./context";
@@ -20,8 +22,8 @@ export const inspect = ({ terminal, signal }: Pick<Context, "terminal" | "signal
     "injectfusion inspect hf:google/ddpm-celebahq-256",
   ).action(async (file: string, flags: HintFlags & { json?: boolean }) => {
     expectModel(file);
-    const source = await openSource(file, { signal });
-    const report = await inspectCheckpoint(source, { ...hintsOf(flags), signal });
+    const options = { ...hintsOf(flags), signal };
+    const report = await inspectCheckpoint(await openSource(file, options), options);
     new Talk(terminal).result(flags.json ? JSON.stringify(report, null, 2) : describe(report));
     if (report.problems.length > 0) throw new PartialFailure();
   });
@@ -30,6 +32,32 @@ const some = (names: readonly string[]) =>
   names.length === 0
     ? "none"
     : names.slice(0, 5).join(", ") + (names.length > 5 ? `, ... (${names.length} in all)` : "");
+
+const headsInWords = (c: UNetConfig): string => {
+  const [down, up] = [c.heads ?? 1, (c.family === "adm" && c.headsUp) || undefined];
+  if (c.headChannels > 0) return `heads of ${c.headChannels}`;
+  return `${down} head${down > 1 ? "s" : ""}${up ? `, ${up} on the way up` : ""}`;
+};
+
+const classesInWords = (c: UNetConfig): string =>
+  c.classes > 0 ? String(c.classes) : isConditional(c) ? "any number" : "none";
+
+function scheduleInWords({ trainSteps, betas, zeroSnr, spacing, clip }: Schedule): string {
+  const range = "start" in betas ? ` ${betas.start} to ${betas.end}` : "";
+  const sampling = [`${spacing} steps`, ...(clip > 0 ? [`x0 clamped to ${clip}`] : [])].join(", ");
+  return `${betas.kind}${range}, ${trainSteps} steps${zeroSnr ? ", zero SNR at the end" : ""}; sampling: ${sampling}`;
+}
+
+/** Settings by the place they were found in. */
+function byPlace({ from, config }: Inspection): Map<string, string[]> {
+  const places = new Map<string, string[]>();
+  for (const [key, place] of Object.entries(from)) {
+    const value = (config as unknown as Record<string, unknown> | null)?.[key];
+    const shown = value === undefined ? key : `${key} ${typeof value === "object" ? JSON.stringify(value) : value}`;
+    places.set(place, [...(places.get(place) ?? []), shown]);
+  }
+  return places;
+}
 
 /** The report as aligned lines for people. */
 export function describe(r: Inspection): string {
@@ -56,14 +84,14 @@ export function describe(r: Inspection): string {
     lines.push(
       [
         "network",
-        `${c.family}, ${c.channels} channels x ${c.channelMult.join(" ")}, ${c.resBlocks} res blocks a level`,
+        `${c.family}, ${c.channelMult.map((_, l) => widthOf(c, l)).join(" ")} channels, ${c.resBlocks} res blocks a level`,
       ],
-      [
-        "attention",
-        `levels ${c.attention.join(" ") || "none"}, ${c.headChannels ? `heads of ${c.headChannels}` : `${c.heads ?? 1} head${(c.heads ?? 1) > 1 ? "s" : ""}`}`,
-      ],
+      ["attention", `levels ${c.attention.join(" ") || "none"}, ${headsInWords(c)}`],
       ["images", `${c.inChannels} x ${c.height} x ${c.width}, ${c.outChannels} channels out`],
+      ["classes", classesInWords(c)],
     );
+  if (r.schedule) lines.push(["schedule", scheduleInWords(r.schedule)], ["predicts", r.schedule.prediction]);
+  for (const [place, settings] of byPlace(r)) lines.push(["settings", `${place}: ${settings.join(", ")}`]);
   lines.push(["missing", some(r.missing)], ["unexpected", some(r.unexpected)], ["ignored", some(r.ignored)]);
   if (r.misshaped.length > 0) lines.push(["misshaped", some(r.misshaped)]);
   for (const problem of r.problems) lines.push(["problem", problem]);

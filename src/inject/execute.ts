@@ -30,7 +30,7 @@ export async function execute(network: Network, plan: RunPlan, given: Given, opt
   try {
     for (const [name, shape] of Object.entries(plan.kept)) kept.make(name, bytesOf(shape));
     const rows = plan.steps.map(({ samples }) => samples);
-    own.upload("steps", stepTable(rows, alphaBars(plan.schedule)));
+    own.upload("steps", stepTable(rows, alphaBars(plan.precision, plan.schedule), plan.schedule.prediction));
     if (plan.labels) own.upload("labels", labelData(plan.labels, network.config));
     const bound = (name: string) => own.get(name) ?? kept.get(name) ?? given.get(name);
     await Promise.all([own.ready(), kept.ready()]);

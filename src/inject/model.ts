@@ -5,6 +5,7 @@ import type { Device } from "../gpu/device";
 import { hShape, isConditional, type UNetConfig } from "../model/config";
 import { checkLabels, type Evaluation, type Network, type WeightStorage } from "../model/network";
 import { networkOps } from "../model/ops";
+import type { Schedule } from "../model/schedule";
 import type { Bank, InversionInfo } from "./bank";
 import { giveInjection } from "./given";
 import { hooksOf } from "./hooks";
@@ -60,6 +61,10 @@ export class Model {
   }
   get config(): UNetConfig {
     return this.network.config;
+  }
+  /** Noise that the network was trained on, meaning of its output, and how its scheduler samples. */
+  get schedule(): Schedule {
+    return this.network.schedule;
   }
   /** Identity of the weights (SHA-256). */
   get hash(): string {
@@ -165,7 +170,11 @@ export class Model {
     const pictures = picturesOf(request);
     const asked = resolveInvert(this.#invertFor(request, {}));
     const info = { ...this.#inversionInfo(asked), sources: pictures.map(() => undefined) };
-    const made: Bank = { info, samples: [], times: inversionTimes(asked.steps, asked.top, asked.faithful) };
+    const made: Bank = {
+      info,
+      samples: [],
+      times: inversionTimes(asked.steps, asked.top, asked.faithful, this.schedule),
+    };
     const inject = this.#planInject(request, options, (source) => bankIn(source, pictures, made));
     return pictures.length > 0 ? [this.#planInvert(pictures.length, asked, undefined), inject] : [inject];
   }
@@ -184,10 +193,15 @@ export class Model {
   async sample(options: SampleOptions = {}): Promise<Result> {
     this.#runner.life.check();
     const asked = resolveSample(options);
-    const { streams, times, seed, eta } = asked;
+    const { streams, steps, seed, eta } = asked;
     const labels = this.#labels(streams.length, options.labels);
-    const plan = planSample(this.network.unet(streams.length), { ...asked, model: this.hash, labels });
-    const made = { model: this.name, modelHash: this.hash, steps: times.length, eta, seed };
+    const plan = planSample(this.network.unet(streams.length), {
+      ...asked,
+      model: this.hash,
+      labels,
+      schedule: this.schedule,
+    });
+    const made = { model: this.name, modelHash: this.hash, steps, eta, seed };
     const parameters = streams.map((stream) => ({ ...made, stream }));
     return this.#runner.run(
       plan,
@@ -241,6 +255,7 @@ export class Model {
       tap,
       shape,
       labels: this.#labels(batch, labels),
+      schedule: this.schedule,
     });
   }
 
@@ -251,7 +266,13 @@ export class Model {
     const { noise, mutate } = hooksOf(options);
     const labels = this.#labels(batch, options.labels);
     const givenNoise = noise && ((k: number) => noise(k) !== undefined);
-    return planInject(this.network.unet(batch), { ...matched, labels, mutate, ...(givenNoise && { givenNoise }) });
+    return planInject(this.network.unet(batch), {
+      ...matched,
+      labels,
+      mutate,
+      schedule: this.schedule,
+      ...(givenNoise && { givenNoise }),
+    });
   }
 
   /** How the pictures of an injection are inverted. */

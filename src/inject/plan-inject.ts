@@ -1,7 +1,15 @@
 import type { Gamma } from "../api";
 import { UserError } from "../errors";
 import type { MixRule } from "../kernels/step/step-row";
-import { generationSteps, nearestTime, timeSteps } from "../model/schedule";
+import {
+  DDPM_SCHEDULE,
+  generationSteps,
+  nearestTime,
+  onScale,
+  type Schedule,
+  timeSteps,
+  topTime,
+} from "../model/schedule";
 import type { UNet } from "../model/unet";
 import type { Bank } from "./bank";
 import type { StepGraph } from "./ops";
@@ -46,6 +54,7 @@ export interface InjectPlanOptions {
   /** whether step k takes its noise from the given tensor `noise.<k>` */
   readonly givenNoise?: (k: number) => boolean;
   readonly mutate?: ((steps: readonly InjectStep[]) => InjectStep[]) | undefined;
+  readonly schedule?: Schedule;
 }
 
 /** Names of given tensors. */
@@ -60,10 +69,11 @@ export const GIVEN = {
  *  regions `omega.masks` [K, side, side] and `omega.values` [K]; `noise.<k>`. Kept: `x`, the pictures. */
 export function planInject(net: UNet, options: InjectPlanOptions): RunPlan {
   const { model, samples, variants, original, contents, tap, omegaRegions, labels, givenNoise, mutate } = options;
+  const { schedule = DDPM_SCHEDULE } = options;
   const x = net.graph.inputs.x!.shape;
   const [batch, ...picture] = x as [number, ...number[]];
   const { times, info } = contents[0]!;
-  const planned = injectSteps(samples, times);
+  const planned = injectSteps(samples, times, schedule);
   const steps = mutate?.(planned) ?? planned;
   const spec = { tap, contents, omegaRegions, givenNoise: givenNoise !== undefined };
   const make: Record<StepKind, () => StepGraph> = {
@@ -112,7 +122,8 @@ export function planInject(net: UNet, options: InjectPlanOptions): RunPlan {
   return {
     phase: "generate",
     model,
-    schedule: samples[0]!.parameters.faithful ? "f32" : "f64",
+    schedule,
+    precision: samples[0]!.parameters.faithful ? "f32" : "f64",
     graphs,
     ...(labels && { labels }),
     given,
@@ -124,10 +135,14 @@ export function planInject(net: UNet, options: InjectPlanOptions): RunPlan {
 
 /** Steps of a generation. All samples share the time steps; where one is injected and another is not, the graph is the
  *  injected one and the other's gammas are 0, which leaves it unchanged to the bit. */
-export function injectSteps(samples: readonly SampleRun[], bankTimes: readonly number[]): InjectStep[] {
+export function injectSteps(
+  samples: readonly SampleRun[],
+  bankTimes: readonly number[],
+  schedule: Schedule = DDPM_SCHEDULE,
+): InjectStep[] {
   const { steps, top } = samples[0]!.parameters;
-  const pairs = generationSteps(timeSteps(steps, top));
-  const rows = samples.map((sample, stream) => sampleSteps(sample, pairs, stream));
+  const pairs = generationSteps(timeSteps(steps, topTime(top, schedule)));
+  const rows = samples.map((sample, stream) => sampleSteps(sample, pairs, stream, schedule));
   return pairs.map(({ t }, k) => {
     const row = rows.map((of) => of[k]!);
     const graph: StepKind = row.some((p) => p.graph === "calibrated")
@@ -145,18 +160,25 @@ interface Pair {
 }
 
 /** The steps of one sample. */
-function sampleSteps({ parameters: p, gammas, rules }: SampleRun, pairs: readonly Pair[], stream: number) {
-  const replacedTimes = p.replaceSteps === undefined ? undefined : new Set(timeSteps(p.replaceSteps, p.top));
+function sampleSteps(
+  { parameters: p, gammas, rules }: SampleRun,
+  pairs: readonly Pair[],
+  stream: number,
+  of: Schedule,
+) {
+  const [tEdit, tBoost, dtEnd] = [p.tEdit, p.tBoost, p.dtEnd].map((v) => onScale(v, of)) as [number, number, number];
+  const replacedTimes =
+    p.replaceSteps === undefined ? undefined : new Set(timeSteps(p.replaceSteps, topTime(p.top, of)));
   const replaced = ({ t }: Pair) => replacedTimes?.has(t) ?? true;
   const injectsAny = gammas.some((g) => typeof g === "function" || g > 0);
-  const injects = (pair: Pair) => replaced(pair) && pair.t >= p.tEdit && injectsAny;
+  const injects = (pair: Pair) => replaced(pair) && pair.t >= tEdit && injectsAny;
   const [first, last] = [pairs.findIndex(injects), pairs.findLastIndex(injects)];
   const position = (k: number) => (last > first ? (k - first) / (last - first) : 0.5);
   return pairs.map((pair, draw): { graph: StepKind; step: Step } => {
     const { t, next } = pair;
     const injected = injects(pair);
     // The official program runs injected steps at t <= t_noise with eta 1, the others without noise.
-    const boosted = t <= p.tBoost && (replaced(pair) || !p.faithful);
+    const boosted = t <= tBoost && (replaced(pair) || !p.faithful);
     const calibrates = injected && p.omega !== "off" && (p.omega > 0 || !p.faithful);
     // With calibration on, the official program forgets lambda.
     const forgotten = p.faithful && p.omega !== "off" && p.omega > 0;
@@ -166,7 +188,7 @@ function sampleSteps({ parameters: p, gammas, rules }: SampleRun, pairs: readonl
         t,
         next,
         eta: boosted ? 1 : 0,
-        dtLambda: replaced(pair) && t >= p.dtEnd && !forgotten ? p.dtLambda : 1,
+        dtLambda: replaced(pair) && t >= dtEnd && !forgotten ? p.dtLambda : 1,
         gammas: gammas.map((g) => (injected ? gammaAt(g, position(draw)) : 0)),
         rules,
         omega: p.omega === "off" ? 0 : p.omega,

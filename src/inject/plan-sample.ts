@@ -1,4 +1,4 @@
-import { generationSteps } from "../model/schedule";
+import { DDPM_SCHEDULE, type Schedule, samplingSteps } from "../model/schedule";
 import type { UNet } from "../model/unet";
 import type { StepGraph } from "./ops";
 import type { PlannedStep, RunPlan } from "./plan";
@@ -9,23 +9,26 @@ const FIRST_DRAW = 0xffffffff;
 
 export interface SamplePlanOptions {
   readonly model: string;
-  /** time steps, ascending */
-  readonly times: readonly number[];
+  readonly steps: number;
   readonly seed: number;
   readonly eta: number;
   /** number of each sample: the noise of a seed is the same in any batch */
   readonly streams: readonly number[];
   readonly labels?: readonly number[] | undefined;
+  readonly schedule?: Schedule;
 }
 
-/** Generation from seeded noise, which a first step draws. Kept: `x`, the pictures. */
-export function planSample(net: UNet, { model, times, seed, eta, streams, labels }: SamplePlanOptions): RunPlan {
+/** Generation from seeded noise, which a first step draws, at the time steps of the model's scheduler. Kept: `x`, the
+ *  pictures. */
+export function planSample(net: UNet, options: SamplePlanOptions): RunPlan {
+  const { model, seed, eta, streams, labels, schedule = DDPM_SCHEDULE } = options;
   const start: StepGraph = {
     inputs: net.graph.inputs,
     nodes: [{ name: "x_T", op: { kind: "gaussian" }, inputs: { steps: "steps", like: "x" }, output: TENSOR.next }],
     outputs: [TENSOR.next],
   };
-  const pairs = generationSteps(times);
+  const pairs = samplingSteps(options.steps, schedule);
+  const clean = schedule.finalAlphaOne ? "one" : "first";
   const after = [{ from: TENSOR.next, to: "x" }];
   const step = (graph: string, t: number, samples: PlannedStep["samples"]): PlannedStep => ({
     graph,
@@ -38,7 +41,8 @@ export function planSample(net: UNet, { model, times, seed, eta, streams, labels
   return {
     phase: "generate",
     model,
-    schedule: "f64",
+    schedule,
+    precision: "f64",
     graphs: { start, plain: plainStep(net) },
     ...(labels && { labels }),
     given: {},
@@ -54,7 +58,7 @@ export function planSample(net: UNet, { model, times, seed, eta, streams, labels
         step(
           "plain",
           t,
-          streams.map((stream) => ({ t, next, eta, seed, stream, draw })),
+          streams.map((stream) => ({ t, next, clean, clip: schedule.clip, eta, seed, stream, draw })),
         ),
       ),
     ],

@@ -1,5 +1,6 @@
 import type { RunSnapshot } from "../api";
 import { sha256 } from "../model/checkpoint/sha256";
+import type { Schedule } from "../model/schedule";
 import type { StepGraph } from "./ops";
 import type { Step } from "./step-table";
 
@@ -30,8 +31,9 @@ export interface RunPlan {
   readonly phase: RunSnapshot["phase"];
   /** hash of the network's weights */
   readonly model: string;
+  readonly schedule: Schedule;
   /** arithmetic of the noise schedule: f32 is the official program's */
-  readonly schedule: "f32" | "f64";
+  readonly precision: "f32" | "f64";
   readonly graphs: Readonly<Record<string, StepGraph>>;
   /** class of each sample, for class-conditional networks */
   readonly labels?: readonly number[];
@@ -46,11 +48,11 @@ export interface RunPlan {
 
 /** The plan as text, complete: plans that print alike run alike. */
 export function printPlan(plan: RunPlan): string {
-  const { phase, model, schedule, graphs, labels, steps, given, kept, state } = plan;
+  const { phase, model, schedule, precision, graphs, labels, steps, given, kept, state } = plan;
   const shapes = (kind: string, all: Shapes) =>
     Object.entries(all).map(([name, shape]) => `${kind} ${name} [${shape.join(", ")}]`);
   return [
-    `${phase}: ${steps.length} steps, schedule ${schedule}, model ${model}`,
+    `${phase}: ${steps.length} steps, schedule ${JSON.stringify(schedule)} in ${precision}, model ${model}`,
     ...Object.entries(graphs).map(([name, graph]) => `graph ${name}: ${graph.nodes.length} nodes, ${digest(graph)}`),
     ...(labels ? [`labels ${labels.join(", ")}`] : []),
     ...shapes("given", given),

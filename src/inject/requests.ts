@@ -1,6 +1,6 @@
 import type { ImageInput, InvertOptions } from "../api";
 import { UserError } from "../errors";
-import { TRAIN_STEPS, timeSteps } from "../model/schedule";
+import { TRAIN_STEPS } from "../model/schedule";
 import { between, type Check, checkOptions, flag, listOf, RUN_OPTIONS, text, whole } from "./check-options";
 import { checkPicture } from "./check-picture";
 import type { ReconstructOptions, SampleOptions } from "./options";
@@ -52,7 +52,7 @@ export function resolveSample(options: SampleOptions) {
   return {
     seed,
     eta,
-    times: timeSteps(steps),
+    steps,
     streams: Array.from({ length: count }, (_, n) => first + n),
   };
 }

@@ -15,6 +15,7 @@ import type { HalfReport } from "./checkpoint/f16";
 import type { ModelCheckpoint } from "./checkpoint/model";
 import { hShape, isConditional, type UNetConfig } from "./config";
 import { type NetworkOp, networkOps } from "./ops";
+import type { Schedule } from "./schedule";
 import { INPUT, type UNet, unet } from "./unet";
 import { upload } from "./upload";
 
@@ -59,6 +60,7 @@ export class Network {
   private constructor(
     readonly device: Device,
     readonly config: UNetConfig,
+    readonly schedule: Schedule,
     readonly target: Target,
     readonly weights: Buffers,
     /** SHA-256 over the weights' values in hexadecimal: which network this is, whatever file it came in */
@@ -91,7 +93,7 @@ export class Network {
         0,
       );
       const storage = { dtype: target.weights, bytes: buffers.bytes, notes };
-      return new Network(device, config, target, buffers, hash, parameters, storage, results);
+      return new Network(device, config, checkpoint.schedule, target, buffers, hash, parameters, storage, results);
     } catch (error) {
       buffers.destroy();
       throw error;

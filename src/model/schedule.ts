@@ -1,28 +1,140 @@
 import { UserError } from "../errors";
 
-/** Training steps of every model of the paper. */
+/** Training steps of the paper's models, and the scale that parameters of a run are said on: `tEdit` 400 is at 40 % of the
+ *  way from the picture to noise, however many training steps a model has. */
 export const TRAIN_STEPS = 1000;
 
-/** alpha-bar_t for t = 0..999: prod(1 - beta), beta = linspace(1e-4, 0.02, 1000).   Ho et al. 2020
- *  `f32`: as the official program computes it, betas rounded to f32, 1 - beta in f32, the product carried in f64 and
- *  rounded to f32 at every t. Otherwise f64 throughout. */
-export function alphaBars(precision: "f64" | "f32" = "f64"): Float64Array {
-  const round = precision === "f32" ? Math.fround : (v: number) => v;
-  const first = 1e-4;
-  const last = 0.02;
+/** Noise added at each training step: a formula, or the values themselves. */
+export type Betas =
+  | { readonly kind: "linear" | "scaled_linear" | "sigmoid"; readonly start: number; readonly end: number }
+  | { readonly kind: "squaredcos_cap_v2" }
+  | { readonly kind: "trained_betas"; readonly values: readonly number[] }
+  /** alpha-bar itself, as files of lucidrains' code keep it */
+  | { readonly kind: "alphas_cumprod"; readonly values: readonly number[] };
+
+/** Meaning of a network's output. */
+export type Prediction = "epsilon" | "sample" | "v_prediction";
+
+/** What a model was trained with, and how its scheduler samples. Plain data. */
+export interface Schedule {
+  /** T: time steps are 0 to T - 1 */
+  readonly trainSteps: number;
+  readonly betas: Betas;
+  /** alphas moved so that the last is 0.   Lin et al. 2024, algorithm 1 */
+  readonly zeroSnr: boolean;
+  readonly prediction: Prediction;
+  /** time steps of a sampling run: the paper's, or a rule of diffusers */
+  readonly spacing: "paper" | "leading" | "trailing" | "linspace";
+  /** added to the time steps of `leading` */
+  readonly stepsOffset: number;
+  /** does sampling end at alpha-bar 1, or at that of t = 0? */
+  readonly finalAlphaOne: boolean;
+  /** sampling clamps the predicted x0 to +-clip; 0: it does not. Inversion and injection never do. */
+  readonly clip: number;
+}
+
+/** Ho et al. 2020; the schedule of every model of the paper. */
+export const DDPM_SCHEDULE: Schedule = {
+  trainSteps: TRAIN_STEPS,
+  betas: { kind: "linear", start: 1e-4, end: 0.02 },
+  zeroSnr: false,
+  prediction: "epsilon",
+  spacing: "paper",
+  stepsOffset: 0,
+  finalAlphaOne: true,
+  clip: 0,
+};
+
+const linspace = (from: number, to: number, n: number) => (i: number) => from + ((to - from) * i) / (n - 1);
+
+/** beta_t for t = 0..T-1 in f64.   diffusers src/diffusers/schedulers/scheduling_ddpm.py */
+export function betasOf({ betas, trainSteps: n, zeroSnr }: Omit<Schedule, "spacing" | "clip">): Float64Array {
+  const plain = Float64Array.from({ length: n }, (_, i) => formula(betas, n, i));
+  if (!zeroSnr) return plain;
+  const bars = cumulative(plain, (v) => v);
+  const [first, last] = [Math.sqrt(bars[0]!), Math.sqrt(bars[n - 1]!)];
+  const moved = bars.map((a) => (((Math.sqrt(a) - last) * first) / (first - last)) ** 2);
+  return moved.map((a, i) => 1 - a / (i === 0 ? 1 : moved[i - 1]!));
+}
+
+function formula(betas: Betas, n: number, i: number): number {
+  switch (betas.kind) {
+    case "linear":
+      return linspace(betas.start, betas.end, n)(i);
+    case "scaled_linear":
+      return linspace(Math.sqrt(betas.start), Math.sqrt(betas.end), n)(i) ** 2;
+    case "sigmoid":
+      return (betas.end - betas.start) / (1 + Math.exp(-linspace(-6, 6, n)(i))) + betas.start;
+    case "squaredcos_cap_v2": {
+      const bar = (u: number) => Math.cos(((u + 0.008) / 1.008) * (Math.PI / 2)) ** 2;
+      return Math.min(1 - bar((i + 1) / n) / bar(i / n), 0.999);
+    }
+    case "trained_betas":
+      return betas.values[i]!;
+    case "alphas_cumprod":
+      return 1 - betas.values[i]! / (i === 0 ? 1 : betas.values[i - 1]!);
+    default:
+      return betas satisfies never;
+  }
+}
+
+function cumulative(betas: Float64Array, round: (v: number) => number): Float64Array {
   let product = 1;
-  return Float64Array.from({ length: TRAIN_STEPS }, (_, t) => {
-    const beta = round(first + ((last - first) * t) / (TRAIN_STEPS - 1));
-    product *= round(1 - beta);
+  return betas.map((beta) => {
+    product *= round(1 - round(beta));
     return round(product);
   });
 }
+
+/** alpha-bar_t = prod(1 - beta) for t = 0..T-1.   Ho et al. 2020
+ *  `f32`: as the official program computes it, betas rounded to f32, 1 - beta in f32, the product rounded to f32 at every t.
+ *  Otherwise f64 throughout. */
+export function alphaBars(precision: "f64" | "f32" = "f64", schedule: Schedule = DDPM_SCHEDULE): Float64Array {
+  const { betas } = schedule;
+  if (betas.kind === "alphas_cumprod" && !schedule.zeroSnr) return Float64Array.from(betas.values);
+  const bars = cumulative(betasOf(schedule), precision === "f32" ? Math.fround : (v) => v);
+  if (schedule.zeroSnr) bars[bars.length - 1] = 0; // exactly, as its beta is 1 but for rounding
+  return bars;
+}
+
+/** @throws UserError for a schedule that is none: T of 1, betas outside (0, 1), alphas that do not fall. */
+export function checkSchedule(schedule: Schedule, where: string): Schedule {
+  const { trainSteps, betas, zeroSnr, prediction } = schedule;
+  if (!Number.isInteger(trainSteps) || trainSteps < 2 || trainSteps > 100_000)
+    throw new UserError(`${where}: ${trainSteps} training steps; expected a whole number from 2 to 100000`);
+  if ("values" in betas && betas.values.length !== trainSteps)
+    throw new UserError(
+      `${where}: ${betas.values.length} ${betas.kind} for ${trainSteps} training steps; expected one each`,
+    );
+  if (zeroSnr && prediction === "epsilon")
+    throw new UserError(
+      `${where}: rescale_betas_zero_snr with prediction_type epsilon; nothing can be predicted from pure noise, expected v_prediction or sample`,
+    );
+  if (betas.kind === "alphas_cumprod") {
+    const at = betas.values.findIndex((a, i) => !(a > 0 && a < (betas.values[i - 1] ?? 1 + 1e-12)));
+    if (at >= 0)
+      throw new UserError(`${where}: alphas_cumprod ${betas.values[at]} at ${at}; expected them to fall from 1 to 0`);
+    return schedule;
+  }
+  const values = betasOf({ ...schedule, zeroSnr: false });
+  const at = values.findIndex((beta) => !(beta > 0 && beta < 1));
+  if (at >= 0) throw new UserError(`${where}: beta ${values[at]} at step ${at}; expected a number between 0 and 1`);
+  return schedule;
+}
+
+/** A value on the scale of 1000 training steps, on this model's. */
+export const onScale = (value: number, { trainSteps }: Pick<Schedule, "trainSteps">): number =>
+  (value * trainSteps) / TRAIN_STEPS;
+
+/** The largest time step that `top`, on the scale of 1000, stands for: 999 is the model's last. */
+export const topTime = (top: number, { trainSteps }: Pick<Schedule, "trainSteps">): number =>
+  Math.max(1, Math.round(((top + 1) * trainSteps) / TRAIN_STEPS) - 1);
 
 /** Time steps of a run of `count` steps, ascending: int(linspace(0, 1, count) * top + 1e-6).   method of the paper
  *  @throws UserError unless 1 <= count <= top + 1. */
 export function timeSteps(count: number, top = TRAIN_STEPS - 1): number[] {
   if (!Number.isInteger(count) || count < 1 || count > top + 1)
-    throw new UserError(`${count} steps: needed a whole number from 1 to ${top + 1}`);
+    throw new UserError(`${count} steps: expected a whole number from 1 to ${top + 1}`);
   if (count === 1) return [0]; // as linspace does
   return Array.from({ length: count }, (_, i) => Math.floor((i / (count - 1)) * top + 1e-6));
 }
@@ -35,6 +147,46 @@ export function inversionSteps(times: readonly number[]): { t: number; next: num
 /** Pairs (t, next) of generation, from the top down; the last leads to -1, the clean image. */
 export function generationSteps(times: readonly number[]): { t: number; next: number }[] {
   return times.map((t, i) => ({ t, next: i === 0 ? -1 : times[i - 1]! })).reverse();
+}
+
+/** numpy's rounding: of a half, to the even neighbour. */
+const roundEven = (v: number): number => {
+  const floor = Math.floor(v);
+  const half = v - floor === 0.5;
+  return half ? floor + (floor % 2) : Math.round(v);
+};
+
+/** Time steps of diffusers' DDPM and DDIM schedulers, from the top down.   scheduling_ddim.py, set_timesteps */
+export function spacedTimes(n: number, { trainSteps: T, spacing, stepsOffset }: Schedule): number[] {
+  const all = Array.from({ length: n }, (_, i) => i);
+  const stride = Math.floor(T / n);
+  switch (spacing) {
+    case "leading":
+      return all.map((k) => (n - 1 - k) * stride + stepsOffset);
+    case "trailing":
+      return all.map((k) => roundEven(T - (k * T) / n) - 1);
+    case "linspace":
+      return all.map((k) => roundEven(n === 1 ? 0 : ((n - 1 - k) * (T - 1)) / (n - 1)));
+    case "paper":
+      return timeSteps(n, T - 1).reverse();
+    default:
+      return spacing satisfies never;
+  }
+}
+
+/** Pairs (t, next) of a sampling run by the model's own scheduler; a negative `next` is the clean picture.
+ *  @throws UserError for more steps than there are, or an offset that leads past the last */
+export function samplingSteps(n: number, schedule: Schedule): { t: number; next: number }[] {
+  const { trainSteps: T, spacing, stepsOffset } = schedule;
+  if (!Number.isInteger(n) || n < 1 || n > T) throw new UserError(`${n} steps: expected a whole number from 1 to ${T}`);
+  const times = spacedTimes(n, schedule);
+  if (spacing === "paper") return generationSteps(times.toReversed());
+  if (times[0]! >= T)
+    throw new UserError(
+      `${n} steps: with steps_offset ${stepsOffset} they begin at ${times[0]}, past the last time step ${T - 1}; take fewer`,
+    );
+  const stride = Math.floor(T / n);
+  return times.map((t) => ({ t, next: t - stride }));
 }
 
 /** The stored time step nearest to t; of two as near, the larger one (the official program's choice). */

@@ -16,14 +16,25 @@ export interface Scalars {
   readonly SIGMA: number;
   readonly OMEGA: number;
   readonly RESCALE: number;
+  readonly X0_X: number;
+  readonly X0_O: number;
+  readonly EPS_X: number;
+  readonly EPS_O: number;
+  /** 0: no clamp */
+  readonly CLIP?: number;
 }
 
+/** Scalars by which an output is the predicted noise. */
+export const epsilonScalars = (alpha: number): Pick<Scalars, "X0_X" | "X0_O" | "EPS_X" | "EPS_O"> => ({
+  X0_X: 1 / Math.sqrt(alpha),
+  X0_O: -Math.sqrt(1 - alpha) / Math.sqrt(alpha),
+  EPS_X: 0,
+  EPS_O: 1,
+});
+
 /** P of one sample.   Song et al. 2021, eq. 12 */
-export const predictX0 = (
-  s: Pick<Scalars, "SQRT_ALPHA" | "SQRT_ONE_MINUS_ALPHA">,
-  x: Numbers,
-  e: Numbers,
-): Float64Array => make(x.length, (i) => (x[i]! - s.SQRT_ONE_MINUS_ALPHA * e[i]!) / s.SQRT_ALPHA);
+export const predictX0 = (s: Pick<Scalars, "X0_X" | "X0_O">, x: Numbers, o: Numbers): Float64Array =>
+  make(x.length, (i) => s.X0_X * x[i]! + s.X0_O * o[i]!);
 
 /** x' of one sample, from e and the injected e~.   Jeong et al. 2023, section 3.4 */
 export function calibrate(
@@ -43,12 +54,14 @@ export function calibrate(
   const ratio = s.RESCALE && stdQ > 0 ? std / stdQ : 1;
   return make(x.length, (i) => {
     const dp = mean + (q[i]! - mean) * ratio - p[i]!;
-    return x[i]! + s.SQRT_ALPHA * dp + omegaAt(i) * s.SQRT_ONE_MINUS_ALPHA * (injected[i]! - e[i]!);
+    return x[i]! + s.SQRT_ALPHA * dp + omegaAt(i) * s.SQRT_ONE_MINUS_ALPHA * s.EPS_O * (injected[i]! - e[i]!);
   });
 }
 
 /** x_next of one sample: P from `injected`, the direction from `e`.   Kwon et al. 2023, eq. 5 */
 export function ddim(s: Scalars, x: Numbers, e: Numbers, injected: Numbers, z: Numbers): Float64Array {
-  const p = predictX0(s, x, injected);
-  return make(x.length, (i) => s.SQRT_ALPHA_NEXT * p[i]! + s.DIRECTION * e[i]! + s.SIGMA * z[i]!);
+  const { CLIP: clip = 0 } = s;
+  const p = predictX0(s, x, injected).map((v) => (clip > 0 ? Math.min(clip, Math.max(-clip, v)) : v));
+  const eps = (i: number) => s.EPS_X * x[i]! + s.EPS_O * e[i]!;
+  return make(x.length, (i) => s.SQRT_ALPHA_NEXT * p[i]! + s.DIRECTION * eps(i) + s.SIGMA * z[i]!);
 }

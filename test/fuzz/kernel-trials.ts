@@ -217,6 +217,8 @@ function samplerTrial(c: Chance): KernelTrial {
       SIGMA: sigma,
       OMEGA: c.whole(0, 10) / 10,
       RESCALE: c.whole(0, 1),
+      ...(c.once(2) ? reference.epsilonScalars(alpha) : { X0_X: 0.4, X0_O: -0.9, EPS_X: 0.9, EPS_O: 0.4 }),
+      CLIP: c.one([0, 0.7]),
     };
   });
   const keys = all.map((_, i) => ({ SEED: c.whole(0, 2 ** 31), STREAM: i, DRAW: c.whole(0, 99) }));

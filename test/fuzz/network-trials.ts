@@ -11,7 +11,7 @@ import { expectedTensors } from "../../src/model/checkpoint/expected";
 import type { ModelCheckpoint } from "../../src/model/checkpoint/model";
 import type { UNetConfig } from "../../src/model/config";
 import type { NetworkOptions } from "../../src/model/network";
-import { alphaBars } from "../../src/model/schedule";
+import { alphaBars, DDPM_SCHEDULE } from "../../src/model/schedule";
 import { unet } from "../../src/model/unet";
 import { type Chance, chance } from "./chance";
 import { targets } from "./conv-trials";
@@ -213,6 +213,7 @@ function checkpointOf(config: UNetConfig, weights: ReadonlyMap<string, Float32Ar
     container: "safetensors",
     layout: config.family === "adm" ? "C" : "A",
     config,
+    schedule: DDPM_SCHEDULE,
     from: {},
     tensors: new Map([...expectedTensors(config)].map(([key, shape]) => [key, { dtype: "F32" as const, shape }])),
     metadata: {},

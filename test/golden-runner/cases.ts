@@ -5,10 +5,12 @@ import type { ModelCheckpoint } from "../../src/model/checkpoint/model";
 import { Network } from "../../src/model/network";
 import { runContainers, TOLERANCE } from "./containers";
 import { runUNet, type UNetManifest } from "./diffusers";
+import { type RunManifest, runDiffusersRun } from "./diffusers-runs";
 import { type NetworkManifest, openNetwork, readManifest, readTensors } from "./files";
 import { type CaseResult, type Manifest, runKernelCase } from "./kernels";
 import { runForward, runStepCase } from "./network";
 import { runSchedule } from "./schedule";
+import { runSchedulers } from "./schedulers";
 import { type OfficialArguments, runGeneration, runInversion } from "./trajectories";
 
 /** Every check of one case. A case of an unknown kind is a failure. */
@@ -24,6 +26,10 @@ export async function* runCase(
   const family = String(manifest.family ?? "");
   if (family.startsWith("diffusers UNet2DModel") && manifest.checkpoint && !manifest.steps)
     yield* runUNet(folder, manifest as unknown as UNetManifest, tensors, device);
+  else if (family.startsWith("diffusers UNet2DModel") && manifest.steps)
+    yield* runDiffusersRun(folder, manifest as unknown as RunManifest, tensors, device);
+  else if (family === "diffusers schedulers")
+    yield* runSchedulers(manifest.configs as Parameters<typeof runSchedulers>[0], tensors, device);
   else if (manifest.bank_keys || manifest.args || manifest.weights) {
     // One evaluation is held to 1e-4 of the values, which is finer than Winograd F(4,3); whole runs use the default.
     const whole = manifest.bank_keys !== undefined || manifest.args !== undefined;

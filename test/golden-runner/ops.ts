@@ -121,6 +121,7 @@ const ops: Record<string, (r: Roles, device: Device) => Iterable<Check>> = {
     const row = new Float32Array(STEP_FLOATS);
     row[STEP.SQRT_ALPHA] = 1;
     row[STEP.RESCALE] = 1;
+    row[STEP.EPS_O] = 1;
     const steps = r.given("steps", Array.from({ length: n }, () => [...row]).flat(), n, STEP_FLOATS);
     const stats = f32("moments", 2 * n, 2);
     const y = f32("out", ...x.shape);

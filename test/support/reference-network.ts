@@ -190,6 +190,11 @@ const scalarsOf = (row: Float32Array): reference.Scalars => ({
   SIGMA: row[STEP.SIGMA]!,
   OMEGA: row[STEP.OMEGA]!,
   RESCALE: row[STEP.RESCALE]!,
+  X0_X: row[STEP.X0_X]!,
+  X0_O: row[STEP.X0_O]!,
+  EPS_X: row[STEP.EPS_X]!,
+  EPS_O: row[STEP.EPS_O]!,
+  CLIP: row[STEP.CLIP]!,
 });
 
 function keyOf(row: Float32Array): { seed: number; stream: number; draw: number } {

@@ -13,7 +13,7 @@ export const STEP = {
   SQRT_ONE_MINUS_ALPHA: 2,
   /** sqrt(a_next) */
   SQRT_ALPHA_NEXT: 3,
-  /** factor of e in x_next: sqrt(1 - a_next - sigma^2), or dt_lambda sqrt(1 - a_next) */
+  /** factor of the direction e in x_next: sqrt(1 - a_next - sigma^2), or dt_lambda sqrt(1 - a_next) */
   DIRECTION: 4,
   /** factor of fresh noise in x_next */
   SIGMA: 5,
@@ -26,6 +26,13 @@ export const STEP = {
   STREAM: 9,
   /** noise counter, u32 by its bits: index of the step in the run */
   DRAW: 10,
+  /** predicted x0 = X0_X x + X0_O o of the network's output o, clamped to +-CLIP where that is not 0 */
+  X0_X: 11,
+  X0_O: 12,
+  /** direction e = EPS_X x + EPS_O o: the predicted noise, or what a sampler has in its place */
+  EPS_X: 13,
+  EPS_O: 14,
+  CLIP: 15,
   /** gamma of content k, k < MAX_CONTENTS */
   GAMMA: 16,
   /** mixing rule of content k: a value of MIX, as f32 */

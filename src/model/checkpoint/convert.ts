@@ -56,6 +56,7 @@ export async function convertModel(
   const metadata = {
     format: "pt",
     config: JSON.stringify(model.config),
+    schedule: JSON.stringify(model.schedule),
     layout: model.config.family === "ddpm" ? "A" : "C",
     source: model.file,
   };

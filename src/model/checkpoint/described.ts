@@ -1,12 +1,15 @@
 import { UserError } from "../../errors";
 import type { UNetConfig } from "../config";
+import { DDPM_SCHEDULE, type Schedule } from "../schedule";
 import type { Checkpoint } from "./checkpoint";
 import { compareFacts, type Json, readDiffusersConfig } from "./diffusers-config";
 import { checkConfig, configOf, type Found, factsOf, guessResolution, inferFacts } from "./infer";
 import type { Layout } from "./layout";
 import { metadataConfig, metadataSettings } from "./own-metadata";
+import { readPipeline, schedulerFiles } from "./pipeline";
+import { readSchedule } from "./scheduler-config";
 import { defaults, type Layer, type Provenance, type Resolution, sizeOf } from "./settings";
-import { sideFile } from "./side-files";
+import { firstOf, parseObject, type SideFile, sideFile } from "./side-files";
 import type { ByteSource } from "./source";
 
 /** What weights do not tell; the caller may. Each wins over what the file and its side files say. */
@@ -29,6 +32,9 @@ export interface ConfigHints {
   readonly family?: "ddpm" | "diffusers" | undefined;
   /** A diffusers `config.json` (its content), in place of the one beside the weights. */
   readonly config?: Json | undefined;
+  /** A diffusers `scheduler_config.json` (its content), or a `Schedule`: the noise that the network was trained on, and the
+   *  meaning of its output. */
+  readonly schedule?: object | undefined;
 }
 
 export interface DescribeOptions extends ConfigHints {
@@ -40,6 +46,7 @@ export interface DescribeOptions extends ConfigHints {
 /** A network's configuration, and where each setting was found. */
 export interface Described {
   readonly config: UNetConfig;
+  readonly schedule: Schedule;
   readonly from: Provenance;
 }
 
@@ -56,9 +63,14 @@ export async function describe(source: ByteSource, named: Named, options: Descri
     ...(options.family ? [{ ...defaults[options.family], from: `family ${options.family}, given` }] : []),
   ];
   const diffusers = named.layout.startsWith("B");
+  const pipeline = diffusers ? await readPipeline(source, options.signal) : undefined;
   if (options.config) layers.push(upstream(options.config, "the config given", found, options));
   layers.push({ from: "the file's metadata", settings: metadataSettings(own) });
   const side = diffusers && !options.config ? await sideFile(source, "config.json", options.signal) : undefined;
+  if (pipeline && !side && !options.config)
+    throw new UserError(
+      `${pipeline.file}: is of a pipeline, but the config.json of its U-Net is missing; download it too`,
+    );
   if (side) layers.push(upstream(side.json, side.file, found, options));
   compareOwn(own, found, named.file);
   layers.push(...familyDefaults(found, named, layers, options, Boolean(side ?? options.config)));
@@ -67,7 +79,30 @@ export async function describe(source: ByteSource, named: Named, options: Descri
   if (sized) layers.push({ from: "guessed from the attention levels", settings: { height: guess, width: guess } });
   const { config, from } = configOf(named.tensors, layers);
   checkConfig(config);
-  return { config, from };
+  const schedule = await scheduleOf(source, named, options, pipeline);
+  return { config, schedule: schedule.schedule, from: { ...from, schedule: schedule.from } };
+}
+
+/** The schedule, from the caller, the file's metadata, or scheduler_config.json. */
+async function scheduleOf(
+  source: ByteSource,
+  { metadata, file, layout }: Named,
+  { schedule, signal }: DescribeOptions,
+  pipeline: SideFile | undefined,
+): Promise<{ schedule: Schedule; from: string }> {
+  if (schedule) return { schedule: readSchedule(schedule as Json, "the schedule given"), from: "given" };
+  if (metadata.schedule !== undefined) {
+    const own = parseObject(metadata.schedule, `${file}: its metadata "schedule"`);
+    return { schedule: readSchedule(own, file), from: "the file's metadata" };
+  }
+  if (!layout.startsWith("B")) return { schedule: DDPM_SCHEDULE, from: "DDPM's defaults" };
+  const side = await firstOf(source, schedulerFiles, signal);
+  if (side) return { schedule: readSchedule(side.json, side.file), from: side.file };
+  if (Array.isArray(pipeline?.json.scheduler) && pipeline.json.scheduler[1])
+    throw new UserError(
+      `${pipeline.file}: names a scheduler, but scheduler/scheduler_config.json is missing; download it too, or give it (--schedule)`,
+    );
+  return { schedule: DDPM_SCHEDULE, from: "DDPM's defaults, assumed: there is no scheduler_config.json" };
 }
 
 function given({ resolution, headChannels, heads, headsUp, qkvOrder, groups, eps }: ConfigHints): Layer["settings"] {

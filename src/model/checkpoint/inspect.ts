@@ -1,5 +1,6 @@
 import { UserError } from "../../errors";
 import type { UNetConfig } from "../config";
+import type { Schedule } from "../schedule";
 import { type CheckpointOptions, openCheckpoint } from "./checkpoint";
 import { countParameters } from "./convert";
 import { type DescribeOptions, describe } from "./described";
@@ -19,6 +20,7 @@ export interface Inspection {
   /** Null where the file holds tensors but no U-Net of ours; `problems` says why. */
   readonly layout: Layout | null;
   readonly config: UNetConfig | null;
+  readonly schedule: Schedule | null;
   /** Where each setting was found; what is not listed is in the shapes. */
   readonly from: Provenance;
   readonly tensors: number;
@@ -78,6 +80,7 @@ export async function inspectCheckpoint(
       wrapper: checkpoint.wrapper,
       layout: named?.layout ?? null,
       config: config ?? null,
+      schedule: described?.schedule ?? null,
       from: described?.from ?? {},
       tensors: tensors.size,
       parameters: countParameters(tensors),

@@ -1,5 +1,6 @@
 import { NonFiniteError, UserError } from "../../errors";
 import type { UNetConfig } from "../config";
+import type { Schedule } from "../schedule";
 import { type Checkpoint, type CheckpointOptions, openCheckpoint } from "./checkpoint";
 import { type DescribeOptions, describe } from "./described";
 import { expectedTensors, requireTensors } from "./expected";
@@ -12,6 +13,7 @@ export interface ModelCheckpoint extends Checkpoint {
   /** Whose names the file uses; `tensors` and `read` use the canonical ones. */
   readonly layout: Layout;
   readonly config: UNetConfig;
+  readonly schedule: Schedule;
   /** Where each setting was found; the others are in the shapes. */
   readonly from: Provenance;
   /** Names in the file that the network has no place for. */
@@ -29,7 +31,7 @@ export async function openModel(
   const checkpoint = await openCheckpoint(source, options);
   try {
     const named = canonicalNames(checkpoint);
-    const { config, from } = await describe(source, named, options);
+    const { config, schedule, from } = await describe(source, named, options);
     const expected = expectedTensors(config);
     const surplus = requireTensors(named.tensors, expected, named.file);
     const tensors = new Map([...named.tensors].filter(([name]) => expected.has(name)));
@@ -37,6 +39,7 @@ export async function openModel(
       ...named,
       tensors,
       config,
+      schedule,
       from,
       surplus,
       read: (name, signal, into) => finite(named, name, signal, into),

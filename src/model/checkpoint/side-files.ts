@@ -32,6 +32,19 @@ export async function sideFile(
   }
 }
 
+/** The first of several that is there. @throws UserError as `sideFile` */
+export async function firstOf(
+  source: ByteSource,
+  names: readonly string[],
+  signal?: AbortSignal,
+): Promise<SideFile | undefined> {
+  for (const name of names) {
+    const found = await sideFile(source, name, signal);
+    if (found) return found;
+  }
+  return undefined;
+}
+
 /** @throws UserError unless the text is a JSON object. */
 export function parseObject(text: string, file: string): Json {
   let value: unknown;
