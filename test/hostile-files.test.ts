@@ -87,6 +87,16 @@ describe("safetensors headers", () => {
   test("metadata called __proto__", async () => {
     expect(await refusal(withHeader('{"__metadata__":{"__proto__":"x"}}'))).toMatch(/reserved name/);
   });
+  test("2 MB of metadata", async () => {
+    expect(await refusal(withHeader(`{"__metadata__":{"config":"${"[".repeat(2 * MIB)}"}}`))).toMatch(/metadata has/);
+  });
+  test("a configuration of nested arrays", async () => {
+    const config = `${"[".repeat(500_000)}`;
+    const bytes = await safetensors(stateOf(DDPM_TINY), "F32", { config });
+    await expect(openModel(memorySource(bytes, "file"))).rejects.toThrow(
+      /metadata "config" is not|nested more than 16 deep/,
+    );
+  });
   test.each([
     "[0,9007199254740991]",
     "[0,4294967296]",

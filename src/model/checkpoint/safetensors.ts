@@ -18,6 +18,9 @@ interface Entry {
 /** The header, a tensor's entry, and its shape. An entry holds about 15 values. */
 const LIMITS = { depth: 3, values: 16 * MAX_TENSORS };
 
+/** Characters of metadata: some of it is JSON, parsed later. */
+const MAX_METADATA = 2 ** 20;
+
 /** Reads one entry of the header. @throws UserError naming the tensor */
 function parseEntry(name: string, value: unknown, data: number, file: string): Entry {
   checkName(name, file);
@@ -42,7 +45,13 @@ function parseMetadata(value: unknown, file: string): Record<string, string> {
   const sound =
     typeof value === "object" && !Array.isArray(value) && Object.values(value).every((v) => typeof v === "string");
   if (!sound) throw new UserError(`${file}: __metadata__ must map strings to strings; re-save the file`);
-  for (const key of Object.keys(value)) checkReserved(key, file);
+  let length = 0;
+  for (const [key, text] of Object.entries(value as Record<string, string>)) {
+    checkReserved(key, file);
+    length += key.length + text.length;
+  }
+  if (length > MAX_METADATA)
+    throw new UserError(`${file}: its metadata has ${length} characters; at most ${MAX_METADATA} are read, re-save it`);
   return { ...(value as Record<string, string>) };
 }
 

@@ -1,5 +1,6 @@
 import { UserError } from "../../errors";
 import type { Json } from "./diffusers-config";
+import { checkJson } from "./json-limits";
 import { type ByteSource, message } from "./source";
 
 /** A JSON object found beside the weights. */
@@ -10,6 +11,8 @@ export interface SideFile {
 
 /** Side files are small; a larger one is something else. */
 const MOST_BYTES = 4 * 2 ** 20;
+
+const LIMITS = { depth: 16, values: 100_000 };
 
 /** A JSON file beside the weights, or undefined where there is none.
  *  @throws UserError when it is there but cannot be read as a JSON object. */
@@ -47,6 +50,7 @@ export async function firstOf(
 
 /** @throws UserError unless the text is a JSON object. */
 export function parseObject(text: string, file: string): Json {
+  checkJson(new TextEncoder().encode(text), LIMITS, file);
   let value: unknown;
   try {
     value = JSON.parse(text);
