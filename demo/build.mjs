@@ -28,7 +28,8 @@ export async function buildDemo({ model } = {}) {
   if (!weights) throw new Error("weights/portraits64.safetensors is missing; the demo needs it");
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(join(folder, "examples"), { recursive: true });
-  for (const file of ["index.html", "style.css", "icon.svg"]) cpSync(join(root, "demo", file), join(folder, file));
+  for (const file of ["index.html", "style.css", "icon.svg", "example.png"])
+    cpSync(join(root, "demo", file), join(folder, file));
   cpSync(weights, join(folder, "portraits64.safetensors"));
   const from = join(root, "weights", "examples");
   const examples = readdirSync(from)

@@ -1,4 +1,4 @@
-import type { Pixels } from "../src/browser";
+import type { Pixels, Square } from "../src/browser";
 
 /** The 2D context of a canvas; every browser with WebGPU has one. */
 export function context2d(canvas: HTMLCanvasElement): CanvasRenderingContext2D {
@@ -14,24 +14,53 @@ export function show(canvas: HTMLCanvasElement, { data, width, height }: Pixels)
   context2d(canvas).putImageData(new ImageData(new Uint8ClampedArray(data), width, height), 0, 0);
 }
 
-/** Shows the centred square of a picture at side x side, about as the model will see it. */
-export function showSquare(canvas: HTMLCanvasElement, pixels: Pixels, side: number): void {
-  const whole = document.createElement("canvas");
-  show(whole, pixels);
-  const crop = Math.min(pixels.width, pixels.height);
+/** A picture on a canvas of its own. */
+export function canvasOf(pixels: Pixels): HTMLCanvasElement {
+  const canvas = document.createElement("canvas");
+  show(canvas, pixels);
+  return canvas;
+}
+
+/** Copies a canvas onto another, at side x side where that is given. */
+export function copy(from: HTMLCanvasElement, to: HTMLCanvasElement, width = from.width, height = from.height): void {
+  to.width = width;
+  to.height = height;
+  const context = context2d(to);
+  context.imageSmoothingQuality = "high";
+  context.drawImage(from, 0, 0, width, height);
+}
+
+/** A picture's small copy, and the size of the picture itself. */
+export interface View {
+  readonly view: HTMLCanvasElement;
+  readonly width: number;
+  readonly height: number;
+}
+
+/** Shows a square of a picture at side x side, about as the model will see it. */
+export function drawSquare(canvas: HTMLCanvasElement, of: View, square: Square, side: number): void {
   canvas.width = side;
   canvas.height = side;
   const context = context2d(canvas);
   context.imageSmoothingQuality = "high";
-  const left = (pixels.width - crop) / 2;
-  const top = (pixels.height - crop) / 2;
-  context.drawImage(whole, left, top, crop, crop, 0, 0, side, side);
+  context.translate(side / 2, side / 2);
+  context.scale(side / square.size, side / square.size);
+  context.rotate((-(square.degrees ?? 0) * Math.PI) / 180);
+  context.translate(-square.x, -square.y);
+  context.drawImage(of.view, 0, 0, of.width, of.height);
 }
 
 /** Empties a canvas. */
 export const clear = (canvas: HTMLCanvasElement): void => {
   context2d(canvas).clearRect(0, 0, canvas.width, canvas.height);
 };
+
+/** A picture enlarged by a whole factor, smoothly. */
+export function enlarged(pixels: Pixels, factor: number): Pixels {
+  const canvas = document.createElement("canvas");
+  copy(canvasOf(pixels), canvas, pixels.width * factor, pixels.height * factor);
+  return context2d(canvas).getImageData(0, 0, canvas.width, canvas.height);
+}
 
 /** A sheet of pictures of one size, row by row. */
 export function sheet(rows: readonly (readonly Pixels[])[], gap = 2): Pixels {

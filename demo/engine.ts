@@ -13,10 +13,10 @@ import {
 } from "../src/browser";
 import { hShape } from "../src/model/config";
 import type { HostCopies, HostCopy } from "./host-copies";
-import type { Picture } from "./pictures";
+import { inputOf, type Picture } from "./pictures";
 
-/** Where a model comes from: the shipped one's URL; or an address or file the user gave. And what its weights do not
- *  tell, where the user said it. */
+/** Where a model comes from (the shipped one's URL, or an address or file that the user gave), and what the user said that
+ *  its weights do not say. */
 export interface ModelSource {
   readonly from: string | URL | File;
   readonly hints?: ConfigHints;
@@ -28,11 +28,11 @@ export interface Loading {
 }
 
 export interface InvertTogether extends RunOptions {
-  /** Told which pictures a run inverts, and how many of its steps are done already. */
+  /** Called with the pictures that a run inverts, and with the number of its steps that are done already. */
   readonly onBatch?: (batch: readonly Picture[], done: number) => void;
 }
 
-/** GPU bytes of inversions that are kept; the least recently used go first. */
+/** GPU bytes of inversions to keep; the least recently used go first. */
 const KEPT_BYTES = 512 * 2 ** 20;
 
 /** Pictures inverted at once. */
@@ -50,12 +50,12 @@ export class Engine {
   private constructor(
     readonly device: Device,
     readonly model: Model,
-    /** where inversions lie when the device is lost */
+    /** inversions on the host, for when the device is lost */
     readonly copies: HostCopies,
   ) {}
 
   /** @param copies of inversions made with an engine before this one
-   *  @param onLost told once when the device goes away by itself, or runs out of memory */
+   *  @param onLost called once when the device goes away by itself, or runs out of memory */
   static async open(
     { from, hints }: ModelSource,
     copies: HostCopies,
@@ -92,17 +92,17 @@ export class Engine {
     return hShape(this.model.config);
   }
 
-  /** Whether a run with this picture goes without inverting it: its inversion is on the GPU, or whole on the host. */
+  /** Whether a run with this picture starts without inverting it: its inversion is on the GPU, or finished on the host. */
   has(picture: Picture, steps: number): boolean {
     return this.#kept.has(keyOf(picture, steps)) || this.#copy(picture, steps)?.snapshot.step === steps;
   }
 
-  /** The inversions of these pictures, made now where they are not kept yet: several at once. What was begun on a device
-   *  that is gone is finished. */
+  /** Returns the inversions of these pictures. Those that are not kept are made now, several at once; one that was begun on a
+   *  lost device is finished. */
   async invert(pictures: readonly Picture[], steps: number, options: InvertTogether): Promise<Inversion[]> {
     for (const p of pictures) if (this.#kept.has(keyOf(p, steps))) this.#use(keyOf(p, steps));
     const missing = () =>
-      [...new Map(pictures.map((p) => [p.id, p])).values()].filter((p) => !this.#kept.has(keyOf(p, steps)));
+      [...new Map(pictures.map((p) => [p.key, p])).values()].filter((p) => !this.#kept.has(keyOf(p, steps)));
     for (let rest = missing(); rest.length > 0; rest = missing()) {
       const copy = this.#copy(rest[0]!, steps);
       const batch = copy?.pictures ?? rest.filter((p) => !this.#copy(p, steps)).slice(0, INVERT_TOGETHER);
@@ -119,16 +119,13 @@ export class Engine {
     atLeast: number,
   ): Promise<void> {
     onBatch?.(batch, copy?.snapshot.step ?? 0);
-    const all = await this.model.invert(
-      batch.map((p) => p.pixels),
-      {
-        steps,
-        snapshotEvery: 1,
-        onSnapshot: (snapshot) => this.copies.keep({ model: this.model.hash, pictures: batch, steps, snapshot }),
-        ...(copy && { resume: copy.snapshot }),
-        ...options,
-      },
-    );
+    const all = await this.model.invert(batch.map(inputOf), {
+      steps,
+      snapshotEvery: 1,
+      onSnapshot: (snapshot) => this.copies.keep({ model: this.model.hash, pictures: batch, steps, snapshot }),
+      ...(copy && { resume: copy.snapshot }),
+      ...options,
+    });
     batch.forEach((p, i) => {
       this.#keep(keyOf(p, steps), all.select(i), all, atLeast + batch.length);
     });
@@ -184,7 +181,7 @@ export class Engine {
   }
 }
 
-const keyOf = ({ id }: Picture, steps: number): string => `${id}@${steps}`;
+const keyOf = ({ key }: Picture, steps: number): string => `${key}@${steps}`;
 
 const OUT_OF_MEMORY =
   "The GPU ran out of memory. Use fewer inversion steps (one h is kept for each) or a smaller model, and close other pages that use the GPU.";

@@ -1,7 +1,7 @@
 import type { RunSnapshot } from "../src/browser";
 import type { Picture } from "./pictures";
 
-/** An inversion, whole or begun, as it lies on the host. */
+/** A copy on the host of an inversion, finished or begun. */
 export interface HostCopy {
   /** hash of the model */
   readonly model: string;
@@ -13,8 +13,8 @@ export interface HostCopy {
 /** Bytes kept on the host; the oldest go first. */
 const MOST_BYTES = 128 * 2 ** 20;
 
-/** Copies of inversions that outlive a lost device. They come with the steps that make them, so keeping them costs no
- *  waiting. */
+/** Copies of inversions that outlive a lost device. Each step delivers its copy along with its work, so that keeping them
+ *  costs no waiting. */
 export class HostCopies {
   #copies: HostCopy[] = [];
 
@@ -26,15 +26,15 @@ export class HostCopies {
   }
 
   /** The newest copy that holds this picture. */
-  of(model: string, { id }: Picture, steps: number): HostCopy | undefined {
+  of(model: string, { key }: Picture, steps: number): HostCopy | undefined {
     return this.#copies.findLast(
-      (copy) => copy.model === model && copy.steps === steps && copy.pictures.some((p) => p.id === id),
+      (copy) => copy.model === model && copy.steps === steps && copy.pictures.some((p) => p.key === key),
     );
   }
 }
 
 const nameOf = ({ model, steps, pictures }: HostCopy): string =>
-  [model, steps, ...pictures.map(({ id }) => id)].join(" ");
+  [model, steps, ...pictures.map(({ key }) => key)].join(" ");
 
 const bytesOf = ({ x, kept }: RunSnapshot): number =>
   Object.values(kept).reduce((sum, values) => sum + values.byteLength, x.byteLength);

@@ -1,5 +1,7 @@
 import type { InjectOptions, Pixels, RunOptions, StepEvent } from "../src/browser";
 import type { Engine } from "./engine";
+import { type Work as Amount, about, type Estimate } from "./estimate";
+import type { GridPair } from "./grid";
 import type { Picture } from "./pictures";
 import type { Settings } from "./settings";
 import type { Attempt, Work } from "./tasks";
@@ -7,7 +9,7 @@ import type { Attempt, Work } from "./tasks";
 /** Milliseconds between previews: reading one back costs a little. */
 const PREVIEW_EVERY = 120;
 
-/** What a job was asked for, read from the page once. */
+/** What a job is asked for, read from the page once. */
 export interface Asked {
   readonly settings: Settings;
   /** values of the h grid row by row */
@@ -17,12 +19,17 @@ export interface Asked {
 /** A finished picture and all it was made with. */
 export interface Made {
   readonly pixels: Pixels;
-  readonly name: string;
+  readonly content: Picture;
+  readonly original: Picture;
+  /** the original's square as the network saw it */
+  readonly before: Pixels;
+  readonly asked: Asked;
   readonly parameters: Readonly<Record<string, unknown>>;
 }
 
 /** Where jobs show what they do. */
 export interface Stage {
+  readonly estimate: Estimate;
   ready(signal: AbortSignal): Promise<Engine>;
   say(text: string): void;
   progress(share: number, text: string): void;
@@ -42,21 +49,35 @@ export function injectJob(
     const on = await stage.ready(signal);
     const [c, o] = await inversions(stage, on, [content, original], asked, signal);
     stage.say(resume ? `Generating on from step ${resume.step}.` : "Generating.");
-    show.original((await o!.toPixels())[0]!);
-    const onStep = follow(stage, "Generating", 1, 2, ([preview]) => show.preview(preview!));
+    const [before] = await o!.toPixels();
+    show.original(before!);
+    const onStep = follow(stage, "Generating", { before: 1, runs: 2 }, ([preview]) => show.preview(preview!));
     const chosen = parameters(on, asked);
     const result = await on.inject({ ...chosen, content: c!, original: o!, ...running({ signal, resume }), onStep });
     const [pixels] = await result.toPixels();
-    const mask = chosen.mask && { mask: asked.mask };
-    const names = { preset: asked.settings.preset, content: content.name, original: original.name };
+    const { model, modelHash, ...made } = result.parameters[0]!;
     show.done({
       pixels: pixels!,
-      name: `Result: ${original.name} with the content of ${content.name}`,
-      parameters: { ...result.parameters[0], ...names, ...mask },
+      content,
+      original,
+      before: before!,
+      asked,
+      parameters: {
+        command: "demo",
+        model,
+        hash: modelHash,
+        preset: asked.settings.preset,
+        ...made,
+        original: original.file,
+        contents: [content.file],
+        ...(original.square && { originalSquare: original.square }),
+        ...(content.square && { contentSquares: [content.square] }),
+        ...(chosen.mask && { mask: asked.mask }),
+      },
     });
     result.dispose();
     const seconds = ((performance.now() - began) / 1000).toFixed(1);
-    stage.say(`Done in ${seconds} s. The inversions are kept, so settings follow quickly.`);
+    stage.say(`Done in ${seconds} s. Both pictures stay inverted, so new settings take less.`);
   };
 }
 
@@ -71,51 +92,43 @@ export function stripJob(
     const [c, o] = await inversions(stage, on, [content, original], asked, signal);
     stage.say("Generating the strip.");
     const variants = gammas.map((gamma) => ({ gamma }));
-    const onStep = follow(stage, "Generating the strip", 1, 2, (pictures) => show(pictures, false));
+    const { length: pictures } = gammas;
+    const onStep = follow(stage, "Generating the strip", { before: 1, runs: 2, pictures }, (all) => show(all, false));
     const chosen = parameters(on, asked);
-    const result = await on.inject({
-      ...chosen,
-      content: c!,
-      original: o!,
-      variants,
-      ...running({ signal, resume }),
-      onStep,
-    });
+    const attempt = running({ signal, resume });
+    const result = await on.inject({ ...chosen, content: c!, original: o!, variants, ...attempt, onStep });
     show(await result.toPixels(), true);
     result.dispose();
     stage.say("The strip is done. Choose a picture to take its gamma.");
   };
 }
 
-/** Every original with every content, one picture after the other; resumed at the picture that was cut short. */
+/** Pairs of the grid, one after the other; resumed at the picture that was cut short. */
 export function gridJob(
   stage: Stage,
-  { contents, originals, ...asked }: Asked & { contents: readonly Picture[]; originals: readonly Picture[] },
-  show: (row: number, pictures: readonly Pixels[], whole: boolean) => void,
+  { pairs, ...asked }: Asked & { readonly pairs: readonly GridPair[] },
+  show: (pair: GridPair, pixels: Pixels, done: boolean) => void,
 ): Work {
-  const done: Pixels[] = [];
-  const cells = originals.flatMap((original, row) =>
-    contents.map((content, column) => ({ row, column, original, content })),
-  );
-  const rowSoFar = (row: number) => done.slice(row * contents.length, (row + 1) * contents.length);
+  let done = 0;
   return async ({ signal, resume }) => {
     const on = await stage.ready(signal);
-    const made = await inversions(stage, on, [...contents, ...originals], asked, signal);
+    const pictures = pairs.flatMap(({ content, original }) => [content, original]);
+    const made = await inversions(stage, on, pictures, asked, signal);
     stage.say("Generating the grid.");
     let unfinished = resume;
-    while (done.length < cells.length) {
-      const { row, column } = cells[done.length]!;
-      const words = `Generating picture ${done.length + 1} of ${cells.length}`;
-      const onStep = follow(stage, words, done.length, cells.length, (preview) =>
-        show(row, [...rowSoFar(row), ...preview], false),
+    while (done < pairs.length) {
+      const pair = pairs[done]!;
+      const words = `Generating picture ${done + 1} of ${pairs.length}`;
+      const onStep = follow(stage, words, { before: done, runs: pairs.length }, ([preview]) =>
+        show(pair, preview!, false),
       );
-      const pair = { content: made[column]!, original: made[contents.length + row]! };
+      const inputs = { content: made[2 * done]!, original: made[2 * done + 1]! };
       const attempt = running({ signal, resume: unfinished });
-      const result = await on.inject({ ...parameters(on, asked), ...pair, ...attempt, onStep });
+      const result = await on.inject({ ...parameters(on, asked), ...inputs, ...attempt, onStep });
       unfinished = undefined;
-      done.push(...(await result.toPixels()));
+      done++;
+      show(pair, (await result.toPixels())[0]!, true);
       result.dispose();
-      show(row, rowSoFar(row), done.length === cells.length);
     }
     stage.say("The grid is done.");
   };
@@ -124,26 +137,40 @@ export function gridJob(
 /** Every step leaves a copy of x on the host, so that a lost device costs one step. */
 const running = ({ signal, resume }: Attempt): RunOptions => ({ signal, snapshotEvery: 1, ...(resume && { resume }) });
 
-/** Shows an event of a run, and now and then the picture it predicts. */
+/** What surrounds a run: runs of a job before it and in all, pictures in its batch, and work of another kind after it. */
+interface Around {
+  readonly before: number;
+  readonly runs: number;
+  readonly pictures?: number;
+  readonly kind?: Amount["kind"];
+  readonly after?: readonly Amount[];
+}
+
+/** Follows a run: shows each step, the time left, and now and then the picture it predicts. */
 function follow(
   stage: Stage,
   words: string,
-  before: number,
-  runs: number,
+  { before, runs, pictures = 1, kind = "generate", after = [] }: Around,
   onPreview: (pictures: readonly Pixels[]) => void,
 ) {
+  const { estimate } = stage;
   let shown = 0;
-  return async (event: StepEvent): Promise<void> => {
-    const share = (before + event.step / event.steps) / runs;
-    stage.progress(share, `${words}, step ${event.step} of ${event.steps} (t = ${event.t})`);
+  if (!estimate.knows(kind)) stage.progress(before / runs, `${words}: compiling shaders, once…`);
+  estimate.begin();
+  return async ({ step, steps, t, preview }: StepEvent): Promise<void> => {
     const now = performance.now();
-    if (now - shown < PREVIEW_EVERY && event.step < event.steps) return;
-    onPreview(await event.preview());
+    estimate.step(kind, pictures, now);
+    const rest = kind === "generate" && runs > 2 ? runs - before - 1 : 0;
+    const left = estimate.seconds([{ kind, steps: steps - step + rest * steps, pictures }, ...after]);
+    const time = left !== undefined && left > 2 ? `, about ${about(left)} left` : "";
+    stage.progress((before + step / steps) / runs, `${words}, step ${step} of ${steps} (t = ${t})${time}`);
+    if (now - shown < PREVIEW_EVERY && step < steps) return;
+    onPreview(await preview());
     shown = performance.now();
   };
 }
 
-/** The inversions of these pictures; those not kept yet are made, under the eyes of whoever shows them. */
+/** The inversions of these pictures; those not kept yet are made while the page shows how far they are. */
 async function inversions(
   stage: Stage,
   on: Engine,
@@ -151,20 +178,23 @@ async function inversions(
   { settings }: Asked,
   signal: AbortSignal,
 ) {
+  let followed: ((event: StepEvent) => Promise<void>) | undefined;
   let batch: readonly Picture[] = [];
-  const steps = settings.stepsInversion;
-  const followed = follow(stage, "Inverting", 0, 2, (previews) => stage.inverting(batch, share, previews));
   let share = 0;
+  const steps = settings.stepsInversion;
   const onStep = (event: StepEvent) => {
     share = event.step / event.steps;
     stage.inverting(batch, share);
-    return followed(event);
+    return followed?.(event);
   };
   const onBatch = (next: readonly Picture[], done: number) => {
     batch = next;
     const names = next.map((p) => p.name).join(" and ");
     if (done === steps) stage.say(`Bringing the inversion of ${names} back to the GPU.`);
     else stage.say(done > 0 ? `Inverting ${names} on from step ${done}.` : `Inverting ${names}.`);
+    const after = [{ kind: "generate", steps: settings.steps, pictures: 1 }] as const;
+    const around = { before: 0, runs: 2, pictures: next.length, kind: "invert", after } as const;
+    followed = follow(stage, "Inverting", around, (previews) => stage.inverting(batch, share, previews));
   };
   const made = await on.invert(pictures, steps, { signal, onStep, onBatch });
   stage.inverted();

@@ -1,57 +1,66 @@
 /** The page: two pictures in, one out. Everything below runs on this machine's GPU. */
-import { type Device, encodePng, type Pixels } from "../src/browser";
-import { Compare } from "./compare";
-import { byId, download } from "./dom";
-import { sheet } from "./draw";
-import { Engine, type ModelSource } from "./engine";
-import { HostCopies } from "./host-copies";
+import type { Device, Pixels } from "../src/browser";
+import { byId } from "./dom";
+import { offerSizes, saveResult, saveSheet } from "./downloads";
+import { acceptPictures } from "./drops";
+import { about, Estimate } from "./estimate";
+import { Gallery } from "./gallery";
+import { Grid } from "./grid";
 import { type Asked, gridJob, injectJob, type Made, type Stage, stripJob } from "./jobs";
 import { MaskEditor, maskOverlay } from "./mask";
 import { ModelDialog } from "./model-dialog";
-import { examplePicture, type Picture, pictureFile, sharedPicture } from "./pictures";
-import { fromHash, toHash } from "./settings";
+import { examplePicture, type Picture, placed, sharedPicture } from "./pictures";
+import { PlaceDialog } from "./place";
+import { Results, signature, signatureOf } from "./results";
+import { Session } from "./session";
+import { fromHash, saysSteps, toHash } from "./settings";
 import { Sliders } from "./sliders";
-import { Gallery, Slot } from "./slot";
+import { Slot } from "./slot";
 import { Status } from "./status";
-import { Grid, STRIP_GAMMAS, Strip } from "./sweeps";
-import { Tasks, type Work } from "./tasks";
+import { STRIP_GAMMAS, Strip } from "./strip";
+import { Tasks } from "./tasks";
 
-/** Set by the build: the shipped model's file with its version, and the examples. */
-declare const SHIPPED_MODEL: string;
+/** Set by the build: the files of the examples. */
 declare const EXAMPLES: readonly string[];
 
+/** The pair the page begins with; the example of a result was made of it. */
+const FIRST = { original: "portrait-02", content: "portrait-01" };
 /** Steps that show something and can be waited for without a GPU. */
 const FEW_STEPS = 20;
-/** Milliseconds a setting must rest before the result follows it. */
+/** Milliseconds that a setting must rest before the result follows it. */
 const SETTLE = 150;
 
 const status = new Status();
 const gallery = new Gallery();
 const shared = fromHash(location.hash);
+/** The page writes the hash itself later on. */
+const stepsAsked = saysSteps(location.hash);
 const sliders = new Sliders(shared.settings);
-const compare = new Compare();
+const results = new Results(restore);
+const estimate = new Estimate();
 const overlay = maskOverlay();
-const fail = (error: unknown) => status.fail(error, () => {});
-const slots = {
-  content: new Slot("content", byId("figure", "content"), gallery, fail),
-  original: new Slot("original", byId("figure", "original"), gallery, fail, overlay),
+const say = (text: string) => status.say(text);
+const placing = new PlaceDialog((picture, square) => gallery.replace(placed(picture, square)));
+const slotPage = {
+  say,
+  fail: (...failure: Parameters<Status["fail"]>) => status.fail(...failure),
+  place: (picture: Picture) => placing.open(picture, session.engine?.model.resolution ?? 64),
 };
-const mask = new MaskEditor(overlay, (text) => status.say(text));
-const grid = new Grid(gallery, (text) => status.say(text));
+const slots = {
+  content: new Slot("content", byId("figure", "content"), gallery, slotPage),
+  original: new Slot("original", byId("figure", "original"), gallery, slotPage, overlay),
+};
+const bothSlots = Object.values(slots);
+const mask = new MaskEditor(overlay, say);
+const grid = new Grid(gallery, say);
 const strip = new Strip((gamma) => {
   sliders.set({ ...sliders.settings, gamma });
   changed();
 });
 const cancelButton = byId("button", "cancel");
-const downloadButton = byId("button", "download");
 const live = byId("input", "live");
 
-const copies = new HostCopies();
-let source: ModelSource | undefined;
-let engine: Engine | undefined;
 let settling: ReturnType<typeof setTimeout> | undefined;
-/** The newest finished result. */
-let last: Made | undefined;
 
 const tasks = new Tasks({
   started() {
@@ -59,12 +68,14 @@ const tasks = new Tasks({
     status.clear();
   },
   idle() {
-    for (const slot of Object.values(slots)) slot.progress = undefined;
+    for (const slot of bothSlots) slot.progress = undefined;
+    grid.idle();
     setBusy(false);
+    changedLooks();
   },
   failed(error, again) {
-    if (last) compare.result(last.pixels, last.name);
-    status.fail(error, again);
+    results.back();
+    status.fail(error, { run: again });
   },
 });
 
@@ -73,73 +84,65 @@ function setBusy(yes: boolean): void {
   document.body.classList.toggle("busy", yes);
   document.body.setAttribute("aria-busy", String(yes));
   if (!yes) status.progress(undefined);
-  markInverted();
 }
 
-/** Opens device and model, the shipped one unless said otherwise. */
-async function openEngine(signal: AbortSignal): Promise<Engine> {
-  engine?.close();
-  engine = undefined;
-  const chosen = source ?? { from: new URL(SHIPPED_MODEL, document.baseURI) };
-  status.say("Loading the model…");
-  const onProgress = (loaded: number, total: number) =>
-    status.progress(total ? loaded / total : 0, `Loading the model: ${megabytes(loaded)} of ${megabytes(total)} MB`);
-  const opened = await Engine.open(chosen, copies, { signal, onProgress }, lost);
-  engine = opened;
-  const { model, device } = opened;
-  for (const slot of Object.values(slots)) slot.resize(model.resolution);
-  mask.resize(opened.h[1]);
-  const side = model.resolution;
-  byId("span", "model-name").textContent = `${shortName(model.name)} · ${side} × ${side}`;
-  byId("span", "adapter").textContent = adapterName(device);
-  status.say(eased(device) ? "Ready. There is no GPU here, so the steps are few and slow." : "Ready.");
-  return opened;
-}
+const session = new Session({
+  say,
+  progress: (share, text) => status.progress(share, text),
+  opened(engine) {
+    const { model, device } = engine;
+    estimate.clear();
+    for (const slot of bothSlots) slot.resize(model.resolution);
+    mask.resize(engine.h[1]);
+    const side = model.resolution;
+    byId("span", "model-name").textContent = `${model.name.replace(/\.safetensors$/, "")} · ${side} × ${side}`;
+    byId("span", "adapter").textContent = adapterName(device);
+    return eased(device) ? "Ready. There is no GPU here, so the steps are few and slow." : "Ready.";
+  },
+  lost(error) {
+    // A run in progress reports it, with how far it was.
+    if (tasks.running) tasks.cancel(error);
+    else status.fail(error, { run: () => void open(undefined) });
+    changedLooks();
+  },
+});
 
-/** The device went away, or its memory ran out. */
-function lost(error: Error): void {
-  engine?.close();
-  engine = undefined;
-  // A run in progress reports it, with how far it was.
-  if (tasks.running) tasks.cancel(error);
-  else status.fail(error, () => void tasks.start(openPlan));
-  markInverted();
-}
+/** Opens a model, as a task that can be cancelled. */
+const open = (source: Parameters<Session["open"]>[0]): Promise<void> =>
+  tasks.start(
+    () =>
+      async ({ signal }) =>
+        void (await session.open(source, signal)),
+  );
 
-const openPlan =
-  (): Work =>
-  async ({ signal }) =>
-    void (await openEngine(signal));
-
-/** A software adapter runs on the processor: worth knowing for whoever waits. */
+/** A software adapter runs on the processor, which is worth knowing for anyone who waits. */
 const adapterName = ({ description, adapterClass }: Device) =>
   adapterClass === "software" ? `${description}, no GPU` : description;
 
-/** On a software adapter, unless a link said how many, fewer steps. @returns whether it did so */
+/** Takes fewer steps on a software adapter, unless a link said how many. @returns whether it did so */
 function eased({ adapterClass }: Device): boolean {
   const { settings } = sliders;
-  if (adapterClass !== "software" || location.hash.includes("steps=") || settings.steps <= FEW_STEPS) return false;
+  if (adapterClass !== "software" || stepsAsked || settings.steps <= FEW_STEPS) return false;
   sliders.set({ ...settings, steps: FEW_STEPS, stepsInversion: FEW_STEPS });
+  changed();
   return true;
 }
 
-const shortName = (name: string) => name.replace(/\.safetensors$/, "");
-const megabytes = (bytes: number) => (bytes / 1e6).toFixed(1);
-
 const stage: Stage = {
-  ready: async (signal) => engine ?? openEngine(signal),
-  say: (text) => status.say(text),
+  estimate,
+  ready: (signal) => session.ready(signal),
+  say,
   progress: (share, text) => status.progress(share, text),
   inverting(pictures, share, previews) {
-    for (const slot of Object.values(slots)) {
-      const at = pictures.findIndex((p) => p.id === slot.picture?.id);
+    for (const slot of bothSlots) {
+      const at = pictures.findIndex((p) => p.key === slot.picture?.key);
       if (at >= 0) slot.progress = share;
       if (previews?.[at]) slot.preview(previews[at]);
     }
   },
   inverted() {
-    for (const slot of Object.values(slots)) slot.progress = undefined;
-    markInverted();
+    for (const slot of bothSlots) slot.progress = undefined;
+    changedLooks();
   },
 };
 
@@ -158,14 +161,15 @@ function run(): void {
   const chosen = pair();
   if (!chosen) return;
   const show = {
-    original: (pixels: Pixels) => compare.original(pixels),
-    preview: (pixels: Pixels) => compare.result(pixels, "Prediction of the result so far"),
+    original: (pixels: Pixels) => results.original(pixels),
+    preview: (pixels: Pixels) => results.preview(pixels),
     done(made: Made) {
-      last = made;
-      compare.result(made.pixels, made.name);
-      downloadButton.disabled = false;
+      results.add(made);
+      offerSizes(made);
+      byId("button", "download").disabled = false;
     },
   };
+  byId("figure", "result").scrollIntoView({ block: "nearest" });
   void tasks.start(() => injectJob(stage, { ...(pair() ?? chosen), ...asked() }, show));
 }
 
@@ -180,19 +184,20 @@ function runStrip(): void {
 }
 
 function runGrid(): void {
-  if (grid.originals.length === 0 || grid.contents.length === 0) {
+  if (grid.pairs.length === 0) {
     status.say("Choose at least one content and one original for the grid.");
     return;
   }
   void tasks.start(() => {
-    const { originals, contents } = grid;
-    grid.begin();
-    return gridJob(stage, { originals, contents, ...asked() }, (row, pictures, whole) => {
-      grid.row(row, pictures);
-      if (whole) byId("button", "grid-download").disabled = false;
-    });
+    const now = asked();
+    const missing = grid.missing(settingsNow());
+    return gridJob(stage, { pairs: missing.length > 0 ? missing : grid.pairs, ...now }, (made, pixels, done) =>
+      grid.put(made, pixels, done ? signature(now, session.engine?.model.hash ?? "") : undefined),
+    );
   });
 }
+
+const settingsNow = () => signature(asked(), session.engine?.model.hash ?? "");
 
 /** After a setting, the mask or a picture changed: the link follows at once, the result when things have settled. */
 function changed(): void {
@@ -200,35 +205,53 @@ function changed(): void {
   const name = (slot: Slot) => (slot.picture?.shareable ? slot.picture.id : undefined);
   const state = { settings: sliders.settings, mask: mask.values, content: name(content), original: name(original) };
   history.replaceState(null, "", `#${toHash(state)}`);
-  markInverted();
+  changedLooks();
   clearTimeout(settling);
-  const { picture: c } = content;
-  const { picture: o } = original;
-  const kept = (p: Picture | undefined) => p !== undefined && engine?.has(p, sliders.settings.stepsInversion);
-  if (last && live.checked && kept(c) && kept(o)) settling = setTimeout(run, SETTLE);
-}
-
-function markInverted(): void {
-  for (const slot of Object.values(slots))
-    slot.inverted = !!(slot.picture && engine?.has(slot.picture, sliders.settings.stepsInversion));
-}
-
-async function saveResult(): Promise<void> {
-  if (!last) return;
-  const text = { Software: "InjectFusion on WebGPU", parameters: JSON.stringify(last.parameters) };
-  download(await encodePng(last.pixels, text), "injectfusion.png");
-}
-
-async function saveSheet(rows: readonly (readonly Pixels[])[], name: string): Promise<void> {
-  const { settings } = sliders;
-  download(
-    await encodePng(sheet(rows), { Software: "InjectFusion on WebGPU", parameters: JSON.stringify(settings) }),
-    name,
+  const kept = bothSlots.every(
+    ({ picture }) => picture && session.engine?.has(picture, sliders.settings.stepsInversion),
   );
+  if (stale() && live.checked && kept) settling = setTimeout(run, SETTLE);
+}
+
+/** Whether the page asks for another result than the one it shows. */
+function stale(): boolean {
+  const { current } = results;
+  const [content, original] = [slots.content.picture, slots.original.picture];
+  if (!current || !content || !original) return false;
+  return signature(asked(), session.engine?.model.hash ?? "", content, original) !== signatureOf(current);
+}
+
+/** Brings badges, marks of staleness and the time a run would take up to date. */
+function changedLooks(): void {
+  const { steps, stepsInversion } = sliders.settings;
+  for (const slot of bothSlots) slot.inverted = !!(slot.picture && session.engine?.has(slot.picture, stepsInversion));
+  grid.settings = settingsNow();
+  if (tasks.running) return;
+  results.stale = stale() ? "Made with other pictures or settings. Press Inject to make it anew." : undefined;
+  const missing = bothSlots.filter(({ picture }) => picture && !session.engine?.has(picture, stepsInversion)).length;
+  const seconds = estimate.seconds([
+    { kind: "invert", steps: stepsInversion, pictures: missing },
+    { kind: "generate", steps, pictures: 1 },
+  ]);
+  byId("span", "estimate").textContent = seconds === undefined ? "" : `takes about ${about(seconds)}`;
+}
+
+/** Brings back an older result, and the settings and pictures it was made with as far as they are still there. */
+function restore(made: Made): void {
+  results.show(made);
+  offerSizes(made);
+  sliders.set(made.asked.settings);
+  mask.set(made.asked.mask);
+  for (const role of ["content", "original"] as const) {
+    if (!gallery.find(made[role].id)) continue;
+    if (gallery.find(made[role].id)?.key !== made[role].key) gallery.replace(made[role]);
+    slots[role].choose(made[role]);
+  }
+  changed();
 }
 
 async function copyLink(): Promise<void> {
-  const own = Object.values(slots).some((slot) => slot.picture && !slot.picture.shareable);
+  const own = bothSlots.some((slot) => slot.picture && !slot.picture.shareable);
   const note = own ? " Your own pictures stay here: the link carries the settings only." : "";
   await navigator.clipboard.writeText(location.href).then(
     () => status.say(`Link copied.${note}`),
@@ -236,18 +259,22 @@ async function copyLink(): Promise<void> {
   );
 }
 
+/** Runs what a button starts, and shows what goes wrong. */
+const attempt = (work: () => Promise<void>) => () => void work().catch((error) => status.fail(error));
+
 function connect(): void {
   sliders.onChange = changed;
   mask.onChange = changed;
-  for (const slot of Object.values(slots)) slot.onChange = changed;
+  for (const slot of bothSlots) slot.onChange = slotChanged;
   byId("button", "run").addEventListener("click", run);
   cancelButton.addEventListener("click", () => tasks.cancel());
   byId("button", "run-strip").addEventListener("click", runStrip);
   byId("button", "run-grid").addEventListener("click", runGrid);
-  downloadButton.addEventListener("click", () => void saveResult());
-  byId("button", "strip-download").addEventListener("click", () => void saveSheet([strip.pictures], "gamma-strip.png"));
-  byId("button", "grid-download").addEventListener("click", () => void saveSheet(grid.pictures, "grid.png"));
-  byId("button", "share").addEventListener("click", () => void copyLink());
+  const save = (id: string, work: () => Promise<void>) => byId("button", id).addEventListener("click", attempt(work));
+  save("download", async () => results.current && saveResult(results.current, session.engine));
+  save("strip-download", () => saveSheet([strip.pictures], "gamma-strip.png", sliders.settings));
+  save("grid-download", () => saveSheet(grid.pictures, "grid.png", sliders.settings));
+  save("share", copyLink);
   byId("button", "swap").addEventListener("click", () => {
     const [content, original] = [slots.content.picture, slots.original.picture];
     if (content && original) {
@@ -256,39 +283,39 @@ function connect(): void {
     }
   });
   document.addEventListener("keydown", (event) => {
-    if (event.key === "Escape" && !document.querySelector("dialog[open]")) tasks.cancel();
+    if (document.querySelector("dialog[open]")) return;
+    if (event.key === "Escape") tasks.cancel();
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) run();
   });
-  document.addEventListener("paste", (event) => {
-    const file = pictureFile(event.clipboardData);
-    const slot = byId("figure", "original").contains(document.activeElement) ? slots.original : slots.content;
-    if (file) void slot.take(file);
-  });
-  new ModelDialog((chosen) => {
-    source = chosen;
-    last = undefined;
-    compare.empty();
-    downloadButton.disabled = true;
-    void tasks.start(openPlan);
-  });
+  acceptPictures(slots, say);
+  new ModelDialog((chosen) => void open(chosen ?? "shipped"));
+}
+
+function slotChanged(): void {
+  results.dropExample();
+  changed();
+}
+
+/** Shows what a result looks like, where the page begins with the pictures of the one that comes with it. */
+async function showExample(): Promise<void> {
+  const [original, content] = [slots.original.picture, slots.content.picture];
+  if (original?.id !== FIRST.original || content?.id !== FIRST.content || original.source instanceof File) return;
+  const response = await fetch("./example.png");
+  await results.example(new Uint8Array(await response.arrayBuffer()), original.source);
 }
 
 async function begin(): Promise<void> {
   connect();
   mask.set(shared.mask);
-  const loading = tasks.start(openPlan);
+  const loading = open(undefined);
   for (const file of EXAMPLES) gallery.add(await examplePicture(file));
-  const wanted = (id: string | undefined) =>
-    gallery.pictures.find((p) => p.id === id) ?? (id ? sharedPicture(id) : undefined);
-  const [first, second, third] = gallery.pictures;
-  slots.original.choose(gallery.add(wanted(shared.original) ?? first!));
-  slots.content.choose(gallery.add(wanted(shared.content) ?? second!));
-  strip.begin();
-  if (first && second && third) {
-    grid.include("original", first, second);
-    grid.include("content", second, third);
-  }
+  const wanted = (id: string | undefined) => gallery.find(id) ?? (id ? sharedPicture(id) : undefined);
+  slots.original.choose(gallery.add(wanted(shared.original) ?? wanted(FIRST.original)!));
+  slots.content.choose(gallery.add(wanted(shared.content) ?? wanted(FIRST.content)!));
+  grid.include("original", ...gallery.pictures.slice(0, 2));
+  grid.include("content", ...gallery.pictures.slice(1, 3));
+  await showExample();
   await loading;
 }
 
-begin().catch(fail);
+begin().catch((error) => status.fail(error, { label: "Reload", run: () => location.reload() }));

@@ -1,2 +1,4 @@
 /** Serves one folder on 127.0.0.1, at a free port unless told which. */
 export function serve(folder: string, port?: number): Promise<{ url: string; close(): void }>;
+/** The port that the command line asks for, 8064 unless given. @throws Error with one line for anything else */
+export function portOf(args: readonly string[]): number;

@@ -4,6 +4,7 @@ import { realpath, stat } from "node:fs/promises";
 import { createServer } from "node:http";
 import { extname, join, sep } from "node:path";
 import { pathToFileURL } from "node:url";
+import { parseArgs } from "node:util";
 import { root } from "../esbuild.mjs";
 
 const types = {
@@ -16,7 +17,7 @@ const types = {
   ".safetensors": "application/octet-stream",
 };
 
-/** The page's own policy, in its HTML, is stricter still: it holds on static hosts too. */
+/** The page's own policy, in its HTML, is stricter still, and holds on static hosts too. */
 const headers = {
   "Content-Security-Policy":
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self' https:; worker-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -27,7 +28,7 @@ const headers = {
   "Cache-Control": "no-cache",
 };
 
-/** The file a request names, or undefined for anything that is not a plain file inside the folder. */
+/** Finds the file that a request names; undefined for anything but a plain file inside the folder. */
 async function fileOf(folder, url) {
   let path;
   try {
@@ -42,7 +43,7 @@ async function fileOf(folder, url) {
   return info.isFile() ? { file, size: info.size, tag: `"${info.size}-${Math.round(info.mtimeMs)}"` } : undefined;
 }
 
-/** The bytes of a Range header, "all" without one, undefined when they cannot be had. */
+/** Reads a Range header: the bytes asked for, "all" without one, undefined where the file does not have them. */
 function rangeOf(header, size) {
   const [, from, to] = /^bytes=(\d*)-(\d*)$/.exec(header ?? "") ?? [];
   if (from === undefined || (from === "" && to === "")) return "all";
@@ -57,7 +58,7 @@ export async function serve(folder, port = 0) {
   const server = createServer(async (request, response) => {
     const found = await fileOf(base, request.url ?? "/");
     const answer = (status, more = {}) => response.writeHead(status, { ...headers, ...more });
-    // A name that resolves to this address from outside (DNS rebinding) is not served.
+    // DNS rebinding: another site's name can resolve to this address; only our own names are served.
     if (!/^(?:127\.0\.0\.1|localhost)(?::\d+)?$/.test(request.headers.host ?? "")) return answer(403).end();
     if (request.method !== "GET" && request.method !== "HEAD") return answer(405, { Allow: "GET, HEAD" }).end();
     if (!found) return answer(404, { "Content-Type": "text/plain" }).end("not found\n");
@@ -93,15 +94,26 @@ export async function serve(folder, port = 0) {
   };
 }
 
+const usage = "usage: npm run demo -- [--port N]   serves dist/demo on 127.0.0.1, port 8064 unless given";
+
+/** @returns {number} the port that the command line asks for @throws {Error} with one line for anything else */
+export function portOf(args) {
+  const { port = "8064" } = parseArgs({ args, options: { port: { type: "string" } } }).values;
+  if (!/^\d{1,5}$/.test(port) || Number(port) > 65535)
+    throw new Error(`--port ${port}: expected a whole number from 0 to 65535`);
+  return Number(port);
+}
+
 if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {
-  const at = process.argv.indexOf("--port");
-  const { url } = await serve(join(root, "dist", "demo"), at > 0 ? Number(process.argv[at + 1]) : 8064).catch(
-    (error) => {
-      console.error(
-        error.code === "EADDRINUSE" ? "the port is taken; give another: npm run demo -- --port N" : error.message,
-      );
-      process.exit(2);
-    },
-  );
-  console.log(`demo on ${url} (ctrl-c ends it)`);
+  const args = process.argv.slice(2);
+  if (args.includes("--help") || args.includes("-h")) console.log(usage);
+  else
+    try {
+      const { url } = await serve(join(root, "dist", "demo"), portOf(args));
+      console.log(`demo on ${url} (ctrl-c ends it)`);
+    } catch (error) {
+      const taken = "the port is taken; give another: npm run demo -- --port N";
+      console.error(error.code === "EADDRINUSE" ? taken : `${error.message.split("\n")[0]}\n${usage}`);
+      process.exitCode = 2;
+    }
 }

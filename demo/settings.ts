@@ -1,6 +1,6 @@
 import { type PresetName, presets, resolveParameters } from "../src/browser";
 
-/** What the sliders say. */
+/** Values of the sliders. */
 export interface Settings {
   readonly preset: PresetName;
   readonly gamma: number;
@@ -12,7 +12,7 @@ export interface Settings {
   readonly seed: number;
 }
 
-/** Numbers of steps a slider stops at. */
+/** Numbers of steps that a slider stops at. */
 export const STEPS = [6, 10, 15, 20, 25, 30, 40, 50, 75, 100, 150, 200, 300, 500, 1000] as const;
 
 export const isPreset = (name: string): name is PresetName => Object.hasOwn(presets, name);
@@ -23,7 +23,7 @@ export function presetSettings(preset: PresetName, seed = 0): Settings {
   return { preset, gamma, omega, tEdit, tBoost, steps, stepsInversion: presets[preset].stepsInversion, seed };
 }
 
-/** What a shared link carries. */
+/** Contents of a shared link. */
 export interface Shared {
   readonly settings: Settings;
   /** values of the h grid, 0 to 1, or none */
@@ -32,7 +32,7 @@ export interface Shared {
   readonly original: string | undefined;
 }
 
-/** The fragment of a link that brings these settings back. Mask values are written as two hex digits each. */
+/** Writes the fragment of a link that brings these settings back. Mask values are two hex digits each. */
 export function toHash({ settings: s, mask, content, original }: Shared): string {
   const fields: Record<string, string | number | undefined> = {
     content,
@@ -57,12 +57,12 @@ export function toHash({ settings: s, mask, content, original }: Shared): string
   return new URLSearchParams(given.map(([key, value]) => [key, String(value)])).toString();
 }
 
-/** Reads a fragment. Whatever is missing or out of range keeps the preset's value: a link can be written by anybody. */
+/** Reads a fragment. A value that is missing, empty or out of range is the preset's: anybody can write a link. */
 export function fromHash(hash: string): Shared {
   const fields = new URLSearchParams(hash.replace(/^#/, ""));
   const text = (key: string) => fields.get(key) ?? undefined;
   const number = (key: string, low: number, high: number, fallback: number, whole = true) => {
-    const value = Number(text(key) ?? Number.NaN);
+    const value = Number(text(key)?.trim() || Number.NaN);
     return value >= low && value <= high && (!whole || Number.isInteger(value)) ? value : fallback;
   };
   const preset = text("preset") ?? "";
@@ -81,6 +81,9 @@ export function fromHash(hash: string): Shared {
   };
   return { settings, mask: parseMask(text("mask")), content: name(text("content")), original: name(text("original")) };
 }
+
+/** Whether a fragment says how many steps to take. */
+export const saysSteps = (hash: string): boolean => /[#&](?:steps|inversion|preset)=[^&]/.test(hash);
 
 const name = (text: string | undefined) => (text && /^[\w-]{1,40}$/.test(text) ? text : undefined);
 

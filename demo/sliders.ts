@@ -10,45 +10,43 @@ interface Row {
   readonly hint: string;
   readonly max: number;
   readonly step: number;
-  /** the slider moves along these instead of along numbers */
+  /** values the slider stops at, where it does not move along numbers */
   readonly stops?: readonly number[];
-  /** what the slider's left end means, where it is more than a number */
-  readonly atZero?: string;
 }
 
 const rows: readonly Row[] = [
   {
     key: "gamma",
-    label: "γ  gamma",
-    hint: "How much of the content’s h goes in. Past 0.6 pictures fall apart.",
+    label: "Strength γ",
+    hint: "How much of the content’s shape goes in. Above 0.6 pictures fall apart.",
     max: 1,
     step: 0.01,
   },
   {
     key: "omega",
-    label: "ω  omega",
-    hint: "Latent calibration: near 1 holds on to the original.",
+    label: "Hold ω",
+    hint: "Latent calibration: 1 holds on to the original, 0 lets the content act most.",
     max: 1.05,
     step: 0.05,
   },
   {
     key: "tEdit",
-    label: "t edit",
-    hint: "Injection acts from t = 1000 down to here. Lower reaches into finer shapes.",
+    label: "Injection ends at t",
+    hint: "The content acts from t = 1000 down to here. Lower reaches into finer shapes.",
     max: 1000,
     step: 10,
   },
   {
     key: "tBoost",
-    label: "t boost",
-    hint: "Fresh noise from here down sharpens detail; 0 is none.",
+    label: "Fresh noise from t",
+    hint: "From here down to 0, fresh noise sharpens detail; 0 adds none.",
     max: 600,
     step: 10,
   },
   {
     key: "stepsInversion",
     label: "Inversion steps",
-    hint: "More follow the pictures closer, and take longer.",
+    hint: "More steps follow the pictures more closely, and take longer.",
     max: STEPS.length - 1,
     step: 1,
     stops: STEPS,
@@ -69,7 +67,7 @@ export class Sliders {
   readonly #preset = byId("select", "preset");
   readonly #seed = byId("input", "seed");
   #settings: Settings;
-  /** told when a setting changed, and whether inversions must be made anew */
+  /** called after every change of a setting */
   onChange: () => void = () => {};
 
   constructor(settings: Settings) {

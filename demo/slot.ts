@@ -1,42 +1,16 @@
 import type { Pixels } from "../src/browser";
 import { make } from "./dom";
-import { show, showSquare } from "./draw";
-import { drawnPicture, filePicture, type Picture, pictureFile, randomSeed } from "./pictures";
+import { drawSquare, show } from "./draw";
+import { type Gallery, Thumbnails } from "./gallery";
+import { drawnPicture, filePicture, type Picture, pictureFile, randomSeed, squareOfPicture } from "./pictures";
+import type { Remedy } from "./status";
 
-/** Pictures on offer in both slots, oldest first. */
-export class Gallery {
-  readonly pictures: Picture[] = [];
-  readonly #listeners: (() => void)[] = [];
-
-  add(picture: Picture): Picture {
-    const known = this.pictures.find((p) => p.id === picture.id);
-    if (known) return known;
-    this.pictures.push(picture);
-    for (const listener of this.#listeners) listener();
-    return picture;
-  }
-
-  onChange(listener: () => void): void {
-    this.#listeners.push(listener);
-  }
-}
-
-/** A picture as a small button. */
-export function thumbnail(picture: Picture, pressed: boolean, onClick: () => void): HTMLButtonElement {
-  const canvas = make("canvas");
-  showSquare(canvas, picture.pixels, 64);
-  const button = make(
-    "button",
-    {
-      type: "button",
-      className: "thumb",
-      title: picture.name,
-      aria: { label: picture.name, pressed: String(pressed) },
-    },
-    canvas,
-  );
-  button.addEventListener("click", onClick);
-  return button;
+/** What a slot needs the page for. */
+export interface SlotPage {
+  fail(error: unknown, remedy?: Remedy): void;
+  say(text: string): void;
+  /** Opens the editor that places a picture. */
+  place(picture: Picture): void;
 }
 
 /** Content or original: the picture, and every way to choose another. */
@@ -44,10 +18,19 @@ export class Slot {
   readonly #canvas = make("canvas", { role: "img" });
   readonly #inset = make("canvas", { className: "inset", hidden: true, aria: { hidden: "true" } });
   readonly #bar = make("div", { className: "bar", hidden: true, aria: { hidden: "true" } }, make("i"));
-  readonly #badge = make("span", { className: "badge", hidden: true, textContent: "inverted" });
-  readonly #thumbs = make("div", { className: "thumbs", role: "group" });
+  readonly #badge = make("span", {
+    className: "badge",
+    hidden: true,
+    textContent: "ready",
+    title: "Inverted to noise already: a run with it starts at once",
+  });
+  readonly #note = make("p", { className: "note" });
+  readonly #remove = make("button", { type: "button", textContent: "Remove", title: "Take this picture off the page" });
+  readonly #file: HTMLInputElement;
+  readonly #thumbs: Thumbnails;
   readonly frame: HTMLElement;
-  #picture: Picture | undefined;
+  #id: string | undefined;
+  #shown = "";
   #side = 64;
   onChange: () => void = () => {};
 
@@ -56,42 +39,67 @@ export class Slot {
     readonly role: "content" | "original",
     figure: HTMLElement,
     readonly gallery: Gallery,
-    readonly fail: (error: unknown) => void,
+    readonly page: SlotPage,
     ...overlays: readonly HTMLElement[]
   ) {
-    this.#thumbs.setAttribute("aria-label", `Pictures for ${role}`);
+    const thumbs = make("div", { className: "thumbs", aria: { label: `Pictures for ${role}` } });
+    const choose = (id: string) => this.#choose(id);
+    this.#thumbs = new Thumbnails(thumbs, true, choose, (id) => this.#drop(id));
     this.frame = make("div", { className: "frame" }, this.#canvas, ...overlays, this.#inset, this.#bar, this.#badge);
-    const file = make("input", {
+    this.#file = make("input", {
       type: "file",
       accept: "image/*",
       className: "hidden",
+      tabIndex: -1,
       aria: { label: `Open a picture as ${role}` },
     });
+    const tools = make(
+      "div",
+      { className: "tools" },
+      ...this.#buttons(),
+      ...figure.querySelectorAll(".tool"),
+      this.#file,
+    );
+    figure.querySelector("header")!.after(this.frame, thumbs, tools, this.#note);
+    this.#acceptDrops(figure);
+    gallery.onChange(() => this.#galleryChanged());
+  }
+
+  #buttons(): HTMLElement[] {
+    const file = this.#file;
     file.addEventListener("change", () => {
       if (file.files?.[0]) void this.take(file.files[0]);
       file.value = "";
     });
-    const open = make("button", { type: "button", textContent: "Open…" });
+    const open = make("button", {
+      type: "button",
+      textContent: "Open…",
+      title: "Or drop a picture here, or paste one",
+    });
     open.addEventListener("click", () => file.click());
-    const draw = make("button", { type: "button", textContent: "Draw one", title: "A portrait drawn in the page" });
-    draw.addEventListener("click", () => this.choose(gallery.add(drawnPicture(randomSeed()))));
-    file.tabIndex = -1;
-    const tools = make("div", { className: "tools" }, open, draw, ...figure.querySelectorAll(".tool"), file);
-    figure.querySelector("header")!.after(this.frame, this.#thumbs, tools);
-    this.#acceptDrops(figure);
-    gallery.onChange(() => this.#list());
+    const draw = make("button", {
+      type: "button",
+      textContent: "Draw one",
+      title: "A new portrait, drawn in the page",
+    });
+    draw.addEventListener("click", () => this.choose(this.gallery.add(drawnPicture(randomSeed()))));
+    const place = make("button", {
+      type: "button",
+      textContent: "Place…",
+      title: "Choose the square that the model sees",
+    });
+    place.addEventListener("click", () => this.picture && this.page.place(this.picture));
+    this.#remove.addEventListener("click", () => this.#id !== undefined && this.#drop(this.#id));
+    return [open, draw, place, this.#remove];
   }
 
   get picture(): Picture | undefined {
-    return this.#picture;
+    return this.gallery.find(this.#id);
   }
 
   choose(picture: Picture): void {
-    this.#picture = picture;
-    showSquare(this.#canvas, picture.pixels, this.#side);
-    this.#canvas.setAttribute("aria-label", `${this.role}: ${picture.name}`);
-    this.#list();
-    this.onChange();
+    this.#choose(picture.id);
+    this.#thumbs.reveal(picture.id);
   }
 
   /** Takes a file as the slot's picture. */
@@ -99,14 +107,15 @@ export class Slot {
     try {
       this.choose(this.gallery.add(await filePicture(file)));
     } catch (error) {
-      this.fail(error);
+      this.page.fail(error, { label: "Choose another…", run: () => this.#file.click() });
     }
   }
 
   /** Shows pictures at the model's size from now on. */
   resize(side: number): void {
     this.#side = side;
-    if (this.#picture) showSquare(this.#canvas, this.#picture.pixels, side);
+    this.#shown = "";
+    this.#draw();
   }
 
   /** How far the inversion is, 0 to 1; undefined when none is under way. */
@@ -116,7 +125,7 @@ export class Slot {
     if (share === undefined) this.#inset.hidden = true;
   }
 
-  /** The x0 the model predicts while it inverts. */
+  /** Shows the x0 that the model predicts while it inverts. */
   preview(pixels: Pixels): void {
     this.#inset.hidden = false;
     show(this.#inset, pixels);
@@ -126,27 +135,62 @@ export class Slot {
     this.#badge.hidden = !yes;
   }
 
-  #list(): void {
-    const focused = this.#thumbs.contains(document.activeElement);
-    const buttons = this.gallery.pictures.map((p) => thumbnail(p, p.id === this.#picture?.id, () => this.choose(p)));
-    this.#thumbs.replaceChildren(...buttons);
-    const pressed = buttons[this.gallery.pictures.findIndex((p) => p.id === this.#picture?.id)];
-    if (focused) pressed?.focus();
-    if (pressed) this.#thumbs.scrollLeft = pressed.offsetLeft - this.#thumbs.clientWidth / 2;
+  #choose(id: string): void {
+    this.#id = id;
+    this.#draw();
+    this.onChange();
+  }
+
+  /** Removes a picture of the user's. A slot that showed it takes its neighbour. */
+  #drop(id: string): void {
+    const picture = this.gallery.find(id);
+    if (picture?.removable) {
+      this.gallery.remove(id);
+      this.page.say(`Removed ${picture.name}.`);
+    } else this.page.say("The pictures that come with the page stay.");
+  }
+
+  #galleryChanged(): void {
+    if (this.#id !== undefined && !this.picture) {
+      this.#id = this.gallery.pictures.at(-1)?.id;
+      this.#draw();
+      this.onChange();
+    } else {
+      const before = this.#shown;
+      this.#draw();
+      if (before !== this.#shown && before !== "") this.onChange();
+    }
+  }
+
+  #draw(): void {
+    const { picture } = this;
+    this.#thumbs.show(this.gallery.pictures, ({ id }) => id === this.#id);
+    if (!picture) return;
+    this.#remove.hidden = !picture.removable;
+    this.#note.textContent = noteOf(picture);
+    if (this.#shown === picture.key) return;
+    this.#shown = picture.key;
+    drawSquare(this.#canvas, picture, squareOfPicture(picture), this.#side);
+    this.#canvas.setAttribute("aria-label", `${this.role}: ${picture.name}`);
   }
 
   #acceptDrops(figure: HTMLElement): void {
     const over = (yes: boolean) => figure.classList.toggle("over", yes);
-    figure.addEventListener("dragover", (event) => {
-      event.preventDefault();
-      over(true);
-    });
+    figure.addEventListener("dragover", () => over(true));
     figure.addEventListener("dragleave", () => over(false));
     figure.addEventListener("drop", (event) => {
       event.preventDefault();
       over(false);
       const file = pictureFile(event.dataTransfer);
       if (file) void this.take(file);
+      else this.page.say("Nothing was dropped that the page can open: drop a picture file.");
     });
   }
+}
+
+/** What the model sees of a picture, in a few words. */
+function noteOf({ square, width, height }: Picture): string {
+  if (square) return `Placed: a square of ${Math.round(square.size)} of ${width} × ${height} pixels is used.`;
+  if (width === height) return "";
+  return `Only the centre square of ${width} × ${height} pixels is used. Place it to use another part.`;
 }

@@ -1,6 +1,12 @@
 import { byId } from "./dom";
 import { isCancel, type Message, messageFor } from "./messages";
 
+/** What a notice offers to do. */
+export interface Remedy {
+  readonly label?: string;
+  run(): void;
+}
+
 /** What the page says: a line under the pictures, a bar of progress, and a notice when something needs the user. */
 export class Status {
   readonly #line = byId("p", "status");
@@ -25,7 +31,7 @@ export class Status {
     this.#spoken.textContent = text;
   }
 
-  /** Shows how far a run is; not spoken, for it changes many times a second. */
+  /** Shows how far a run is. It is not spoken, for it changes many times a second. */
   progress(share: number | undefined, text?: string): void {
     this.#bar.hidden = share === undefined;
     this.#bar.value = share ?? 0;
@@ -33,8 +39,8 @@ export class Status {
   }
 
   /** Shows what is wrong and what can be done. Cancelling is no mistake: it is only said.
-   *  @param again what "Resume" or "Try again" does */
-  fail(error: unknown, again: () => void): void {
+   *  @param remedy what the notice's button does; without one there is no button */
+  fail(error: unknown, remedy?: Remedy): void {
     if (isCancel(error)) {
       this.say("Cancelled. What was inverted is kept.");
       return;
@@ -42,12 +48,13 @@ export class Status {
     const message: Message = messageFor(error);
     if (!(error instanceof Error) || message.text.startsWith("Something went wrong")) console.error(error);
     this.#text.textContent = message.text;
-    this.#act = again;
-    this.#action.hidden = message.remedy === "none";
-    this.#action.textContent = message.remedy === "resume" ? "Resume" : "Try again";
+    this.#act = () => remedy?.run();
+    this.#action.hidden = !remedy || message.remedy === "none";
+    this.#action.textContent = remedy?.label ?? (message.remedy === "resume" ? "Resume" : "Try again");
     this.#notice.hidden = false;
     this.#line.textContent = "";
     this.progress(undefined);
+    this.#notice.scrollIntoView({ block: "nearest" });
   }
 
   clear(): void {

@@ -8,7 +8,7 @@ import { type ScheduleName, scheduleGamma } from "../experiments/gamma-schedule"
 import { type Pair, runGrid } from "../experiments/grid";
 import { writeWhole } from "../platform/files-node";
 import { decodeImage, writePng } from "../platform/images-node";
-import { readPngText } from "../platform/png-text";
+import { PARAMETERS, readPngText } from "../platform/png-text";
 import {
   type CommonOptions,
   type Context,
@@ -228,8 +228,8 @@ async function finished(file: string, text: Record<string, string>, replace: boo
   let made: string | undefined;
   const bytes = await readFile(file);
   try {
-    made = readPngText(bytes).Parameters;
-    if (made === text.Parameters) return await decodeImage(bytes, file);
+    made = readPngText(bytes)[PARAMETERS];
+    if (made === text[PARAMETERS]) return await decodeImage(bytes, file);
   } catch {
     made = undefined; // no PNG file of ours
   }

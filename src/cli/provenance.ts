@@ -1,6 +1,7 @@
 import { basename } from "node:path";
 import type { Model } from "../inject/model";
 import { packageVersion } from "../platform/package-root";
+import { PARAMETERS } from "../platform/png-text";
 
 /** What made a picture: goes into its PNG text metadata. File names lose their folders. */
 export function provenance(
@@ -10,7 +11,7 @@ export function provenance(
 ): Record<string, string> {
   return {
     Software: `injectfusion ${packageVersion()}`,
-    Parameters: JSON.stringify({ command, model: model.name, hash: model.hash, ...details }),
+    [PARAMETERS]: JSON.stringify({ command, model: model.name, hash: model.hash, ...details }),
   };
 }
 

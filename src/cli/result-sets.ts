@@ -4,7 +4,7 @@ import { UserError } from "../errors";
 import type { Triple } from "../experiments/evaluate";
 import { readWhole } from "../platform/files-node";
 import { decodeImage, resize } from "../platform/images-node";
-import { readPngText } from "../platform/png-text";
+import { PARAMETERS, readPngText } from "../platform/png-text";
 import { pictureNames } from "./folders";
 
 export type ReadPicture = (file: string, side: number) => Promise<Pixels>;
@@ -76,7 +76,7 @@ function originByName(name: string, originals: readonly string[], contents: read
 /** Original and (first) content of a result, from its PNG text. */
 function originOf(bytes: Uint8Array): Origin | undefined {
   try {
-    const made = JSON.parse(readPngText(bytes).Parameters ?? "") as {
+    const made = JSON.parse(readPngText(bytes)[PARAMETERS] ?? "") as {
       original?: unknown;
       content?: unknown;
       contents?: unknown;

@@ -1,4 +1,7 @@
-/** Text metadata of PNG files: how a picture remembers the parameters that made it.   PNG 1.2 (RFC 2083), 11.3.4 */
+/** Text metadata of PNG files, by which a picture remembers the parameters that made it.   PNG 1.2 (RFC 2083), 11.3.4 */
+
+/** Key of the text that holds what a picture was made with, as JSON. CLI and demo write it, `grid` and `evaluate` read it. */
+export const PARAMETERS = "Parameters";
 
 const SIGNATURE = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
 

@@ -3,8 +3,8 @@ import type { Browser, BrowserContext, Page } from "playwright-core";
 import sharp from "sharp";
 import { buildDemo } from "../../demo/build.mjs";
 import { serve } from "../../demo/serve.mjs";
-import type { InjectParameters } from "../../src/node";
-import { readPngText } from "../../src/platform/png-text";
+import type { InjectParameters, Square } from "../../src/node";
+import { PARAMETERS, readPngText } from "../../src/platform/png-text";
 import { launchChromium } from "./chromium";
 import { keepDevices, type Watch, watch } from "./watch";
 
@@ -13,8 +13,13 @@ export const PATIENCE = 420_000;
 
 /** A PNG the page gave, and the parameters in its text. */
 export interface Downloaded {
+  readonly bytes: Buffer;
   readonly pixels: Buffer;
-  readonly parameters: InjectParameters & { stepsInversion: number; mask?: number[] };
+  readonly parameters: InjectParameters & {
+    readonly stepsInversion: number;
+    readonly mask?: readonly number[];
+    readonly originalSquare?: Square;
+  };
 }
 
 /** The demo, built and served, and a browser to drive it. */
@@ -87,6 +92,6 @@ export class Demo {
     const [file] = await Promise.all([this.page.waitForEvent("download"), this.page.click(button)]);
     const bytes = await readFile(await file.path());
     const pixels = await sharp(bytes).ensureAlpha().raw().toBuffer();
-    return { pixels, parameters: JSON.parse(readPngText(bytes).parameters ?? "{}") };
+    return { bytes, pixels, parameters: JSON.parse(readPngText(bytes)[PARAMETERS] ?? "{}") };
   }
 }

@@ -1,10 +1,12 @@
-import { mkdirSync, readFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Page } from "playwright-core";
 import sharp from "sharp";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { modelFile } from "../../demo/build.mjs";
-import { loadModel, openDevice } from "../../src/node";
+import { pictureCache, readSet } from "../../src/cli/result-sets";
+import { defaults, type InjectParameters, loadModel, openDevice } from "../../src/node";
 import { Demo, type Downloaded } from "./demo-page";
 import { loseDeviceWhen } from "./watch";
 
@@ -34,10 +36,13 @@ async function shoot(name: string, fullPage = true): Promise<void> {
 
 /** The same run in Node: the largest difference of any channel. */
 async function differenceFromNode({ pixels, parameters }: Downloaded): Promise<number> {
-  const { stepsInversion, mask, ...options } = parameters;
+  const { stepsInversion, mask } = parameters;
+  const options = Object.fromEntries(
+    Object.entries(parameters).filter(([key]) => Object.hasOwn(defaults, key)),
+  ) as unknown as InjectParameters;
   using device = await openDevice();
   const network = await loadModel(model, { device });
-  const files = ["portrait-02.png", "portrait-01.png"].map((file) => readFileSync(join(examples, file)));
+  const files = ["portrait-01.png", "portrait-02.png"].map((file) => readFileSync(join(examples, file)));
   const both = await network.invert(files, { steps: stepsInversion });
   const side = Math.sqrt(mask?.length ?? 0);
   const result = await network.inject({
@@ -77,6 +82,35 @@ test("injects with a painted mask, and gives the picture that Node gives", async
   expect(Number.isInteger(Math.sqrt(mask.length)) && mask.length > 1).toBe(true);
   expect(mask.some((v) => v > 0.5) && mask.some((v) => v === 0)).toBe(true);
   expect(await differenceFromNode(result)).toBeLessThanOrEqual(1);
+  // `evaluate` knows what the file was made of.
+  const folder = mkdtempSync(join(tmpdir(), "injectfusion-demo-"));
+  writeFileSync(join(folder, "result.png"), result.bytes);
+  const failures: string[] = [];
+  const set = await readSet(folder, { originals: examples, contents: examples }, pictureCache(), failures);
+  rmSync(folder, { recursive: true });
+  expect([set.length, failures]).toEqual([1, []]);
+  const first = await sharp(join(examples, "portrait-02.png")).ensureAlpha().raw().toBuffer();
+  expect(first.equals(Buffer.from(set[0]!.original.data))).toBe(true);
+});
+
+test("saves the result larger, too", async () => {
+  const own = (await demo.downloaded("#download")).pixels.length;
+  await page.selectOption("#download-size", "4");
+  expect((await demo.downloaded("#download")).pixels.length).toBe(16 * own);
+  await page.selectOption("#download-size", "1");
+});
+
+test("marks the result when another picture is chosen, and clears the mark when it comes back", async () => {
+  const stale = () => page.$eval("#result", (figure) => figure.classList.contains("stale"));
+  const choose = (n: number) => page.locator("#content .thumb").nth(n).click();
+  await choose(4);
+  expect(await stale()).toBe(true);
+  expect(await page.textContent("#result-note")).toMatch(/^Made with other pictures or settings/);
+  await choose(0);
+  expect(await stale()).toBe(false);
+  expect(await page.textContent("#result-note")).toMatch(
+    /^portrait 02 with the content of portrait 01: γ 0.7, in the mask/,
+  );
 });
 
 test("a new gamma generates again from the inversions that are kept", async () => {
@@ -86,6 +120,18 @@ test("a new gamma generates again from the inversions that are kept", async () =
   await demo.says(/^Done/);
   expect((await said()).filter((text) => text.startsWith("Inverting"))).toEqual([]);
   expect(page.url()).toContain("gamma=0.2");
+});
+
+test("keeps the results before, and their settings come back with them", async () => {
+  const said = await demo.listen();
+  const [newest, older] = [page.locator("#history button").first(), page.locator("#history button").nth(1)];
+  await older.click();
+  expect(await demo.shown("gamma")).toBe("0.70");
+  expect((await demo.downloaded("#download")).parameters.gamma).toBe(0.7);
+  await newest.click();
+  expect(await demo.shown("gamma")).toBe("0.20");
+  await page.waitForTimeout(500); // longer than a setting takes to be followed
+  expect(await said()).toEqual([]);
 });
 
 test("goes on from the last finished step when the device is lost, to the same picture", async () => {
@@ -137,14 +183,30 @@ test("draws the strip: its gammas differ, and one of them can be taken", async (
   await demo.says(/^Done/);
 });
 
-test("draws the grid of the pictures chosen", async () => {
+test("draws the grid of the pictures chosen, and keeps its results under them", async () => {
+  const cells = () =>
+    page.$$eval("#grid tbody td canvas", (all) => all.map((canvas) => (canvas as HTMLCanvasElement).width > 1));
+  const pick = (n: number) => page.locator("#grid-contents button").nth(n).click();
   // A pair that is inverted already remains, so this takes one generation; figures show all.
   if (!FIGURES) {
     await page.locator("#grid-originals button").nth(1).click();
-    await page.locator("#grid-contents button").nth(2).click();
+    await pick(2);
   }
   await page.click("#run-grid");
+  if (!FIGURES) {
+    await demo.says(/^Generating picture 1/);
+    await pick(0);
+  }
   await demo.says(/^The grid is done/);
+  if (!FIGURES) {
+    // The column that was put before it while it ran stays empty.
+    expect(await cells()).toEqual([false, true]);
+    expect(await page.isDisabled("#grid-download")).toBe(true);
+    await pick(0);
+    await page.locator("#content").getByText("Draw one").click();
+    expect(await cells()).toEqual([true]);
+    await page.locator("#content .thumb").first().click();
+  }
   const { pixels } = await demo.downloaded("#grid-download");
   if (!FIGURES) expect(pixels.length).toBe((await demo.downloaded("#download")).pixels.length);
   expect(new Set(pixels.filter((_, i) => i % 4 === 0)).size).toBeGreaterThan(8); // a picture, not a plain colour

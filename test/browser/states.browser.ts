@@ -1,6 +1,7 @@
 import { cpSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { BrowserContext, Page } from "playwright-core";
+import sharp from "sharp";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { Demo, PATIENCE } from "./demo-page";
 import { loseDeviceWhen } from "./watch";
@@ -19,6 +20,13 @@ beforeAll(async () => {
 });
 
 afterAll(() => demo?.close());
+
+test("takes fewer steps without a GPU, says so, and shows an example of a result", async () => {
+  expect(await page.textContent("#status")).toBe("Ready. There is no GPU here, so the steps are few and slow.");
+  expect([await demo.shown("steps"), await demo.shown("stepsInversion")]).toEqual(["20", "20"]);
+  expect(await page.textContent("#result-note")).toMatch(/^An example: .* γ 0\.3\. Press Inject/);
+  expect(await page.isVisible("#result-frame.filled")).toBe(true);
+});
 
 /** What the page says where it cannot work, and whether it offers to try again. */
 async function bareNotice(prepare: (context: BrowserContext) => Promise<unknown>, url = demo.server.url) {
@@ -131,7 +139,81 @@ test("takes pictures that are picked, dropped and pasted, and refuses what is no
   await give("drop", "broken.png", "image/png", Buffer.from("no picture"));
   expect(await demo.notice()).toMatch(/^broken\.png: is damaged or not a picture the browser can show/);
   expect(await label("original")).toBe("original: dropped.png");
+  const [chooser] = await Promise.all([page.waitForEvent("filechooser"), page.click("#notice-action")]);
+  await chooser.setFiles(picture);
+  await expect.poll(() => label("original")).toBe("original: portrait-04.png");
+  await give("drop", "notes.txt", "text/plain", Buffer.from("no picture either"));
+  expect(await demo.notice()).toMatch(/^notes\.txt: is damaged or not a picture/);
   await page.click("#notice-close");
+});
+
+test("takes a picture dropped beside the slots, instead of leaving the page for it", async () => {
+  const base64 = readFileSync(picture).toString("base64");
+  const prevented = await page.evaluate((base64) => {
+    const dataTransfer = new DataTransfer();
+    const bytes = Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
+    dataTransfer.items.add(new File([bytes], "beside.png", { type: "image/png" }));
+    return ["dragover", "drop"].map((type) => {
+      const event = new DragEvent(type, { dataTransfer, cancelable: true, bubbles: true });
+      document.getElementById("result")!.dispatchEvent(event);
+      return event.defaultPrevented;
+    });
+  }, base64);
+  expect(prevented).toEqual([true, true]);
+  await expect.poll(() => page.getAttribute("#content .frame canvas", "aria-label")).toBe("content: beside.png");
+});
+
+test("draws a phone's photo small once, and takes it off the page again", async () => {
+  const photo = await sharp({ create: { width: 4000, height: 3000, channels: 3, background: "#836" } })
+    .jpeg()
+    .toBuffer();
+  const thumbs = () => page.locator("#original .thumb").count();
+  const before = await thumbs();
+  await page.setInputFiles("#original input[type=file]", { name: "photo.jpg", mimeType: "image/jpeg", buffer: photo });
+  await expect
+    .poll(() => page.textContent("#original .note"), { timeout: 60_000 })
+    .toMatch(/^Only the centre square of 4000 × 3000/);
+  await page.evaluate(() => {
+    const { drawImage } = CanvasRenderingContext2D.prototype;
+    const drawn: number[] = [];
+    Object.assign(globalThis, { drawn });
+    CanvasRenderingContext2D.prototype.drawImage = function (this: unknown, ...all: unknown[]) {
+      drawn.push((all[0] as HTMLCanvasElement).width);
+      return (drawImage as (...all: unknown[]) => void).apply(this, all);
+    } as typeof drawImage;
+  });
+  await page.locator("#content").getByText("Draw one").click();
+  await page.click("#swap");
+  await page.click("#swap");
+  await page.locator("#grid-contents .thumb").nth(4).click();
+  const drawn = await page.evaluate(() => (globalThis as unknown as { drawn: number[] }).drawn);
+  expect(drawn.length).toBeGreaterThan(3);
+  expect(Math.max(...drawn)).toBeLessThanOrEqual(1200);
+  expect(drawn.length).toBeLessThan(20); // not every thumbnail anew
+  await page.locator("#original").getByText("Remove").click();
+  expect(await thumbs()).toBe(before + 1); // the drawn one remains
+  expect(await page.getAttribute("#original .frame canvas", "aria-label")).toMatch(/^original: drawn portrait/);
+  await page.locator("#original").getByText("Remove").click();
+  await page.locator("#original .thumb").first().click();
+  expect(await page.locator("#original").getByText("Remove").isVisible()).toBe(false);
+});
+
+test("each row of thumbnails is one tab stop; arrows choose, Delete removes, the choice shows in forced colours", async () => {
+  const stops = await page.$$eval(".thumbs", (rows) =>
+    rows.map((row) => row.querySelectorAll('.thumb[tabindex="0"]').length).filter((_, i) => rows[i]!.childElementCount),
+  );
+  expect(stops).toEqual(stops.map(() => 1));
+  const checked = () =>
+    page.locator("#original .thumb").evaluateAll((all) => all.findIndex((b) => b.ariaChecked === "true"));
+  await page.locator("#original .thumb").first().click();
+  await page.keyboard.press("ArrowRight");
+  expect(await checked()).toBe(1);
+  await page.keyboard.press("Delete");
+  await demo.says(/come with the page stay/);
+  await page.emulateMedia({ forcedColors: "active" });
+  const ring = await page.$eval('#original .thumb[aria-checked="true"]', (b) => getComputedStyle(b).outlineStyle);
+  await page.emulateMedia({ forcedColors: "none" });
+  expect(ring).not.toBe("none");
 });
 
 test("paints the mask by keyboard, cell by cell, into the link", async () => {
@@ -166,6 +248,76 @@ test("loads a checkpoint by file and by address, with what its weights do not te
   await page.fill("#model-url", "./missing.safetensors");
   await page.click("#model-form button");
   expect(await demo.notice()).toMatch(/missing\.safetensors.*404/);
+  await page.click("#notice-close");
+  expect(await page.textContent("#model-name")).toMatch(/^other · 32 × 32/);
+});
+
+/** 320 x 200 pixels whose colours tell where they are. */
+async function wide(): Promise<{ png: Buffer; raw: Buffer }> {
+  const raw = Buffer.from(
+    Array.from({ length: 320 * 200 }, (_, i) => [(i % 320) / 2, Math.floor(i / 320), 128]).flat(),
+  );
+  return {
+    raw,
+    png: await sharp(raw, { raw: { width: 320, height: 200, channels: 3 } })
+      .png()
+      .toBuffer(),
+  };
+}
+
+test("places a photo by dragging, turning, and by both eyes; puts the result back into it", async () => {
+  const { png, raw } = await wide();
+  const note = () => page.textContent("#original .note");
+  await page.setInputFiles("#original input[type=file]", { name: "wide.png", mimeType: "image/png", buffer: png });
+  await expect.poll(note).toMatch(/^Only the centre square of 320 × 200 pixels is used/);
+  await page.locator("#original").getByText("Place…").click();
+  const box = (await page.locator("#place-canvas").boundingBox())!;
+  const at = (x: number, y: number) => [box.x + (x * box.width) / 320, box.y + (y * box.height) / 200] as const;
+  const size = async () => Number.parseInt((await page.textContent("#place-size-value"))!, 10);
+  await page.mouse.move(...at(160, 100));
+  await page.mouse.wheel(0, -400);
+  await expect.poll(size).toBeLessThan(120);
+  const eyes = page.locator("#place-eyes");
+  await eyes.click();
+  await page.mouse.click(...at(140, 90));
+  await page.mouse.click(...at(164, 90));
+  expect(await eyes.getAttribute("aria-pressed")).toBe("false");
+  expect(Math.abs((await size()) - 96)).toBeLessThanOrEqual(3);
+  await page.mouse.move(...at(160, 100));
+  await page.mouse.down();
+  await page.mouse.move(...at(180, 110), { steps: 3 });
+  await page.mouse.up();
+  await page.locator("#place-canvas").press("]");
+  expect(await page.textContent("#place-angle-value")).toMatch(/^(0\.[0-9]|1(\.[0-9])?|2)°$/);
+  await page.click("#place-use");
+  await expect.poll(note).toMatch(/^Placed: a square of 9\d of 320 × 200 pixels is used/);
+
+  await demo.setSlider("steps", 0);
+  await demo.setSlider("stepsInversion", 0);
+  await page.click("#run");
+  await demo.says(/^Done/);
+  await page.selectOption("#download-size", "photo");
+  const { pixels, parameters } = await demo.downloaded("#download");
+  const { x, y, size: side } = parameters.originalSquare!;
+  expect([Math.abs(x - 172) < 4, Math.abs(y - 102.5) < 4, Math.abs(side - 96) < 3]).toEqual([true, true, true]);
+  expect(pixels.length).toBe(320 * 200 * 4);
+  const changed = { inside: 0, outside: 0 };
+  for (let i = 0; i < 320 * 200; i++) {
+    const far = Math.max(Math.abs((i % 320) - x), Math.abs(Math.floor(i / 320) - y)) > 0.55 * side;
+    const differs = [0, 1, 2].some((c) => pixels[4 * i + c] !== raw[3 * i + c]);
+    if (differs) changed[far ? "outside" : "inside"]++;
+  }
+  expect(changed.outside).toBe(0);
+  expect(changed.inside).toBeGreaterThan(0.5 * side * side);
+});
+
+test("the model in use stays when another fails to load", async () => {
+  await page.click("#model-open");
+  await page.setInputFiles("#model-file", picture);
+  expect(await demo.notice()).toMatch(/portrait-04\.png: is an image, not a checkpoint/);
+  await page.click("#notice-close");
+  await page.click("#run");
+  await demo.says(/^Done/);
   await page.click("#model-open");
   await page.click("#model-shipped");
   await demo.says(/^Ready/);
@@ -174,12 +326,15 @@ test("loads a checkpoint by file and by address, with what its weights do not te
 test("gives every control a name, and keeps nothing from the keyboard", async () => {
   const session = await demo.context.newCDPSession(page);
   const { nodes } = await session.send("Accessibility.getFullAXTree");
-  const controls = /^(button|slider|spinbutton|textbox|checkbox|combobox|application|image|table|dialog|progressbar)$/;
+  const controls =
+    /^(button|radio|slider|spinbutton|textbox|checkbox|combobox|application|image|table|dialog|progressbar)$/;
   const found = nodes.filter((node) => !node.ignored && controls.test(String(node.role?.value)));
   expect(found.length).toBeGreaterThan(40);
   expect(found.filter((node) => !node.name?.value).map((node) => node.role?.value)).toEqual([]);
   const unreachable = await page.$$eval("button, input, select", (elements) =>
     (elements as HTMLInputElement[])
+      // Arrow keys lead to the other buttons of a row that holds a tab stop.
+      .filter((e) => !e.closest(".thumbs")?.querySelector('[tabindex="0"]'))
       .filter((e) => e.checkVisibility() && !e.disabled && e.tabIndex < 0 && e.type !== "file")
       .map((e) => e.outerHTML),
   );
