@@ -11,6 +11,7 @@ import {
   type RunOptions,
   UserError,
 } from "../src/browser";
+import { isUnfamiliar, noiseStatistics } from "../src/inject/familiarity";
 import { hShape } from "../src/model/config";
 import type { HostCopies, HostCopy } from "./host-copies";
 import { inputOf, type Picture } from "./pictures";
@@ -45,6 +46,7 @@ export class Engine {
     string,
     { readonly inversion: Inversion; readonly batch: Inversion; readonly bytes: number }
   >();
+  readonly #unfamiliar = new Set<string>();
   #closed = false;
 
   private constructor(
@@ -126,8 +128,23 @@ export class Engine {
       ...(copy && { resume: copy.snapshot }),
       ...options,
     });
+    await this.#judge(batch, steps, all);
     batch.forEach((p, i) => {
       this.#keep(keyOf(p, steps), all.select(i), all, atLeast + batch.length);
+    });
+  }
+
+  /** Whether a picture was inverted to noise that the model does not know: it is unlike what the model was trained on. */
+  isUnfamiliar(picture: Picture, steps: number): boolean {
+    return this.#unfamiliar.has(keyOf(picture, steps));
+  }
+
+  async #judge(batch: readonly Picture[], steps: number, inverted: Inversion): Promise<void> {
+    const all = await inverted.readXT();
+    const size = all.length / batch.length;
+    batch.forEach((p, n) => {
+      const statistics = noiseStatistics(all.subarray(n * size, (n + 1) * size), this.model.resolution);
+      if (isUnfamiliar(statistics)) this.#unfamiliar.add(keyOf(p, steps));
     });
   }
 

@@ -224,7 +224,10 @@ function stale(): boolean {
 /** Brings badges, marks of staleness and the time a run would take up to date. */
 function changedLooks(): void {
   const { steps, stepsInversion } = sliders.settings;
-  for (const slot of bothSlots) slot.inverted = !!(slot.picture && session.engine?.has(slot.picture, stepsInversion));
+  for (const slot of bothSlots) {
+    slot.inverted = !!(slot.picture && session.engine?.has(slot.picture, stepsInversion));
+    slot.unfamiliar = !!(slot.picture && session.engine?.isUnfamiliar(slot.picture, stepsInversion));
+  }
   grid.settings = settingsNow();
   if (tasks.running) return;
   results.stale = stale() ? "Made with other pictures or settings. Press Inject to make it anew." : undefined;

@@ -31,6 +31,7 @@ export class Slot {
   readonly frame: HTMLElement;
   #id: string | undefined;
   #shown = "";
+  #unfamiliar = false;
   #side = 64;
   onChange: () => void = () => {};
 
@@ -135,6 +136,19 @@ export class Slot {
     this.#badge.hidden = !yes;
   }
 
+  /** Whether the model does not know pictures like this one. */
+  set unfamiliar(yes: boolean) {
+    this.#unfamiliar = yes;
+    this.#tell();
+  }
+
+  #tell(): void {
+    const { picture } = this;
+    const far = "Far from the pictures this model knows: expect colour noise. Place its subject, or choose another.";
+    this.#note.textContent = picture ? [noteOf(picture), this.#unfamiliar && far].filter(Boolean).join(" ") : "";
+    this.#note.classList.toggle("warning", this.#unfamiliar);
+  }
+
   #choose(id: string): void {
     this.#id = id;
     this.#draw();
@@ -167,7 +181,7 @@ export class Slot {
     this.#thumbs.show(this.gallery.pictures, ({ id }) => id === this.#id);
     if (!picture) return;
     this.#remove.hidden = !picture.removable;
-    this.#note.textContent = noteOf(picture);
+    this.#tell();
     if (this.#shown === picture.key) return;
     this.#shown = picture.key;
     drawSquare(this.#canvas, picture, squareOfPicture(picture), this.#side);

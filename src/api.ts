@@ -5,6 +5,8 @@ export interface Pixels {
   readonly data: Uint8Array | Uint8ClampedArray;
   readonly width: number;
   readonly height: number;
+  /** Size of the file's picture, where decoding reduced it. Placements are in pixels of that size. */
+  readonly full?: { readonly width: number; readonly height: number };
 }
 
 /** Values as the network sees them: f32 [3, side, side] in [-1, 1], the model's own size. */

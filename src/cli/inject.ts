@@ -5,6 +5,7 @@ import { type ScheduleName, scheduleGamma } from "../experiments/gamma-schedule"
 import { withHooks } from "../inject/hooks";
 import type { Inversion } from "../inject/inversion";
 import type { OmegaRegion } from "../inject/options";
+import { pasteBack } from "../inject/paste";
 import { readWhole, writeWhole } from "../platform/files-node";
 import { writePng } from "../platform/images-node";
 import {
@@ -18,6 +19,7 @@ import {
   withSession,
 } from "./context";
 import { naming, UsageError } from "./failure";
+import { noteUnfamiliar } from "./familiar";
 import {
   type Chosen,
   chooseParameters,
@@ -28,13 +30,22 @@ import {
 } from "./inject-parameters";
 import { withBeyondOptions } from "./pair";
 import { drawSheet } from "./picture/sheet";
+import {
+  isPlaced,
+  type PlacementOptions,
+  type Placing,
+  pictureKey,
+  placeAll,
+  type ToPlace,
+  withPlacementOptions,
+} from "./placement";
 import { nameOf, provenance } from "./provenance";
 import { inputFiles, readMask, readPicture } from "./read-picture";
 import { Talk } from "./talk";
 import { checkPngName, checkTargets, type TargetOptions, withReplaceOption } from "./targets";
-import { gamma, omegaRegion } from "./values";
+import { gamma, omegaRegion, within } from "./values";
 
-interface Options extends CommonOptions, ParameterOptions, TargetOptions {
+interface Options extends CommonOptions, ParameterOptions, TargetOptions, PlacementOptions {
   readonly content?: string[];
   readonly contentInversion?: string[];
   readonly original?: string;
@@ -44,6 +55,8 @@ interface Options extends CommonOptions, ParameterOptions, TargetOptions {
   readonly mask?: string[];
   readonly omegaRegion?: ReturnType<typeof omegaRegion>[];
   readonly strip?: string | true;
+  readonly paste?: string | true;
+  readonly feather: number;
   readonly saveInversion?: string;
   readonly tap?: string;
   readonly gammaSchedule: ScheduleName;
@@ -59,7 +72,7 @@ const collectText = collect((text) => text);
 export function inject(context: Context): Command {
   const command = new Command("inject")
     .description("inject the content of one picture into another")
-    .optionsGroup("Pictures (files, - for stdin, or addresses; centre square used):")
+    .optionsGroup("Pictures (files, - for stdin, or addresses; centre square used unless placed):")
     .option("--content <file>", "picture that gives its shape; repeat it for several", collectText)
     .option("--original <file>", "picture that is changed: it keeps its colours and texture")
     .option(
@@ -70,10 +83,17 @@ export function inject(context: Context): Command {
     .option("--content-inversion <file>", "a saved inversion in place of a content", collectText)
     .addOption(
       new Option("--original-inversion <file>", "a saved inversion in place of the original").conflicts("original"),
-    )
+    );
+  withPlacementOptions(command, ["content", "original", "content-inversion", "original-inversion"])
     .optionsGroup("Results:")
     .requiredOption("--out <file.png>", "result")
     .option("--strip [file.png]", "original, content and result side by side (default: OUT-strip.png)")
+    .option("--paste [file.png]", "the result back in the original photo (default: OUT-photo.png)")
+    .addOption(
+      new Option("--feather <share>", "share of the square over which --paste fades into the photo")
+        .argParser(within(0, 0.5))
+        .default(0.1),
+    )
     .option("--save-inversion <prefix>", "inversions as PREFIX-original.inv, PREFIX-content-1.inv, ...");
   withReplaceOption(command)
     .optionsGroup("Strength:")
@@ -95,15 +115,17 @@ export function inject(context: Context): Command {
     "injectfusion inject --content a.jpg --original b.png --out c.png --strip",
     "injectfusion inject --content a.jpg --original b.png --out c.png --gamma 0.6 --mask left-half.png",
     "injectfusion inject --content a.jpg --content b.jpg --gamma 0.3 --gamma 0.5 --original o.png --out c.png",
+    "injectfusion inject --content a.jpg --original photo.jpg --eyes 280,200,350,205 --out c.png --paste",
     "injectfusion inject --content a.jpg --original b.png --out c.png --model celebahq   # downloads 455 MB once",
   ).action((options: Options) => run(context, options));
 }
 
 async function run(context: Context, options: Options): Promise<void> {
   const stripFile = options.strip === true ? options.out.replace(/\.png$/i, "-strip.png") : options.strip;
+  const pasteFile = options.paste === true ? options.out.replace(/\.png$/i, "-photo.png") : options.paste;
   const talk = new Talk(context.terminal, options.quiet);
   checkCounts(options);
-  await checkFiles(options, stripFile);
+  await checkFiles(options, { "--strip": stripFile, "--paste": pasteFile });
   const chosen = chooseParameters(await context.engine(), options, options.gamma?.[0]);
   noteParameters(chosen, talk);
   const input = await readInput(options, talk);
@@ -130,6 +152,10 @@ async function run(context: Context, options: Options): Promise<void> {
         ...(options.gammaSchedule !== "constant" && { gammaSchedule: options.gammaSchedule }),
         original: nameOf(input.originalName),
         contents: input.contentNames.map(nameOf),
+        ...(input.original?.placement && { originalSquare: input.original.placement }),
+        ...(input.contents.some(({ placement }) => placement) && {
+          contentSquares: input.contents.map(({ placement }) => placement ?? null),
+        }),
         masks: (options.mask ?? []).map(nameOf),
         ...(options.omegaRegion && {
           omegaRegions: options.omegaRegion.map(({ omega, file }) => ({ omega, mask: nameOf(file) })),
@@ -141,7 +167,19 @@ async function run(context: Context, options: Options): Promise<void> {
       signal.throwIfAborted();
       await writePng(options.out, pixels, text);
       if (stripFile && strip) await writeWhole(stripFile, strip);
-      const files = { out: options.out, ...(stripFile && { strip: stripFile }) };
+      if (pasteFile) {
+        const { image, placement } = input.original!;
+        await writePng(
+          pasteFile,
+          await pasteBack(device, image, pixels, { placement, feather: options.feather }),
+          text,
+        );
+      }
+      const files = {
+        out: options.out,
+        ...(stripFile && { strip: stripFile }),
+        ...(pasteFile && { paste: pasteFile }),
+      };
       return {
         ...files,
         model: model.name,
@@ -154,15 +192,15 @@ async function run(context: Context, options: Options): Promise<void> {
     talk,
   );
   if (options.json) talk.result(JSON.stringify(report));
-  else for (const file of [options.out, stripFile]) if (file) talk.result(file);
+  else for (const file of [options.out, stripFile, pasteFile]) if (file) talk.result(file);
 }
 
 /** All input, read and checked before any device is opened. */
 interface Input {
-  readonly original: Pixels | undefined;
+  readonly original: Placing | undefined;
   readonly originalName: string;
   readonly originalBytes: Uint8Array | undefined;
-  readonly contents: readonly Pixels[];
+  readonly contents: readonly Placing[];
   readonly contentNames: readonly string[];
   readonly contentBytes: readonly Uint8Array[];
   readonly masks: readonly MaskOption[];
@@ -170,11 +208,13 @@ interface Input {
 }
 
 /** @throws UsageError unless there is an original, a content, and one value for all contents or one for each */
-function checkCounts({ content = [], contentInversion = [], original, originalInversion, gamma, mask }: Options): void {
+function checkCounts(options: Options): void {
+  const { content = [], contentInversion = [], original, originalInversion, gamma, mask, paste } = options;
   const count = content.length + contentInversion.length;
   if (count === 0) throw new UsageError("no content; give --content FILE (or --content-inversion FILE)");
   if (!original && !originalInversion)
     throw new UsageError("no original; give --original FILE (or --original-inversion FILE)");
+  if (paste && !original) throw new UsageError("--paste: needs the photo itself; give --original FILE");
   const contents = `${count} ${count === 1 ? "content" : "contents"}`;
   if (gamma && gamma.length > 1 && gamma.length !== count)
     throw new UsageError(`--gamma: given ${gamma.length} times for ${contents}; give one for all or one for each`);
@@ -182,10 +222,12 @@ function checkCounts({ content = [], contentInversion = [], original, originalIn
     throw new UsageError(`--mask: given ${mask.length} times for ${contents}; give none or one for each`);
 }
 
-async function checkFiles(options: Options, stripFile: string | undefined): Promise<void> {
+async function checkFiles(options: Options, more: Readonly<Record<string, string | undefined>>): Promise<void> {
   const prefix = options.saveInversion;
   const count = (options.content?.length ?? 0) + (options.contentInversion?.length ?? 0);
-  const pictures = [{ flag: "--out", file: options.out }, ...(stripFile ? [{ flag: "--strip", file: stripFile }] : [])];
+  const pictures = Object.entries({ "--out": options.out, ...more }).flatMap(([flag, file]) =>
+    file === undefined ? [] : [{ flag, file }],
+  );
   const saved = prefix === undefined ? [] : savedNames(prefix, count);
   const inputs = inputFiles(
     ["--content", options.content],
@@ -207,18 +249,22 @@ const savedNames = (prefix: string, contents: number): string[] => [
 
 async function readInput(options: Options, talk: Talk): Promise<Input> {
   const { content = [], contentInversion = [], mask = [], omegaRegion: regions = [], originalInversion } = options;
-  const original =
-    options.original === undefined
-      ? undefined
-      : await readPicture({ flag: "--original", file: options.original }, talk);
-  const contents: Pixels[] = [];
-  for (const file of content) contents.push(await readPicture({ flag: "--content", file }, talk));
+  const pictures: ToPlace[] = [];
+  const take = async (flag: string, file: string, n: number) => {
+    const key = pictureKey(flag, n);
+    const pixels = await readPicture({ flag: `--${flag}`, file }, talk, isPlaced(key, options));
+    pictures.push({ key, name: nameOf(file), pixels });
+    return pixels;
+  };
+  for (const [k, file] of content.entries()) await take("content", file, k + 1);
+  const original = options.original === undefined ? undefined : await take("original", options.original, 1);
+  const placed = await placeAll(pictures, options, talk);
   const read = (flag: string) => (file: string) => naming(flag, () => readInversion(file));
   return {
-    original,
+    original: original && placed.at(-1),
     originalName: options.original ?? originalInversion!,
     originalBytes: originalInversion === undefined ? undefined : await read("--original-inversion")(originalInversion),
-    contents,
+    contents: placed.slice(0, content.length),
     contentNames: [...content, ...contentInversion],
     contentBytes: await Promise.all(contentInversion.map(read("--content-inversion"))),
     masks: await Promise.all(mask.map((file) => readMask({ flag: "--mask", file }, original))),
@@ -253,6 +299,7 @@ async function invertAll(
 ): Promise<Inversions> {
   const { faithful, top } = chosen.parameters;
   const pictures = input.original ? [input.original, ...input.contents] : input.contents;
+  const names = (input.original ? [input.originalName, ...input.contentNames] : input.contentNames).map(nameOf);
   const options = { steps: chosen.stepsInversion, faithful, top, ...(tap && { tap }), signal };
   const fresh =
     pictures.length === 0
@@ -261,13 +308,14 @@ async function invertAll(
           "invert",
           async (report) => {
             const batch = await model.invert(pictures, { ...options, onStep: stepsTo(report) });
+            await noteUnfamiliar(batch, names.slice(0, pictures.length), talk);
             return pictures.map((_, i) => batch.select(i));
           },
           COMPILING,
         );
   const load = (flag: string, bytes: Uint8Array, name: string) => naming(flag, () => model.loadInversion(bytes, name));
-  const names = input.contentNames.slice(input.contents.length);
-  const saved = await Promise.all(input.contentBytes.map((bytes, i) => load("--content-inversion", bytes, names[i]!)));
+  const loaded = input.contentNames.slice(input.contents.length);
+  const saved = await Promise.all(input.contentBytes.map((bytes, i) => load("--content-inversion", bytes, loaded[i]!)));
   if (input.original) return { original: fresh[0]!, contents: [...fresh.slice(1), ...saved] };
   return {
     original: await load("--original-inversion", input.originalBytes!, input.originalName),

@@ -4,12 +4,15 @@ import { type ScheduleName, scheduleGamma, schedules } from "../experiments/gamm
 import { withHooks } from "../inject/hooks";
 import type { Inversion } from "../inject/inversion";
 import { COMPILING, type Session, stepsTo } from "./context";
+import { noteUnfamiliar } from "./familiar";
 import type { Chosen } from "./inject-parameters";
+import { isPlaced, type PlacementOptions, type Placing, pictureKey, placeAll, withPlacementOptions } from "./placement";
+import { nameOf } from "./provenance";
 import { inputFiles, readMask, readPicture } from "./read-picture";
 import type { Talk } from "./talk";
 
 /** Options that name the pair of an experiment. */
-export interface PairOptions {
+export interface PairOptions extends PlacementOptions {
   readonly content: string;
   readonly original: string;
   readonly mask?: string;
@@ -19,11 +22,11 @@ export interface PairOptions {
 
 export function withPairOptions(command: Command): Command {
   command
-    .optionsGroup("Pictures (files, - for stdin, or addresses; centre square used):")
+    .optionsGroup("Pictures (files, - for stdin, or addresses; centre square used unless placed):")
     .requiredOption("--content <file>", "picture that gives its shape")
     .requiredOption("--original <file>", "picture that is changed: it keeps its colours and texture")
     .option("--mask <file>", "where the content acts: white does, black does not");
-  return withBeyondOptions(command);
+  return withBeyondOptions(withPlacementOptions(command, ["content", "original"]));
 }
 
 /** Adds the options that go beyond the paper. */
@@ -40,10 +43,15 @@ export function withBeyondOptions(command: Command): Command {
 
 /** Reads both pictures and the mask, before any device is opened. */
 export async function readPair(options: PairOptions, talk: Talk) {
-  const content = await readPicture({ flag: "--content", file: options.content }, talk);
-  const original = await readPicture({ flag: "--original", file: options.original }, talk);
+  const read = async (flag: "content" | "original") => {
+    const [key, file] = [pictureKey(flag), options[flag]];
+    const pixels = await readPicture({ flag: `--${flag}`, file }, talk, isPlaced(key, options));
+    return { key, name: nameOf(file), pixels };
+  };
+  const pictures = [await read("content"), await read("original")] as const;
   const mask =
-    options.mask === undefined ? undefined : await readMask({ flag: "--mask", file: options.mask }, original);
+    options.mask === undefined ? undefined : await readMask({ flag: "--mask", file: options.mask }, pictures[1].pixels);
+  const [content, original] = (await placeAll(pictures, options, talk)) as [Placing, Placing];
   return { content, original, mask };
 }
 
@@ -80,6 +88,7 @@ export async function invertPair(
       }),
     COMPILING,
   );
+  await noteUnfamiliar(both, [options.content, options.original].map(nameOf), talk);
   const [content, original]: [Inversion, Inversion] = [both.select(0), both.select(1)];
   const [contentPixels, originalPixels] = (await both.toPixels()) as [Pixels, Pixels];
   const plain = {

@@ -13,8 +13,9 @@ const TINY = 16;
 
 /** Reads a picture from a file, `-` (stdin), or an address (http, https, data), and points out what may surprise: a
  *  crop to the centre square, a picture of a few pixels, all frames of an animation but the first.
+ *  @param placed whether another square than the centred one is chosen
  *  @throws UserError naming the flag */
-export async function readPicture({ flag, file }: NamedFile, talk: Talk): Promise<Pixels> {
+export async function readPicture({ flag, file }: NamedFile, talk: Talk, placed = false): Promise<Pixels> {
   const name = shown(file);
   return naming(flag, async () => {
     const source = await sourceOf(file, name);
@@ -24,8 +25,10 @@ export async function readPicture({ flag, file }: NamedFile, talk: Talk): Promis
     const about = `${flag} ${name}`;
     if (side < TINY)
       talk.note(`${about} is ${width}x${height}: its ${side}x${side} square is enlarged to the model's size`);
-    else if (width !== height)
-      talk.note(`${about} is ${width}x${height}: the model sees its centre square of ${side}x${side}`);
+    else if (width !== height && !placed)
+      talk.note(
+        `${about} is ${width}x${height}: the model sees its centre square of ${side}x${side} (--place, --eyes or --align choose another)`,
+      );
     const frames = source instanceof Uint8Array ? await frameCount(source) : 1;
     if (frames > 1) talk.note(`${about} has ${frames} frames: the first is used`);
     return pixels;

@@ -11,13 +11,15 @@ import {
   withExamples,
   withSession,
 } from "./context";
+import { noteUnfamiliar } from "./familiar";
+import { isPlaced, ONLY, type PlacementOptions, type Placing, placeAll, withPlacementOptions } from "./placement";
 import { nameOf, provenance } from "./provenance";
 import { inputFiles, readPicture } from "./read-picture";
 import { type Report, Talk } from "./talk";
 import { checkPngName, checkTargets, type TargetOptions, withReplaceOption } from "./targets";
 import { list, steps } from "./values";
 
-interface Options extends CommonOptions, TargetOptions {
+interface Options extends CommonOptions, TargetOptions, PlacementOptions {
   readonly stepsInversion: number;
   readonly steps: number;
   readonly out?: string;
@@ -30,7 +32,10 @@ const REPORTED = [10, 25, 50, 100];
 export function reconstruct(context: Context): Command {
   const command = new Command("reconstruct")
     .description("invert a picture and generate it again; prints the PSNR against it, in dB")
-    .argument("<image>", "the picture: a file, - for stdin, or an address; its centre square is used")
+    .argument(
+      "<image>",
+      "the picture: a file, - for stdin, or an address; its centre square is used unless it is placed",
+    )
     .optionsGroup("Reconstruction:")
     .addOption(new Option("--steps-inversion <n>", "DDIM steps of the inversion").argParser(steps).default(50))
     .addOption(new Option("--steps <n>", "steps of the generation").argParser(steps).default(50))
@@ -41,7 +46,7 @@ export function reconstruct(context: Context): Command {
       ),
     );
   return withExamples(
-    withCommonOptions(withReplaceOption(command)),
+    withCommonOptions(withPlacementOptions(withReplaceOption(command), [])),
     "injectfusion reconstruct b.png",
     "injectfusion reconstruct b.png --report 10,50,200 --out again.png",
   ).action((image: string, options: Options) => run(context, image, options));
@@ -54,7 +59,8 @@ async function run(context: Context, image: string, options: Options): Promise<v
     checkPngName(out);
     await checkTargets([out], inputFiles(["picture", image], ["--model", options.model]), options);
   }
-  const picture = await readPicture({ flag: "picture", file: image }, talk);
+  const pixels = await readPicture({ flag: "picture", file: image }, talk, isPlaced(ONLY, options));
+  const [picture] = await placeAll([{ key: ONLY, name: nameOf(image), pixels }], options, talk);
   const counts = options.report === true ? REPORTED : options.report;
   const pairs = counts?.map((n) => ({ stepsInversion: n, steps: n })) ?? [options];
   const report = await withSession(
@@ -65,7 +71,13 @@ async function run(context: Context, image: string, options: Options): Promise<v
       const rows: Row[] = [];
       let last: Pixels | undefined;
       for (const { stepsInversion, steps } of pairs) {
-        const { target, pixels } = await once(session, picture, stepsInversion, steps);
+        const { target, pixels } = await once(
+          session,
+          picture!,
+          stepsInversion,
+          steps,
+          rows.length === 0 && nameOf(image),
+        );
         rows.push({ stepsInversion, steps, psnr: psnr(target, pixels) });
         last = pixels;
       }
@@ -91,14 +103,22 @@ interface Row {
   readonly psnr: number;
 }
 
-/** @returns the picture as the model sees it, and its reconstruction. */
-async function once({ model, talk, signal }: Session, picture: Pixels, stepsInversion: number, steps: number) {
+/** @param name under which to say that the picture is unlike what the model knows, if it is
+ *  @returns the picture as the model sees it, and its reconstruction. */
+async function once(
+  { model, talk, signal }: Session,
+  picture: Placing,
+  stepsInversion: number,
+  steps: number,
+  name: string | false,
+) {
   const work = async (report: Report) => {
     const all = stepsInversion + steps;
     const onInvert = ({ step }: { step: number }) => report(step, all);
     const onGenerate = ({ step }: { step: number }) => report(stepsInversion + step, all);
     const inversion = await model.invert(picture, { steps: stepsInversion, signal, onStep: onInvert });
     try {
+      if (name) await noteUnfamiliar(inversion, [name], talk);
       const result = await model.reconstruct(inversion, { steps, signal, onStep: onGenerate });
       const [[target], [pixels]] = [await inversion.toPixels(), await result.toPixels()];
       result.dispose();

@@ -6,12 +6,12 @@ import { runOnce } from "../gpu/encode";
 import { f32, type Tensor, u32 } from "../kernels/dispatch";
 import { type Placement, placementData, resample } from "../kernels/pointwise/resample";
 import { toRgba8 } from "../kernels/pointwise/to-rgba8";
-import { centreSquare, sampleSquare, scaleSquare, squareOf, stretch } from "./placement";
+import { centreSquare, sampleSquare, scaleSquare, squareIn, stretch } from "./placement";
 
 /** A decoded picture, and the square of it that the model sees; a tensor is the model's square already. */
 export type PlacedPixels = { readonly pixels: Pixels; readonly square: Square } | { readonly pixels: ImageTensor };
 
-/** A picture as it was before it was placed: its size, and its square unless that is the centred one. */
+/** A picture as its file has it: its size, and its square unless that is the centred one. */
 export interface SourcePicture {
   readonly width: number;
   readonly height: number;
@@ -27,7 +27,7 @@ export async function placedPixels(
   const placed = typeof input === "object" && "image" in input;
   const { image, placement } = placed ? input : { image: input, placement: undefined };
   const pixels = await decode(image);
-  if (!("tensor" in pixels)) return { pixels, square: squareOf(placement, pixels.width, pixels.height) };
+  if (!("tensor" in pixels)) return { pixels, square: squareIn(pixels, placement) };
   if (placement) throw new UserError("placement: a tensor is the model's square already; leave the placement out");
   return { pixels };
 }
@@ -39,7 +39,8 @@ export function sourceOf(placed: PlacedPixels): SourcePicture | undefined {
   const { square } = placed;
   const centre = centreSquare(width, height);
   const moved = !!square.degrees || square.x !== centre.x || square.y !== centre.y || square.size !== centre.size;
-  return { width, height, ...(moved && { square }) };
+  const full = placed.pixels.full ?? { width, height };
+  return { ...full, ...(moved && { square: scaleSquare(square, full.width / width) }) };
 }
 
 /** Places pictures into x: f32 [N, 3, side, side] in [-1, 1], by antialiased resampling on the GPU; tensors are copied.

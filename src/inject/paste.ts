@@ -5,7 +5,7 @@ import { Buffers } from "../gpu/buffers";
 import type { Device } from "../gpu/device";
 import { f32 } from "../kernels/dispatch";
 import { resampleInto, toPixels } from "./images";
-import { boundsOf, squareMatrix, squareOf } from "./placement";
+import { boundsOf, squareIn, squareMatrix } from "./placement";
 
 export interface PasteOptions {
   /** where the picture came from; default: the photo's largest centred square */
@@ -19,7 +19,7 @@ const BAND = 2 ** 23;
 
 /** Puts a result back into the photo that it was placed from, feathered at the square's edge. The photo is left unchanged.
  *  @param picture the model's square, side x side pixels
- *  @returns a picture of the photo's size
+ *  @returns a picture of the size at which the photo was decoded
  *  @throws UserError for a picture that is not square, a placement outside the photo, or a feather out of range */
 export async function pasteBack(
   device: Device,
@@ -31,7 +31,7 @@ export async function pasteBack(
   const side = picture.width;
   if (side !== picture.height) throw new UserError(`paste: a picture of ${side}x${picture.height}; expected a square`);
   if (!(feather >= 0 && feather <= 0.5)) throw new UserError(`feather ${feather}: expected 0 to 0.5`);
-  const square = squareOf(placement, width, height);
+  const square = squareIn(photo, placement);
   const toSquare = mat3.inverse(squareMatrix(square, side));
   const [l, t, r, b] = boundsOf(square);
   const [left, top] = [Math.max(0, Math.floor(l)), Math.max(0, Math.floor(t))];

@@ -1,5 +1,5 @@
 import { mat3 } from "wgpu-matrix";
-import type { Eyes, Placement, Square } from "../api";
+import type { Eyes, Pixels, Placement, Square } from "../api";
 import { UserError } from "../errors";
 import type { Placement as Sampling } from "../kernels/pointwise/resample";
 
@@ -46,6 +46,16 @@ export function squareOf(placement: Placement | undefined, width: number, height
     );
   return square;
 }
+
+/** The square of a placement in a decoded picture, in pixels of that: a placement is in pixels of the file's picture.
+ *  @throws UserError as `squareOf` */
+export function squareIn({ width, height, full }: PictureSize, placement: Placement | undefined): Square {
+  if (!full || !placement) return squareOf(placement, width, height);
+  return scaleSquare(squareOf(placement, full.width, full.height), width / full.width);
+}
+
+/** Sizes of a decoded picture. */
+export type PictureSize = Pick<Pixels, "width" | "height" | "full">;
 
 /** Source coordinates of a square's points: maps [0, side]^2 onto it. */
 export function squareMatrix({ x, y, size, degrees = 0 }: Square, side: number): Float32Array {

@@ -14,10 +14,10 @@ export type ImageFile = string | URL | Uint8Array | ArrayBuffer | Blob;
 const MAX_FILE_BYTES = 2 ** 28;
 
 /** Decodes a picture: upright by its EXIF orientation, converted to sRGB, alpha composited over white, first frame only.
- *  Pictures of more than 2^24 pixels are reduced to that.
+ *  Pictures of more than 2^24 pixels are reduced to that, and say what size they had (`full`).
  *  @throws UserError for a file that is missing, empty, truncated, not a picture, or has more pixels than the limit */
 export async function decodeImage(file: ImageFile, name = nameOf(file), limits: PictureLimits = {}): Promise<Pixels> {
-  return openPicture(await bytesOf(file, name), name, limits, async (picture) => {
+  return openPicture(await bytesOf(file, name), name, limits, async (picture, full) => {
     const { data, info } = await picture
       .flatten({ background: "white" })
       .toColourspace("srgb")
@@ -29,6 +29,7 @@ export async function decodeImage(file: ImageFile, name = nameOf(file), limits: 
       data: new Uint8Array(data.buffer, data.byteOffset, data.byteLength),
       width: info.width,
       height: info.height,
+      ...(info.width < full.width && { full }),
     };
   });
 }

@@ -59,15 +59,22 @@ function limitOf({ maxPixels }: PictureLimits): number {
   );
 }
 
+/** Size of an upright picture. */
+export interface Size {
+  readonly width: number;
+  readonly height: number;
+}
+
 /** Opens a picture upright (EXIF), reduced to at most 2^24 pixels, and decodes it with `decode`. JPEG and WebP are decoded
  *  at the reduced size, the other formats row by row where they can be: memory is about 4 bytes for each pixel of the
  *  result, and as many for each pixel of pictures that cannot be decoded row by row.
+ *  @param decode called with the picture and its size before it was reduced
  *  @throws UserError for a file of another format, one that is damaged, or one with too many pixels */
 export async function openPicture<T>(
   bytes: Uint8Array,
   name: string,
   limits: PictureLimits,
-  decode: (picture: Sharp) => Promise<T>,
+  decode: (picture: Sharp, full: Size) => Promise<T>,
 ): Promise<T> {
   const most = limitOf(limits);
   const format = formatOf(bytes);
@@ -90,7 +97,7 @@ export async function openPicture<T>(
         fit: "fill",
         kernel: "linear",
       });
-    return await decode(picture);
+    return await decode(picture, { width, height });
   } catch (error) {
     throw refusal(error, name);
   }

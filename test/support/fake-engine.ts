@@ -72,7 +72,8 @@ const greys = (count: number, from: number) => Array.from({ length: count }, (_,
 const inversion = (count: number, steps = 50): Inversion =>
   ({
     count,
-    info: { steps },
+    info: { steps, side: 16 },
+    readXT: async () => new Float32Array(0),
     select: (...indices: number[]) => inversion(indices.length, steps),
     toPixels: async () => greys(count, 100),
     save: async () => Buffer.concat([Uint8Array.of(8, 0, 0, 0, 0, 0, 0, 0), Buffer.from("{}      ")]),
