@@ -52,12 +52,13 @@ function rangeOf(header, size) {
   return start <= end ? { start, end } : undefined;
 }
 
-/** Starts a server of one folder on 127.0.0.1.  @returns {Promise<{ url: string, close(): void }>} */
-export async function serve(folder, port = 0) {
+/** Starts a server of one folder on 127.0.0.1.  @param {Readonly<Record<string, string>>} more headers beside or in place of
+ *  the usual ones  @returns {Promise<{ url: string, close(): void }>} */
+export async function serve(folder, port = 0, more = {}) {
   const base = await realpath(folder);
   const server = createServer(async (request, response) => {
     const found = await fileOf(base, request.url ?? "/");
-    const answer = (status, more = {}) => response.writeHead(status, { ...headers, ...more });
+    const answer = (status, own = {}) => response.writeHead(status, { ...headers, ...more, ...own });
     // DNS rebinding: another site's name can resolve to this address; only our own names are served.
     if (!/^(?:127\.0\.0\.1|localhost)(?::\d+)?$/.test(request.headers.host ?? "")) return answer(403).end();
     if (request.method !== "GET" && request.method !== "HEAD") return answer(405, { Allow: "GET, HEAD" }).end();

@@ -1,4 +1,5 @@
 import { readFile } from "node:fs/promises";
+import { basename, dirname } from "node:path";
 import type { Browser, BrowserContext, Page } from "playwright-core";
 import sharp from "sharp";
 import { buildDemo } from "../../demo/build.mjs";
@@ -26,6 +27,8 @@ export interface Downloaded {
 export class Demo {
   private constructor(
     readonly server: Awaited<ReturnType<typeof serve>>,
+    /** the page's own folder on the server: it works in any */
+    readonly url: string,
     readonly browser: Browser,
     readonly context: BrowserContext,
     readonly seen: Watch,
@@ -33,15 +36,17 @@ export class Demo {
   ) {}
 
   static async start(hash = ""): Promise<Demo> {
-    const server = await serve(await buildDemo());
+    const folder = await buildDemo();
+    const server = await serve(dirname(folder));
+    const url = `${server.url}${basename(folder)}/`;
     const browser = await launchChromium();
     const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, acceptDownloads: true });
     const seen = watch(context, server.url);
     await keepDevices(context);
     const page = await context.newPage();
     page.setDefaultTimeout(60_000);
-    await page.goto(`${server.url}#${hash}`);
-    return new Demo(server, browser, context, seen, page);
+    await page.goto(`${url}#${hash}`);
+    return new Demo(server, url, browser, context, seen, page);
   }
 
   async close(): Promise<void> {

@@ -29,7 +29,7 @@ test("takes fewer steps without a GPU, says so, and shows an example of a result
 });
 
 /** What the page says where it cannot work, and whether it offers to try again. */
-async function bareNotice(prepare: (context: BrowserContext) => Promise<unknown>, url = demo.server.url) {
+async function bareNotice(prepare: (context: BrowserContext) => Promise<unknown>, url = demo.url) {
   const context = await demo.browser.newContext();
   try {
     await prepare(context);
@@ -66,7 +66,7 @@ test("says what to do in an insecure context", async () => {
   const serve = (context: BrowserContext) =>
     context.route("http://demo.example/**", async (route) => {
       const { pathname, search } = new URL(route.request().url());
-      await route.fulfill({ response: await route.fetch({ url: `${demo.server.url}${pathname.slice(1)}${search}` }) });
+      await route.fulfill({ response: await route.fetch({ url: `${demo.url}${pathname.slice(1)}${search}` }) });
     });
   const { text, again } = await bareNotice(serve, "http://demo.example/");
   expect(text).toMatch(/not a secure context.*open it over https, or on localhost/);
