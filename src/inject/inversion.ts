@@ -30,6 +30,7 @@ export class Inversion implements Bank {
     return new Inversion(store.device, info, store, all);
   }
 
+  /** Number of pictures. */
   get count(): number {
     return this.samples.length;
   }
@@ -121,6 +122,7 @@ export class Inversion implements Bank {
     if (!this.selection) this.store.life.dispose();
   }
 
+  /** Frees the GPU memory: what `using` calls. */
   [Symbol.dispose](): void {
     this.dispose();
   }

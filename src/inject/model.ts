@@ -56,9 +56,11 @@ export class Model {
   get network(): Network {
     return this.#runner.network;
   }
+  /** The device that the model runs on. */
   get device(): Device {
     return this.network.device;
   }
+  /** The configuration of the network. */
   get config(): UNetConfig {
     return this.network.config;
   }
@@ -74,6 +76,7 @@ export class Model {
   get resolution(): number {
     return this.config.height;
   }
+  /** Number of values in the network's weights. */
   get parameterCount(): number {
     return this.network.parameters;
   }
@@ -224,6 +227,7 @@ export class Model {
     this.#runner.life.dispose();
   }
 
+  /** Frees the model: what `using` calls. */
   [Symbol.dispose](): void {
     this.dispose();
   }
