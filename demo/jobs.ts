@@ -190,8 +190,9 @@ async function inversions(
   const onBatch = (next: readonly Picture[], done: number) => {
     batch = next;
     const names = next.map((p) => p.name).join(" and ");
-    if (done === steps) stage.say(`Bringing the inversion of ${names} back to the GPU.`);
-    else stage.say(done > 0 ? `Inverting ${names} on from step ${done}.` : `Inverting ${names}.`);
+    followed = undefined;
+    if (done === steps) return stage.say(`Bringing the inversion of ${names} back to the GPU.`);
+    stage.say(done > 0 ? `Inverting ${names} on from step ${done}.` : `Inverting ${names}.`);
     const after = [{ kind: "generate", steps: settings.steps, pictures: 1 }] as const;
     const around = { before: 0, runs: 2, pictures: next.length, kind: "invert", after } as const;
     followed = follow(stage, "Inverting", around, (previews) => stage.inverting(batch, share, previews));

@@ -13,7 +13,8 @@ const MOST = 16;
 export function signature(asked: Asked, model: string, ...pictures: readonly Picture[]): string {
   const { preset: _, seed, ...settings } = asked.settings;
   const noise = settings.tBoost > 0 && { seed };
-  return JSON.stringify([model, { ...settings, ...noise }, asked.mask ?? null, pictures.map(({ key }) => key)]);
+  const mask = asked.mask?.map((v) => Math.round(v * 255)) ?? null; // as links write it: it comes back from one alike
+  return JSON.stringify([model, { ...settings, ...noise }, mask, pictures.map(({ key }) => key)]);
 }
 
 export const signatureOf = ({ asked, parameters, content, original }: Made): string =>

@@ -13,8 +13,8 @@ import { loseDeviceWhen } from "./watch";
 /** UPDATE_FIGURES=20 takes so many steps, draws the strip too, and writes the screenshots; FIGURES_FOLDER says where. */
 const FIGURES = Number(process.env.UPDATE_FIGURES ?? 0);
 const STEPS = Math.max(6, FIGURES);
-/** What is taken from the strip: 0.8 shows more, 0.2 is what the page has then. */
-const GAMMA = FIGURES ? 0.8 : 0.2;
+/** Taken from the strip: another than the page has then. */
+const GAMMA = 0.8;
 /** Fresh noise needs more steps than figures take to look well. */
 const BOOST = FIGURES ? 0 : 150;
 const examples = join("weights", "examples");
