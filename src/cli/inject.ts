@@ -256,15 +256,15 @@ async function readInput(options: Options, talk: Talk): Promise<Input> {
     pictures.push({ key, name: nameOf(file), pixels });
     return pixels;
   };
-  for (const [k, file] of content.entries()) await take("content", file, k + 1);
   const original = options.original === undefined ? undefined : await take("original", options.original, 1);
+  for (const [k, file] of content.entries()) await take("content", file, k + 1);
   const placed = await placeAll(pictures, options, talk);
   const read = (flag: string) => (file: string) => naming(flag, () => readInversion(file));
   return {
-    original: original && placed.at(-1),
+    original: original && placed[0],
     originalName: options.original ?? originalInversion!,
     originalBytes: originalInversion === undefined ? undefined : await read("--original-inversion")(originalInversion),
-    contents: placed.slice(0, content.length),
+    contents: placed.slice(original ? 1 : 0),
     contentNames: [...content, ...contentInversion],
     contentBytes: await Promise.all(contentInversion.map(read("--content-inversion"))),
     masks: await Promise.all(mask.map((file) => readMask({ flag: "--mask", file }, original))),
