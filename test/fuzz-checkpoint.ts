@@ -125,7 +125,7 @@ const sequences = [
 
 /** Changes a pickle that ends at `end`: an opcode, a byte, or sequences put in, up to 20,000 times. */
 function mutateOpcodes(bytes: Uint8Array, pick: Pick, end = bytes.length): Uint8Array {
-  const out = bytes.slice();
+  const out = new Uint8Array(bytes);
   const at = pick(Math.min(end, 3000));
   if (pick(3)) {
     out[at] = pick(3) ? opcodes[pick(opcodes.length)]! : pick(256);

@@ -61,9 +61,9 @@ const splice = (bytes: Uint8Array, at: number, remove: number, insert: Uint8Arra
 
 /** One mutation without knowledge of the format. */
 export function mutateBytes(bytes: Uint8Array, pick: Pick): Uint8Array {
-  if (bytes.length < 16) return bytes.slice();
+  if (bytes.length < 16) return new Uint8Array(bytes);
   const at = pick(2) ? pick(bytes.length) : pick(Math.min(bytes.length, 2000)); // headers lie in front
-  const out = bytes.slice();
+  const out = new Uint8Array(bytes); // a Buffer's slice() would be a view on the seed
   switch (pick(8)) {
     case 0:
       out[at]! ^= 1 << pick(8);

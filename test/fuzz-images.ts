@@ -69,7 +69,7 @@ const formats: readonly (readonly [
 export const imageTargets: readonly FuzzTarget[] = formats.map(([name, format, options, mutate]) => ({
   name,
   share: 1.1,
-  seeds: async () => [await picture().toFormat(format, options).toBuffer()],
+  seeds: async () => [new Uint8Array(await picture().toFormat(format, options).toBuffer())],
   mutate,
   async run(bytes) {
     const { data, width, height } = await decodeImage(bytes, `picture.${format}`);
