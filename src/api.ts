@@ -73,10 +73,8 @@ export interface StepEvent {
   preview(): Promise<Pixels[]>;
 }
 
-/** Options of every run. */
 export interface RunOptions {
   readonly signal?: AbortSignal;
-  /** Called after every step; a promise that it returns is awaited before the next. */
   readonly onStep?: (event: StepEvent) => void | Promise<void>;
   /** Copies the run's state to the host after every so many steps, for a `DeviceLostError` to carry (its `snapshot`).
    *  Default: never, and nothing is read back from the first step to the last. */
@@ -106,7 +104,6 @@ export interface RunSnapshot {
   readonly kept: Readonly<Record<string, Float32Array>>;
 }
 
-/** Options of an inversion. */
 export interface InvertOptions extends RunOptions {
   /** DDIM steps, default 50. */
   readonly steps?: number;
@@ -123,13 +120,6 @@ export interface InvertOptions extends RunOptions {
 /** Where a content acts; "official" is the region that the official program has built in. */
 export type MaskOption = MaskInput | "official";
 
-/** A mixing rule of your own, in WGSL. The text defines
- *  `fn mix_rule(gamma: f32, norm_h: f32, norm_content: f32, cosine: f32) -> vec2f`, the weights (a, b) of
- *  h~ = a h + b h_c, from gamma and the norms and cosine of h and h_c of one picture. */
-export interface OwnRule {
-  readonly wgsl: string;
-}
-
 /** A mask as numbers. */
 export interface MaskInput {
   /** Values in [0, 1] on any grid, row-major; resampled to the h grid. */
@@ -142,7 +132,6 @@ export interface MaskInput {
  *  0 at the first and 1 at the last. */
 export type Gamma = number | ((u: number) => number);
 
-/** Parameters of an injection, each with a default and, in a preset, with another (docs/parameters.md). */
 export interface InjectParameters {
   /** Share of the content's h, in [0, 1]; above 0.6 the paper advises against. */
   readonly gamma: number;
@@ -167,8 +156,7 @@ export interface InjectParameters {
   /** Inject at this many of the steps only (the official content_replace_step): those t that a run of so many steps
    *  would have; the rest are plain, without noise. undefined: at every step. */
   readonly replaceSteps?: number | undefined;
-  /** Mixing of h and the content's h, by name or by a rule of your own. */
-  readonly rule: MixRule | OwnRule;
+  readonly rule: MixRule;
   /** Seed of the noise of quality boosting. */
   readonly seed: number;
   /** Reproduce the official program exactly, oddities included (docs/faithful.md). */

@@ -4,8 +4,9 @@ import { UserError } from "../errors";
 import { type ScheduleName, scheduleGamma } from "../experiments/gamma-schedule";
 import { withHooks } from "../inject/hooks";
 import type { Inversion } from "../inject/inversion";
-import type { OmegaRegion } from "../inject/options";
+import type { InjectOptions, OmegaRegion } from "../inject/options";
 import { pasteBack } from "../inject/paste";
+import { printPlan } from "../inject/plan";
 import { readWhole, writeWhole } from "../platform/files-node";
 import { writePng } from "../platform/images-node";
 import {
@@ -51,6 +52,7 @@ interface Options extends CommonOptions, ParameterOptions, TargetOptions, Placem
   readonly original?: string;
   readonly originalInversion?: string;
   readonly out: string;
+  readonly plan?: boolean;
   readonly gamma?: number[];
   readonly mask?: string[];
   readonly omegaRegion?: ReturnType<typeof omegaRegion>[];
@@ -86,7 +88,7 @@ export function inject(context: Context): Command {
     );
   withPlacementOptions(command, ["content", "original", "content-inversion", "original-inversion"])
     .optionsGroup("Results:")
-    .requiredOption("--out <file.png>", "result")
+    .option("--out <file.png>", "result")
     .option("--strip [file.png]", "original, content and result side by side (default: OUT-strip.png)")
     .option("--paste [file.png]", "the result back in the original photo (default: OUT-photo.png)")
     .addOption(
@@ -94,7 +96,8 @@ export function inject(context: Context): Command {
         .argParser(within(0, 0.5))
         .default(0.1),
     )
-    .option("--save-inversion <prefix>", "inversions as PREFIX-original.inv, PREFIX-content-1.inv, ...");
+    .option("--save-inversion <prefix>", "inversions as PREFIX-original.inv, PREFIX-content-1.inv, ...")
+    .option("--plan", "print every step of the runs instead (with --json: as JSON), and stop");
   withReplaceOption(command)
     .optionsGroup("Strength:")
     .addOption(
@@ -121,14 +124,17 @@ export function inject(context: Context): Command {
 }
 
 async function run(context: Context, options: Options): Promise<void> {
-  const stripFile = options.strip === true ? options.out.replace(/\.png$/i, "-strip.png") : options.strip;
-  const pasteFile = options.paste === true ? options.out.replace(/\.png$/i, "-photo.png") : options.paste;
+  if (!options.plan && options.out === undefined)
+    throw new UsageError("required option '--out <file.png>' not specified");
+  const stripFile = options.strip === true ? options.out?.replace(/\.png$/i, "-strip.png") : options.strip;
+  const pasteFile = options.paste === true ? options.out?.replace(/\.png$/i, "-photo.png") : options.paste;
   const talk = new Talk(context.terminal, options.quiet);
   checkCounts(options);
-  await checkFiles(options, { "--strip": stripFile, "--paste": pasteFile });
+  if (!options.plan) await checkFiles(options, { "--strip": stripFile, "--paste": pasteFile });
   const chosen = chooseParameters(await context.engine(), options, options.gamma?.[0]);
   noteParameters(chosen, talk);
   const input = await readInput(options, talk);
+  if (options.plan) return printPlans(context, options, input, chosen, talk);
   const report = await withSession(
     context,
     options,
@@ -328,31 +334,58 @@ async function saveAll({ original, contents }: Inversions, prefix: string): Prom
   for (const [i, inversion] of [original, ...contents].entries()) await writeWhole(names[i]!, await inversion.save());
 }
 
-async function generate(
-  { model, talk, signal }: Session,
-  inversions: Inversions,
-  { masks, omegaRegions }: Input,
+/** Prints the plans of the inversion and the injection. Nothing runs. */
+async function printPlans(context: Context, options: Options, input: Input, chosen: Chosen, talk: Talk): Promise<void> {
+  const plans = await withSession(
+    context,
+    options,
+    async ({ model }) => {
+      const saved = await Promise.all(input.contentBytes.map((bytes) => model.loadInversion(bytes)));
+      const contents = [...input.contents, ...saved];
+      const original = input.original ?? (await model.loadInversion(input.originalBytes!));
+      const gammas = contents.map((_, k) => options.gamma?.[k] ?? chosen.parameters.gamma);
+      return model.planInject(injectOptions(original, contents, input, gammas, chosen, options));
+    },
+    talk,
+  );
+  talk.result(options.json ? JSON.stringify(plans) : plans.map(printPlan).join("\n\n"));
+}
+
+/** The options of the run, for `Model.inject`. */
+function injectOptions(
+  original: Inversion | Placing,
+  sources: readonly (Inversion | Placing)[],
+  { masks, omegaRegions }: Pick<Input, "masks" | "omegaRegions">,
   gammas: readonly number[],
   { parameters }: Chosen,
   { tap, gammaSchedule }: Pick<Options, "tap" | "gammaSchedule">,
-): Promise<Pixels> {
-  const contents = inversions.contents.map((inversion, k) => {
+): InjectOptions {
+  const contents = sources.map((inversion, k) => {
     const mask = masks[k];
     return { inversion, gamma: gammas[k]!, ...(mask && { mask }) };
   });
-  const { original } = inversions;
   const run = {
     ...parameters,
     original,
     contents,
     ...(omegaRegions.length > 0 && { omegaRegions }),
     ...(tap && { tap }),
-    signal,
   };
-  const hooks = gammaSchedule === "constant" ? {} : { mutate: scheduleGamma(gammaSchedule) };
+  return withHooks(run, gammaSchedule === "constant" ? {} : { mutate: scheduleGamma(gammaSchedule) });
+}
+
+async function generate(
+  { model, talk, signal }: Session,
+  { original, contents }: Inversions,
+  input: Input,
+  gammas: readonly number[],
+  chosen: Chosen,
+  options: Options,
+): Promise<Pixels> {
+  const run = injectOptions(original, contents, input, gammas, chosen, options);
   const result = await talk.phase(
     "inject",
-    (report) => model.inject(withHooks({ ...run, onStep: stepsTo(report) }, hooks)),
+    (report) => model.inject({ ...run, signal, onStep: stepsTo(report) }),
     COMPILING,
   );
   try {

@@ -1,7 +1,7 @@
 import { DeviceLostError, UserError } from "../errors";
 import type { MatrixConfig, Target } from "../kernels/conv/variants";
 import { ErrorScope } from "./error-scope";
-import { patiently } from "./patience";
+import { abortable, patiently } from "./patience";
 import { PipelineCache } from "./pipelines";
 import { StagingPool } from "./staging";
 
@@ -16,7 +16,6 @@ interface AdapterInfo extends GPUAdapterInfo {
   }[];
 }
 
-/** Options of `openDevice`. */
 export interface DeviceOptions {
   /** Use this device instead of opening one. It stays the caller's: `dispose()` leaves it open. */
   readonly device?: GPUDevice;
@@ -79,11 +78,9 @@ export class Device {
     this.#on = this.#watch(gpu, info);
   }
 
-  /** The device of WebGPU behind this one. */
   get gpu(): GPUDevice {
     return this.#on.gpu;
   }
-  /** The adapter, as WebGPU describes it. */
   get info(): GPUAdapterInfo {
     return this.#on.info;
   }
@@ -151,7 +148,6 @@ export class Device {
     await this.#reopening;
   }
 
-  /** Whether a GPU or a CPU runs the kernels. */
   get adapterClass(): AdapterClass {
     return /swiftshader|llvmpipe|lavapipe|software|microsoft basic render/i.test(this.description) ? "software" : "gpu";
   }
@@ -162,7 +158,6 @@ export class Device {
     return [...new Set([description, device, vendor, architecture].filter(Boolean))].join(", ") || "unnamed adapter";
   }
 
-  /** Whether the device has a feature of WebGPU. */
   has(feature: string): boolean {
     return this.gpu.features.has(feature as GPUFeatureName);
   }
@@ -191,14 +186,10 @@ export class Device {
   wait<T>(promise: Promise<T>, signal?: AbortSignal): Promise<T> {
     const first = new Promise<T>((resolve, reject) => {
       if (this.#gone) reject(this.#gone);
-      if (signal?.aborted) reject(signal.reason);
-      const abort = () => reject(signal!.reason);
-      signal?.addEventListener("abort", abort);
       this.#waiting.add(reject);
-      promise.then(resolve, reject).finally(() => {
-        this.#waiting.delete(reject);
-        signal?.removeEventListener("abort", abort);
-      });
+      abortable(promise, signal)
+        .then(resolve, reject)
+        .finally(() => this.#waiting.delete(reject));
     });
     return this.adapterClass === "software" ? patiently(first) : first;
   }
@@ -240,8 +231,13 @@ export class Device {
   dispose(): void {
     this.#disposed = true;
     this.#lose(new DeviceLostError("this device was disposed; open a new one"));
+    const { gpu } = this;
+    const { idle } = this.pipelines;
     this.#free();
-    if (this.#owned) this.gpu.destroy();
+    if (!this.#owned) return;
+    // A driver that is compiling would keep this thread until it is done, seconds on a software adapter.
+    if (idle) idle.then(() => gpu.destroy());
+    else gpu.destroy();
   }
 
   #free(): void {
@@ -254,7 +250,6 @@ export class Device {
     this.dispose();
   }
 
-  /** Frees the device: what `using` calls. */
   [Symbol.dispose](): void {
     this.dispose();
   }

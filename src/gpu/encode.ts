@@ -18,9 +18,9 @@ export interface BufferRange {
   readonly offset?: number;
 }
 
-/** Pipelines that compile at once. Handing one to the driver takes up to 30 ms of this thread, and one that was begun
- *  cannot be cancelled, so a few at a time keep a cancelled run from waiting. */
-const AT_ONCE = { software: 4, gpu: 16 } as const;
+/** Pipelines that compile at once: enough for every core. One that was begun cannot be cancelled, and the device is closed
+ *  after the last of them, so more would keep a cancelled process from ending. */
+const AT_ONCE = { software: 8, gpu: 16 } as const;
 
 /** Compiles the pipelines that are not compiled yet, a few at a time. */
 async function compileAll(device: Device, dispatches: readonly Dispatch[], signal?: AbortSignal): Promise<void> {
@@ -101,8 +101,9 @@ export async function runOnce(
   device: Device,
   dispatches: readonly Dispatch[],
   rangeOf: (tensor: Tensor) => BufferRange,
+  signal?: AbortSignal,
 ): Promise<void> {
-  const bound = await bindDispatches(device, dispatches, rangeOf);
+  const bound = await bindDispatches(device, dispatches, rangeOf, signal);
   device.check();
   const errors = device.errors("dispatch");
   errors.run(() => device.gpu.queue.submit([encodePass(device, (pass) => encodeDispatches(pass, bound)).finish()]));

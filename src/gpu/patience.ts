@@ -26,6 +26,17 @@ function turn(): void {
   setImmediate(turn);
 }
 
+/** The promise, or the signal's reason as soon as it is aborted. */
+export function abortable<T>(promise: Promise<T>, signal?: AbortSignal): Promise<T> {
+  if (!signal) return promise;
+  return new Promise<T>((resolve, reject) => {
+    const abort = () => reject(signal.reason);
+    if (signal.aborted) abort();
+    signal.addEventListener("abort", abort);
+    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
+  });
+}
+
 /** Longest stretch of synchronous work in ms before others have their turn. */
 const STRETCH = 20;
 

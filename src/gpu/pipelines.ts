@@ -1,7 +1,7 @@
-import { DeviceLostError, UserError } from "../errors";
+import { DeviceLostError } from "../errors";
 import type { Access, Dispatch } from "../kernels/dispatch";
 import { elementwise } from "../wgsl/elementwise";
-import { ownShaders, shaders } from "../wgsl/shaders";
+import { shaders } from "../wgsl/shaders";
 import { specialise, uniformsOf } from "../wgsl/specialise";
 import { USAGE } from "./buffers";
 import { ErrorScope } from "./error-scope";
@@ -18,7 +18,7 @@ export interface Prepared {
 }
 
 const sourceOf = (d: Dispatch): string => {
-  const source = (shaders as Record<string, string>)[d.shader] ?? ownShaders.get(d.shader);
+  const source = (shaders as Record<string, string>)[d.shader];
   if (!source) throw new Error(`${d.label}: there is no shader "${d.shader}"`);
   return source;
 };
@@ -49,25 +49,11 @@ const bindingType: Record<Access, GPUBufferBindingLayout> = {
   step: { type: "read-only-storage", hasDynamicOffset: true },
 };
 
-/** Says where a caller's own rule does not compile, by the lines of its own text.
- *  @param source the text with the rule, and `code` what was compiled of it, behind lines that were added at the top */
-function ownRuleError(
-  source: string,
-  code: string,
-  messages: readonly GPUCompilationMessage[],
-  error: Error,
-): UserError {
-  const lineOf = (text: string) => text.slice(0, text.indexOf("mix_rule")).split("\n").length;
-  const first = messages.find(({ type }) => type === "error");
-  const line = first && first.lineNum - lineOf(code) + lineOf(source);
-  const why = first ? `line ${line}: ${first.message}` : error.message;
-  return new UserError(`rule: the WGSL does not compile (${why.split("\n")[0]})`);
-}
-
 /** The compute pipelines of one device. Compilation is asynchronous and shared by concurrent callers. */
 export class PipelineCache {
   readonly #pipelines = new Map<string, Promise<Pipeline>>();
   readonly #uniforms = new Map<string, GPUBuffer>();
+  readonly #compiling = new Set<Promise<unknown>>();
 
   /** @param wait how to wait for the GPU: `Device.wait` */
   constructor(
@@ -101,6 +87,11 @@ export class PipelineCache {
       });
     await errors.settled();
     return { pipeline, bind };
+  }
+
+  /** Resolves when nothing is being compiled; undefined when nothing is. */
+  get idle(): Promise<unknown> | undefined {
+    return this.#compiling.size > 0 ? Promise.all(this.#compiling) : undefined;
   }
 
   /** Frees the uniforms. */
@@ -166,12 +157,13 @@ export class PipelineCache {
       });
       return { module, layout, compiling };
     });
+    const ended: Promise<unknown> = compiling.catch(() => {}).finally(() => this.#compiling.delete(ended));
+    this.#compiling.add(ended);
     try {
       return { pipeline: await this.wait(compiling), layout };
     } catch (error) {
       if (error instanceof DeviceLostError) throw error;
       const { messages } = await module.getCompilationInfo();
-      if (ownShaders.has(shader)) throw ownRuleError(source, code, messages, error as Error);
       const lines = messages.map((m) => `shaders/${shader}.wgsl:${m.lineNum}:${m.linePos} ${m.type}: ${m.message}`);
       throw new Error([`${label}: ${shader}.wgsl does not compile (${(error as Error).message})`, ...lines].join("\n"));
     }

@@ -19,7 +19,6 @@ export interface Programs {
   bufferOf(program: string, tensor: string): GPUBuffer;
   /** where any tensor lies */
   rangeOf(program: string, tensor: string): BufferRange;
-  /** Frees the buffers. */
   destroy(): void;
 }
 
@@ -27,24 +26,28 @@ export interface Programs {
 export const externalNames = (lowered: Lowered): Set<string> =>
   new Set([...lowered.external.keys(), ...[...lowered.weights.values()].map((w) => w.tensor.name)]);
 
-/** Places the intermediate tensors of a lowered graph in shared buffers. */
 export const planOf = (lowered: Lowered, maxSlotBytes?: number): BufferPlan =>
   planBuffers(dispatchesOf(lowered), externalNames(lowered), maxSlotBytes);
 
+/** A plan for this device, searched for in turns with other work. */
+export const planPatiently = (device: Device, lowered: Lowered, signal?: AbortSignal): Promise<BufferPlan> =>
+  planInTurns(dispatchesOf(lowered), externalNames(lowered), device.gpu.limits.maxBufferSize, signal);
+
 /** Plans, allocates and records. @param given buffers that exist already: weights, the step table, masks
+ *  @param planned plans that are known already, by graph
  *  @throws LimitError; UserError when memory runs out; the signal's reason when it is aborted meanwhile */
 export async function compile(
   device: Device,
   graphs: Readonly<Record<string, Lowered>>,
   given: (name: string) => GPUBuffer | undefined,
   signal?: AbortSignal,
+  planned: Readonly<Record<string, BufferPlan>> = {},
 ): Promise<Programs> {
   for (const lowered of Object.values(graphs)) checkBindings(device, lowered);
   const buffers = new Buffers(device);
-  const limit = device.gpu.limits.maxBufferSize;
   const plans: Record<string, BufferPlan> = {};
   for (const [name, lowered] of Object.entries(graphs))
-    plans[name] = await planInTurns(dispatchesOf(lowered), externalNames(lowered), limit, signal);
+    plans[name] = planned[name] ?? (await planPatiently(device, lowered, signal));
   // Slots are shared by rank: the k-th largest of every plan is the same buffer.
   const ranks = Object.fromEntries(Object.entries(plans).map(([name, plan]) => [name, byRank(plan.slotBytes)]));
   const sizes: number[] = [];

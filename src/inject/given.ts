@@ -23,6 +23,7 @@ export async function giveInjection(
   plan: RunPlan,
   { request, original, contents, noise }: InjectSources,
   own: Buffers,
+  signal?: AbortSignal,
 ): Promise<Given> {
   const given = new Map<string, GPUBuffer>();
   const { bank, store } = original;
@@ -39,7 +40,8 @@ export async function giveInjection(
     }
     const buffer = own.make(name, 4 * shape.reduce((a, b) => a * b, 1));
     given.set(name, buffer);
-    if (mask) await placeMasks(device, [request.contents[Number(mask[1])]!.mask!], shape.at(-1)!, buffer, picture);
+    if (mask)
+      await placeMasks(device, [request.contents[Number(mask[1])]!.mask!], shape.at(-1)!, buffer, picture, signal);
     else if (drawn) own.write(buffer, 0, new Float32Array(noise!(Number(drawn[1]))!));
     else if (name === TENSOR.omegas)
       own.write(
@@ -50,7 +52,7 @@ export async function giveInjection(
     else if (name === TENSOR.omegaMasks) {
       const [, height, width] = bank.info.h;
       const masks = request.regions.map(({ mask }) => (mask === "official" ? officialMask(height, width) : mask));
-      await placeMasks(device, masks, shape.at(-1)!, buffer, picture);
+      await placeMasks(device, masks, shape.at(-1)!, buffer, picture, signal);
     } else throw new Error(`nothing gives "${name}"`);
   }
   await own.ready();

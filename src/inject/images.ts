@@ -50,6 +50,7 @@ export async function placeImages(
   images: readonly PlacedPixels[],
   side: number,
   x: GPUBuffer,
+  signal?: AbortSignal,
 ): Promise<void> {
   const count = 3 * side * side;
   for (const [slot, image] of images.entries()) {
@@ -63,7 +64,7 @@ export async function placeImages(
     }
     const y = f32("x", images.length, 3, side, side);
     const { pixels, square } = image;
-    await resampleInto(device, pixels, sampleSquare(square, pixels.width, pixels.height, side), y, x, slot);
+    await resampleInto(device, pixels, sampleSquare(square, pixels.width, pixels.height, side), y, x, slot, signal);
   }
 }
 
@@ -87,6 +88,7 @@ export async function placeMasks(
   side: number,
   to: GPUBuffer,
   picture?: SourcePicture,
+  signal?: AbortSignal,
 ): Promise<void> {
   const y = f32("mask", masks.length, side, side);
   for (const [slot, mask] of masks.entries()) {
@@ -100,7 +102,7 @@ export async function placeMasks(
     for (let i = 0; i < width * height; i++) data.fill(Math.round(values[i]! * 255), 4 * i, 4 * i + 4);
     const own = picture?.square ? scaleSquare(picture.square, width / picture.width) : centreSquare(width, height);
     const placement = square ? stretch(width, height, side, side) : sampleSquare(own, width, height, side);
-    await resampleInto(device, { data, width, height }, placement, y, to, slot);
+    await resampleInto(device, { data, width, height }, placement, y, to, slot, signal);
   }
 }
 
@@ -131,6 +133,7 @@ export async function resampleInto(
   y: Tensor,
   buffer: GPUBuffer,
   slot: number,
+  signal?: AbortSignal,
 ): Promise<void> {
   if (!(width > 0 && height > 0) || data.length !== 4 * width * height)
     throw new UserError(`image: ${data.length} bytes for ${width}x${height} RGBA pixels`);
@@ -148,7 +151,7 @@ export async function resampleInto(
     await own.ready();
     const buffers: Record<string, GPUBuffer> = { [image.name]: pixels, [where.name]: matrix, [y.name]: buffer };
     const dispatches = resample({ image, placement: where, y }, { slot });
-    await runOnce(device, dispatches, ({ name }) => ({ buffer: buffers[name]! }));
+    await runOnce(device, dispatches, ({ name }) => ({ buffer: buffers[name]! }), signal);
   } finally {
     own.destroy();
   }

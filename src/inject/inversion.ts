@@ -2,7 +2,7 @@ import type { Pixels } from "../api";
 import { UserError } from "../errors";
 import { readBuffer } from "../gpu/buffers";
 import type { Device } from "../gpu/device";
-import type { Bank, InversionInfo } from "./bank";
+import type { InversionInfo } from "./bank";
 import { toPixels } from "./images";
 import { type InversionFile, readInversion, writeInversion } from "./inversion-file";
 import { Store } from "./store";
@@ -10,7 +10,7 @@ import { Store } from "./store";
 export type { InversionInfo } from "./bank";
 
 /** One or several pictures inverted by DDIM: x_T and the bank of h, all on the GPU.   Song et al. 2021 */
-export class Inversion implements Bank {
+export class Inversion {
   #closed = false;
 
   private constructor(
@@ -21,6 +21,8 @@ export class Inversion implements Bank {
     /** Positions in the stored batch.
      *  @internal */
     readonly samples: readonly number[],
+    /** Whether this is a view of another inversion.
+     *  @internal */
     readonly selection = false,
   ) {}
 
@@ -30,7 +32,6 @@ export class Inversion implements Bank {
     return new Inversion(store.device, info, store, all);
   }
 
-  /** Number of pictures. */
   get count(): number {
     return this.samples.length;
   }
@@ -122,7 +123,6 @@ export class Inversion implements Bank {
     if (!this.selection) this.store.life.dispose();
   }
 
-  /** Frees the GPU memory: what `using` calls. */
   [Symbol.dispose](): void {
     this.dispose();
   }

@@ -2,6 +2,7 @@ import type { ImageInput, InvertOptions, RunOptions } from "../api";
 import { UserError } from "../errors";
 import type { Buffers } from "../gpu/buffers";
 import type { Device } from "../gpu/device";
+import { abortable } from "../gpu/patience";
 import { hShape, isConditional, type UNetConfig } from "../model/config";
 import { checkLabels, type Evaluation, type Network, type WeightStorage } from "../model/network";
 import { networkOps } from "../model/ops";
@@ -56,11 +57,9 @@ export class Model {
   get network(): Network {
     return this.#runner.network;
   }
-  /** The device that the model runs on. */
   get device(): Device {
     return this.network.device;
   }
-  /** The configuration of the network. */
   get config(): UNetConfig {
     return this.network.config;
   }
@@ -76,7 +75,6 @@ export class Model {
   get resolution(): number {
     return this.config.height;
   }
-  /** Number of values in the network's weights. */
   get parameterCount(): number {
     return this.network.parameters;
   }
@@ -110,7 +108,8 @@ export class Model {
     const list = pictureList(images);
     const { tap, ...asked } = resolveInvert(options);
     const plan = this.#planInvert(list.length, { ...asked, tap }, options.labels);
-    const pictures = await Promise.all(list.map((image) => placedPixels(image, this.#platform.decode)));
+    const decoding = Promise.all(list.map((image) => placedPixels(image, this.#platform.decode)));
+    const pictures = await abortable(decoding, options.signal);
     const info = { ...this.#inversionInfo({ ...asked, tap }), sources: pictures.map(sourceOf) };
     return this.#runner.run(
       plan,
@@ -118,7 +117,7 @@ export class Model {
         stores: [],
         given: async (own) => {
           const buffer = own.make("images", bytesOf(plan.given.images!));
-          await placeImages(this.device, pictures, this.resolution, buffer);
+          await placeImages(this.device, pictures, this.resolution, buffer, options.signal);
           await own.ready();
           return new Map([["images", buffer]]);
         },
@@ -156,7 +155,7 @@ export class Model {
         plan,
         {
           stores: [original.store, ...contents],
-          given: (own) => giveInjection(this.device, plan, sources, own),
+          given: (own) => giveInjection(this.device, plan, sources, own, options.signal),
           finish: (kept, _, keep) => this.#result(kept, keep, this.#describe(plan, request, original.bank)),
         },
         { ...rest, ...(resume?.phase === "generate" && { resume }) },
@@ -227,7 +226,6 @@ export class Model {
     this.#runner.life.dispose();
   }
 
-  /** Frees the model: what `using` calls. */
   [Symbol.dispose](): void {
     this.dispose();
   }

@@ -1,8 +1,7 @@
-import type { Gamma, InjectParameters, OwnRule } from "../api";
+import type { Gamma, InjectParameters } from "../api";
 import { UserError } from "../errors";
 import { MIX } from "../kernels/step/step-row";
 import { TRAIN_STEPS } from "../model/schedule";
-import { definesRule } from "../wgsl/own-rule";
 import { between, type Check, callback, checkOptions, either, flag, oneOf, whole } from "./check-options";
 import type { InjectVariant } from "./options";
 
@@ -38,7 +37,6 @@ export const presets = {
   artistic: { stepsInversion: 1000, steps: 1000, gamma: 0.4, tEdit: 400, tBoost: 0 },
 } as const satisfies Record<string, Preset>;
 
-/** Name of a preset. */
 export type PresetName = keyof typeof presets;
 
 /** What each parameter may be. */
@@ -54,11 +52,7 @@ export const PARAMETERS: Readonly<Record<keyof InjectParameters, Check>> = {
   steps: whole(2, TRAIN_STEPS),
   stepsInversion: whole(2, TRAIN_STEPS),
   replaceSteps: whole(1),
-  rule: either(
-    `one of ${Object.keys(MIX).join(", ")}, or { wgsl } that defines fn mix_rule(...)`,
-    oneOf(...Object.keys(MIX)),
-    (rule) => (definesRule(String((rule as OwnRule | null)?.wgsl)) ? undefined : "a rule in WGSL"),
-  ),
+  rule: oneOf(...Object.keys(MIX)),
   seed: whole(0, 2 ** 32 - 1),
   faithful: flag,
 };

@@ -45,13 +45,18 @@ export class Store {
     if (this.#buffers.gpu === this.device.gpu && !this.device.gone) return this.#buffers;
     const saved = this.#saved;
     if (!saved) throw new DeviceLostError(`${this.what.name} was lost with its device; ${this.what.cure}`);
-    this.#restoring ??= uploaded(this.device, saved).finally(() => (this.#restoring = undefined));
+    this.#restoring ??= this.#restore(saved).finally(() => (this.#restoring = undefined));
     const restored = await this.#restoring;
     if (this.#buffers !== restored) {
       this.#buffers.destroy();
       this.#buffers = restored;
     }
     return restored;
+  }
+
+  async #restore(saved: Contents): Promise<Buffers> {
+    await this.device.reopen();
+    return uploaded(this.device, saved);
   }
 
   /** Copies everything to the host, so that it outlives the device. */

@@ -5,7 +5,8 @@ import { encodePass } from "../gpu/encode";
 import { Turns } from "../gpu/patience";
 import type { Graph, Operation } from "../graph/graph";
 import { type Lowered, lower, type Ops } from "../graph/lower";
-import { compile, type Programs } from "../graph/programs";
+import type { BufferPlan } from "../graph/plan";
+import { compile, type Programs, planPatiently } from "../graph/programs";
 import { replay } from "../graph/record";
 import type { Target } from "../kernels/conv/variants";
 import { STEP, STEP_FLOATS } from "../kernels/step/step-row";
@@ -31,7 +32,6 @@ export interface NetworkOptions {
   readonly tune?: "quick" | undefined;
   /** Where winners are remembered; default: nowhere beyond this network. */
   readonly tuneStore?: TuneStore | undefined;
-  /** Called after each kind of convolution that was timed. */
   readonly onTuned?: ((done: number, all: number) => void) | undefined;
   readonly signal?: AbortSignal;
 }
@@ -53,8 +53,18 @@ export interface Evaluation {
   readonly h: Float32Array;
 }
 
+interface PlannedGraph {
+  readonly lowered: Lowered;
+  readonly plan: BufferPlan;
+}
+
+/** Graphs whose plans a network remembers. */
+const MOST_PLANNED = 12;
+
 /** A U-Net with its weights on the GPU. */
 export class Network {
+  /** by the graph's text, the least recently used first */
+  readonly #planned = new Map<string, PlannedGraph>();
   /** by batch */
   readonly #forwards = new Map<number, Promise<Programs>>();
 
@@ -120,13 +130,33 @@ export class Network {
     given: (name: string) => GPUBuffer | undefined = () => undefined,
     signal?: AbortSignal,
   ): Promise<Programs> {
-    const turns = new Turns(signal);
     const lowered: Record<string, Lowered> = {};
+    const plans: Record<string, BufferPlan> = {};
     for (const [name, graph] of Object.entries(graphs)) {
-      await turns.give();
-      lowered[name] = this.lower(graph, ops);
+      const known = await this.#plan(graph, ops, signal);
+      lowered[name] = known.lowered;
+      plans[name] = known.plan;
     }
-    return compile(this.device, lowered, (name) => this.weights.get(name) ?? given(name), signal);
+    return compile(this.device, lowered, (name) => this.weights.get(name) ?? given(name), signal, plans);
+  }
+
+  /** Lowers and plans a graph, or takes it from the last graphs: a run has the graphs of the run before more often than
+   *  not, and planning takes as long as some steps. */
+  async #plan<O extends Operation>(graph: Graph<O>, ops: Ops<O>, signal?: AbortSignal): Promise<PlannedGraph> {
+    const key = JSON.stringify(graph);
+    let known = this.#planned.get(key);
+    this.#planned.delete(key);
+    if (!known) {
+      await new Turns(signal).give();
+      const lowered = this.lower(graph, ops);
+      known = { lowered, plan: await planPatiently(this.device, lowered, signal) };
+    }
+    this.#planned.set(key, known); // as the latest
+    for (const oldest of this.#planned.keys()) {
+      if (this.#planned.size <= MOST_PLANNED) break;
+      this.#planned.delete(oldest);
+    }
+    return known;
   }
 
   /** One evaluation: eps and h of x at time step t.
