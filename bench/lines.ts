@@ -34,14 +34,14 @@ function tuneLines(results: readonly TuneResult[]): string[] {
   const timed = results.filter(({ remembered }) => !remembered);
   const changed = timed.filter(({ variant, trials }) => trials.length > 0 && variant !== trials[0]!.variant);
   const refused = timed.flatMap(({ key, trials }) =>
-    trials.filter((t) => t.refused).map((t) => `    refused: ${t.variant.kind} for ${key}: ${t.refused}`),
+    trials.filter((t) => t.refused).map((t) => `    refused: ${t.variant.name} for ${key}: ${t.refused}`),
   );
   const ms = ({ trials, variant }: TuneResult) => trials.find((t) => t.variant === variant)!.ms!;
   return [
     `  tuned: ${results.length} convolutions, ${results.length - timed.length} remembered, ${changed.length} changed`,
     ...changed.map(
       (r) =>
-        `    ${r.kernel}x${r.kernel} ${r.key}: ${r.trials[0]!.variant.kind} ${r.trials[0]!.ms?.toFixed(2) ?? "refused"} -> ${JSON.stringify(r.variant)} ${ms(r).toFixed(2)} ms`,
+        `    ${r.key}: ${r.trials[0]!.variant.name} ${r.trials[0]!.ms?.toFixed(2) ?? "refused"} -> ${r.variant.name} ${ms(r).toFixed(2)} ms`,
     ),
     ...refused,
   ];

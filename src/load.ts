@@ -14,7 +14,7 @@ import {
 } from "./inject/check-options";
 import { Model } from "./inject/model";
 import type { Platform } from "./inject/platform";
-import type { Target } from "./kernels/conv/variants";
+import type { Target } from "./kernels/target";
 import type { CheckpointOptions } from "./model/checkpoint/checkpoint";
 import type { ConfigHints } from "./model/checkpoint/described";
 import { type ModelCheckpoint, openModel } from "./model/checkpoint/model";

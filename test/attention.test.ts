@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
-import type { Target } from "../src/kernels/conv/variants";
 import { f32 } from "../src/kernels/dispatch";
 import { attention } from "../src/kernels/product/attention";
 import { softmax } from "../src/kernels/product/softmax";
+import type { Target } from "../src/kernels/target";
 import { type AttentionCase, attentionReference } from "../src/reference/product";
 import { expectClose, seeded } from "./support/close";
 import { runDispatches } from "./support/device";

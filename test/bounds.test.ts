@@ -2,11 +2,11 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { readBuffer } from "../src/gpu/buffers";
 import type { Device } from "../src/gpu/device";
 import { openDevice } from "../src/gpu/open-node";
-import { chooseConv1x1 } from "../src/kernels/conv/conv1x1";
-import { chooseConv3x3 } from "../src/kernels/conv/conv3x3";
-import type { Target } from "../src/kernels/conv/variants";
+import { convShape } from "../src/kernels/conv/variant";
+import { choose } from "../src/kernels/conv/variants";
 import { type Dispatch, f32, type Tensor } from "../src/kernels/dispatch";
 import { attention } from "../src/kernels/product/attention";
+import type { Target } from "../src/kernels/target";
 import { seeded } from "../src/random";
 import type { ConvCase } from "../src/reference/conv";
 import { convData } from "../src/reference/conv";
@@ -133,9 +133,7 @@ for (const [target, t] of Object.entries(targets)) {
   const some = Object.entries(conv).filter(([name]) => target !== "GPU tiles" || /everything|odd/.test(name));
   for (const [name, s] of some)
     test(`convolution ${name} stays inside its tensors: ${target}`, async () => {
-      const shape = { ...s, c2: s.c2 ?? 0, stride: s.stride ?? (1 as const), upsample: !!s.upsample };
-      const variant = (s.kernel === 3 ? chooseConv3x3 : chooseConv1x1)(shape, t);
-      const { dispatches, inputs, y } = convRun(s, convData(s), variant);
+      const { dispatches, inputs, y } = convRun(s, convData(s), choose(convShape(s), t), t);
       await expectInside(dispatches, inputs, y);
     });
 

@@ -1,6 +1,10 @@
 import { expect, test } from "vitest";
-import { chooseConv1x1 } from "../src/kernels/conv/conv1x1";
-import type { Conv1x1Variant, Target } from "../src/kernels/conv/variants";
+import { direct } from "../src/kernels/conv/direct";
+import { stationary } from "../src/kernels/conv/stationary";
+import { tile } from "../src/kernels/conv/tile";
+import { type ConvVariant, convShape } from "../src/kernels/conv/variant";
+import { choose } from "../src/kernels/conv/variants";
+import type { Target } from "../src/kernels/target";
 import { type ConvCase, convData, convReference } from "../src/reference/conv";
 import { convRun } from "../src/tune/conv-run";
 import { expectClose } from "./support/close";
@@ -63,38 +67,41 @@ const cases: Record<string, ConvCase> = {
     tembN: 4,
     residualN: 1,
   },
-}; // prettier-ignore
+};
+
+const f16: Target = { ...software, weights: "f16" };
 
 for (const [name, s] of Object.entries(cases)) {
-  const shape = { ...s, c2: s.c2 ?? 0, stride: 1, upsample: false } as const;
-  const variants: Record<string, Conv1x1Variant> = {
-    chosen: chooseConv1x1(shape, software),
-    f16: chooseConv1x1(shape, { ...software, weights: "f16" }),
-    "tile, split": { kind: "tile", weights: "f32", tile: { tileM: 64, tileN: 64 }, splits: 2 },
-    gpu: chooseConv1x1(shape, { ...software, adapterClass: "gpu" }),
-    "gpu, f16": chooseConv1x1(shape, { ...software, adapterClass: "gpu", weights: "f16" }),
-    "without subgroups": chooseConv1x1(shape, { ...software, subgroups: false }),
-    "f16 without subgroups": chooseConv1x1(shape, { ...software, subgroups: false, weights: "f16" }),
+  const chosen = (target: Target) => [choose(convShape(s), target), target] as const;
+  const variants: Record<string, readonly [ConvVariant, Target]> = {
+    chosen: chosen(software),
+    f16: chosen(f16),
+    "tile, split": [tile({ tile: { tileM: 64, tileN: 64 }, splits: 2 }), software],
+    gpu: chosen({ ...software, adapterClass: "gpu" }),
+    "gpu, f16": chosen({ ...f16, adapterClass: "gpu" }),
+    "without subgroups": chosen({ ...software, subgroups: false }),
+    "f16 without subgroups": chosen({ ...f16, subgroups: false }),
+    direct: [direct({ subgroups: true, tileM: 8, tileY: 3 }), software],
+    "direct, f16": [direct({ subgroups: true, tileM: 16, tileY: 2 }), f16],
   };
   if ((s.h * s.w) % 8 === 0) {
-    variants.held = { kind: "stationary", weights: "f32" };
-    variants["held, f16"] = { kind: "stationary", weights: "f16" };
-    if (!s.c2 || s.c1 % 4 === 0) variants.quad = { kind: "quad", weights: "f32", tileM: 8 };
+    variants.held = [stationary, software];
+    variants["held, f16"] = [stationary, f16];
   }
-  for (const [variantName, variant] of Object.entries(variants))
+  for (const [variantName, [variant, target]] of Object.entries(variants))
     test(`conv1x1 ${name}: ${variantName}`, async () => {
       const data = convData(s);
-      const { dispatches, inputs, y } = convRun(s, data, variant);
+      const { dispatches, inputs, y } = convRun(s, data, variant, target);
       const [actual] = await runDispatches(dispatches, inputs, [y]);
-      const expected = convReference(s, variant.weights === "f16" ? roundedWeights(data) : data);
+      const expected = convReference(s, target.weights === "f16" ? roundedWeights(data) : data);
       expectClose(actual!, expected, y.shape, { rtol: 0, atol: 3e-6 });
     });
 }
 
 test("tensors that do not fit are refused by name and shape", () => {
   const s = cases["one pixel"]!;
-  const variant = chooseConv1x1({ ...s, c2: 0, stride: 1, upsample: false }, software);
-  expect(() => convRun({ ...s, residualN: 2 }, convData({ ...s, residualN: 2 }), variant)).toThrow(
+  const variant = choose(convShape(s), software);
+  expect(() => convRun({ ...s, residualN: 2 }, convData({ ...s, residualN: 2 }), variant, software)).toThrow(
     /residual.*2 samples/,
   );
 });

@@ -1,7 +1,11 @@
 import { expect, test } from "vitest";
-import { chooseConv3x3 } from "../src/kernels/conv/conv3x3";
+import { direct } from "../src/kernels/conv/direct";
 import { outputSize } from "../src/kernels/conv/output-size";
-import type { ConvVariant, Target } from "../src/kernels/conv/variants";
+import { tile } from "../src/kernels/conv/tile";
+import { type ConvVariant, convShape } from "../src/kernels/conv/variant";
+import { choose } from "../src/kernels/conv/variants";
+import { winograd } from "../src/kernels/conv/winograd";
+import type { Target } from "../src/kernels/target";
 import { type ConvCase, convData, convReference } from "../src/reference/conv";
 import { convRun } from "../src/tune/conv-run";
 import { expectClose } from "./support/close";
@@ -81,69 +85,77 @@ const cases: Record<string, ConvCase> = {
   "stride 2, right and bottom padding": { kernel: 3, n: 2, c1: 18, oc: 20, h: 8, w: 10, stride: 2 },
   "stride 2, odd plane": { kernel: 3, n: 1, c1: 5, oc: 6, h: 9, w: 7, stride: 2 },
   "stride 2, padding all round": { kernel: 3, n: 2, c1: 6, oc: 9, h: 9, w: 8, stride: 2, pad: "same" },
-}; // prettier-ignore
+};
 
-const shapeOf = (s: ConvCase) => ({
-  n: s.n,
-  c1: s.c1,
-  c2: s.c2 ?? 0,
-  oc: s.oc,
-  h: s.h,
-  w: s.w,
-  stride: s.stride ?? (1 as const),
-  upsample: !!s.upsample,
-});
+const f16: Target = { ...software, weights: "f16" };
+const gpu: Target = { ...software, adapterClass: "gpu" };
+const plain: Target = { ...software, subgroups: false };
 
-/** Variants that can do the case, by name. */
-function variantsFor(s: ConvCase): Map<string, ConvVariant> {
-  const found = new Map<string, ConvVariant>();
-  found.set("chosen", chooseConv3x3(shapeOf(s), software));
-  found.set("direct", { kind: "direct", weights: "f32", subgroups: true, tileM: 8, tileY: 3 });
-  found.set("direct f16", { kind: "direct", weights: "f16", subgroups: true, tileM: 16, tileY: 2 });
-  found.set("chosen f16", chooseConv3x3(shapeOf(s), { ...software, weights: "f16" }));
-  found.set("f16 without subgroups", chooseConv3x3(shapeOf(s), { ...software, weights: "f16", subgroups: false }));
-  found.set("tile", { kind: "tile", weights: "f32", tile: { tileM: 32, tileN: 32 }, splits: 1 });
-  found.set("tile, sliced", { kind: "tile", weights: "f32", tile: { tileM: 32, tileN: 32, slices: 2 }, splits: 1 });
-  found.set("tile f16, split", { kind: "tile", weights: "f16", tile: { tileM: 16, tileN: 64 }, splits: 2 });
-  found.set("tile of the size that suits", { kind: "tile", weights: "f32" });
-  found.set("without subgroups", chooseConv3x3(shapeOf(s), { ...software, subgroups: false }));
-  found.set("direct without subgroups", { kind: "direct", weights: "f32", subgroups: false, tileM: 5, tileY: 2 });
-  if (!s.stride || s.stride === 1) {
-    const base = { kind: "winograd", product: "quad", tiles: 4, scratchBytes: 2 ** 25 } as const;
-    found.set("F(4,3)", { ...base, m: 4, weights: "f32" });
-    found.set("F(4,3) in chunks", { ...base, m: 4, weights: "f32", scratchBytes: 36 * 40 * 4 * 5 });
-    found.set("F(2,3)", { ...base, m: 2, weights: "f32" });
-    found.set("F(2,3) without subgroups", { ...base, m: 2, weights: "f32", product: "any" });
-    const held = { ...base, product: "stationary", weights: "f32" } as const;
-    found.set("F(4,3) with a tile held", { ...held, m: 4 });
-    found.set("F(2,3) with a tile held, in chunks", { ...held, m: 2, scratchBytes: 16 * 40 * 4 * 8 });
-    const tile = { kind: "winograd", product: "tile", tiles: 1, weights: "f32", scratchBytes: 2 ** 25 } as const;
-    found.set("F(4,3) for GPUs", { ...tile, m: 4 });
-    found.set("F(2,3) for GPUs, sliced", { ...tile, m: 2, tile: { tileM: 32, tileN: 16, slices: 4 } });
-    found.set("F(2,3) for GPUs, in chunks", {
-      ...tile,
-      m: 2,
-      tile: { tileM: 64, tileN: 64 },
-      scratchBytes: 16 * 40 * 4 * 8,
-    });
+/** Variants that can do the case, each with a target, by name. */
+function variantsFor(s: ConvCase): Map<string, readonly [ConvVariant, Target]> {
+  const shape = convShape(s);
+  const chosen = (target: Target) => [choose(shape, target), target] as const;
+  const found = new Map<string, readonly [ConvVariant, Target]>();
+  found.set("chosen", chosen(software));
+  found.set("direct", [direct({ subgroups: true, tileM: 8, tileY: 3 }), software]);
+  found.set("direct f16", [direct({ subgroups: true, tileM: 16, tileY: 2 }), f16]);
+  found.set("chosen f16", chosen(f16));
+  found.set("f16 without subgroups", chosen({ ...f16, subgroups: false }));
+  found.set("tile", [tile({ tile: { tileM: 32, tileN: 32 }, splits: 1 }), software]);
+  found.set("tile, sliced", [tile({ tile: { tileM: 32, tileN: 32, slices: 2 }, splits: 1 }), software]);
+  found.set("tile f16, split", [tile({ tile: { tileM: 16, tileN: 64 }, splits: 2 }), f16]);
+  found.set("tile of the size that suits", [tile(), software]);
+  found.set("without subgroups", chosen(plain));
+  found.set("direct without subgroups", [direct({ subgroups: false, tileM: 5, tileY: 2 }), plain]);
+  const { stride } = shape;
+  if (stride === 1) {
+    found.set("F(4,3)", [winograd({ m: 4, stride, product: "quad" }), software]);
+    found.set("F(4,3) in chunks", [
+      winograd({ m: 4, stride, product: "quad", scratchBytes: 36 * 40 * 4 * 5 }),
+      software,
+    ]);
+    found.set("F(2,3)", [winograd({ m: 2, stride, product: "quad" }), software]);
+    found.set("F(2,3) without subgroups", [winograd({ m: 2, stride, product: "any" }), plain]);
+    found.set("F(4,3) with a tile held", [winograd({ m: 4, stride, product: "stationary" }), software]);
+    found.set("F(2,3) with a tile held, in chunks", [
+      winograd({ m: 2, stride, product: "stationary", scratchBytes: 16 * 40 * 4 * 8 }),
+      software,
+    ]);
+    found.set("F(4,3) for GPUs", [winograd({ m: 4, stride, product: "tile" }), gpu]);
+    found.set("F(2,3) for GPUs, sliced", [
+      winograd({ m: 2, stride, product: "tile", tile: { tileM: 32, tileN: 16, slices: 4 } }),
+      gpu,
+    ]);
+    found.set("F(2,3) for GPUs, in chunks", [
+      winograd({
+        m: 2,
+        stride,
+        product: "tile",
+        tile: { tileM: 64, tileN: 64 },
+        scratchBytes: 16 * 40 * 4 * 8,
+      }),
+      gpu,
+    ]);
   } else {
-    const base = { kind: "winograd", m: 2, stride: 2, weights: "f32", scratchBytes: 2 ** 25 } as const;
-    found.set("F(2,3)", { ...base, product: "quad", tiles: 4 });
-    found.set("F(2,3) with a tile held", { ...base, product: "stationary", tiles: 4 });
-    found.set("F(2,3) without subgroups", { ...base, product: "any", tiles: 2 });
-    found.set("F(2,3) for GPUs, in chunks", { ...base, product: "tile", tiles: 1, scratchBytes: 25 * 40 * 4 * 8 });
+    found.set("F(2,3)", [winograd({ m: 2, stride, product: "quad", tiles: 4 }), software]);
+    found.set("F(2,3) with a tile held", [winograd({ m: 2, stride, product: "stationary", tiles: 4 }), software]);
+    found.set("F(2,3) without subgroups", [winograd({ m: 2, stride, product: "any", tiles: 2 }), plain]);
+    found.set("F(2,3) for GPUs, in chunks", [
+      winograd({ m: 2, stride, product: "tile", scratchBytes: 25 * 40 * 4 * 8 }),
+      gpu,
+    ]);
   }
   return found;
 }
 
 for (const [name, s] of Object.entries(cases))
-  for (const [variantName, variant] of variantsFor(s))
+  for (const [variantName, [variant, target]] of variantsFor(s))
     test(`conv3x3 ${name}: ${variantName}`, async () => {
       const data = convData(s);
-      const { dispatches, inputs, y } = convRun(s, data, variant);
+      const { dispatches, inputs, y } = convRun(s, data, variant, target);
       const [actual] = await runDispatches(dispatches, inputs, [y]);
-      const tolerance = variant.kind !== "winograd" || variant.m === 2 ? 5e-6 : 5e-5;
-      const expected = convReference(s, variant.weights === "f16" ? roundedWeights(data) : data);
+      const tolerance = variant.name.startsWith("F(4,3)") ? 5e-5 : 5e-6;
+      const expected = convReference(s, target.weights === "f16" ? roundedWeights(data) : data);
       expectClose(actual!, expected, [s.n, s.oc, outputSize(s.h, s), outputSize(s.w, s)], {
         rtol: 0,
         atol: tolerance,
@@ -152,25 +164,18 @@ for (const [name, s] of Object.entries(cases))
 
 test("a weight of the wrong shape is refused with both shapes", () => {
   const s = cases["one pixel"]!;
-  const variant: ConvVariant = { kind: "direct", weights: "f32", subgroups: true, tileM: 8, tileY: 1 };
-  expect(() => convRun({ ...s, oc: 20 }, convData(s), variant)).toThrow(/weights/);
+  const variant = direct({ subgroups: true });
+  expect(() => convRun({ ...s, oc: 20 }, convData(s), variant, software)).toThrow(/weights/);
 });
 
 // 9 tiles of F(4,3), of 36 of F(2,3): neither fills the columns that a tile of the product holds.
 for (const m of [2, 4] as const)
   test(`a sample is the same to the bit in any batch: F(${m},3)`, async () => {
-    const variant = {
-      kind: "winograd",
-      product: "stationary",
-      m,
-      tiles: 4,
-      weights: "f32",
-      scratchBytes: 2 ** 25,
-    } as const;
+    const variant = winograd({ m, stride: 1, product: "stationary" });
     const of = (n: number) => ({ kernel: 3, n, c1: 40, oc: 24, h: 12, w: 12 }) as const;
     const data = convData(of(3));
     const run = async (n: number, x: Float32Array<ArrayBuffer>) => {
-      const { dispatches, inputs, y } = convRun(of(n), { ...data, x }, variant);
+      const { dispatches, inputs, y } = convRun(of(n), { ...data, x }, variant, software);
       const [values] = await runDispatches(dispatches, inputs, [y]);
       return values!;
     };

@@ -47,6 +47,18 @@ test("whole arrays are copied element by element; whatever else stays as it is",
   let same = b[i] == a[i];`);
 });
 
+test("an alias of an array type counts as the array", () => {
+  const code =
+    "alias Block = array<f32, N>;\n@group(0) @binding(0) var<storage, read> a: array<Block>;\n  let v = a[i];";
+  expect(elementwise(code).split("\n").slice(2)).toEqual([
+    "  let from_0 = &a[i];",
+    "  var v: array<f32, N>;",
+    "  for (var e_ = 0u; e_ < N; e_++) { // unroll",
+    "    v[e_] = (*from_0)[e_];",
+    "  }",
+  ]);
+});
+
 test("a network computes the same either way", async () => {
   const forward = async () => {
     using device = await openDevice();

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import type { GroupNormVariant } from "../src/kernels/conv/variants";
 import { f32 } from "../src/kernels/dispatch";
+import type { GroupNormVariant } from "../src/kernels/norm/group-norm";
 import { groupNorm } from "../src/kernels/norm/group-norm";
 import * as reference from "../src/reference";
 import { expectClose, seeded } from "./support/close";

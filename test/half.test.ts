@@ -1,8 +1,8 @@
 import { afterAll, expect, test } from "vitest";
 import { lower } from "../src/graph/lower";
 import { Model } from "../src/inject/model";
-import type { Target } from "../src/kernels/conv/variants";
 import { byteLength } from "../src/kernels/dispatch";
+import type { Target } from "../src/kernels/target";
 import { decode } from "../src/model/checkpoint/dtype";
 import { describeHalf } from "../src/model/checkpoint/f16";
 import { type ModelCheckpoint, openModel } from "../src/model/checkpoint/model";

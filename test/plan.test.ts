@@ -3,7 +3,7 @@ import { dispatchesOf, lower } from "../src/graph/lower";
 import { externalNames, planOf } from "../src/graph/programs";
 import { stepOps } from "../src/inject/ops";
 import { calibratedStep, injectedStep, plainStep } from "../src/inject/step-graphs";
-import type { Target } from "../src/kernels/conv/variants";
+import type { Target } from "../src/kernels/target";
 import { openModel } from "../src/model/checkpoint/model";
 import { openSource } from "../src/model/checkpoint/source-node";
 import { hShape, type UNetConfig } from "../src/model/config";

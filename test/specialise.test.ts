@@ -27,8 +27,8 @@ fn main() { y[P] = last() + WG; }`;
   expect(overrides).toEqual({ WG: 4 });
   expect(squash(code)).toBe(
     squash(`struct Uniforms_ { N: u32, P: u32 } @group(0) @binding(1) var<uniform> uniforms_: Uniforms_;
-    override WG: u32 = 64u; @group(0) @binding(0) var<storage, read_write> y: array<u32>;
-    fn last() -> u32 { return uniforms_.N - 1u; } fn main() { let P = uniforms_.P; y[P] = last() + WG; }`),
+    var<private> uniform_N: u32; override WG: u32 = 64u; @group(0) @binding(0) var<storage, read_write> y: array<u32>;
+    fn last() -> u32 { return uniform_N - 1u; } fn main() { let P = uniforms_.P; uniform_N = uniforms_.N; y[P] = last() + WG; }`),
   );
 });
 

@@ -1,16 +1,14 @@
-import { chooseConv1x1 } from "../../src/kernels/conv/conv1x1";
-import { chooseConv3x3 } from "../../src/kernels/conv/conv3x3";
 import { outputSize } from "../../src/kernels/conv/output-size";
-import type { Conv1x1Variant, ConvVariant, Target } from "../../src/kernels/conv/variants";
+import { type ConvVariant, convShape } from "../../src/kernels/conv/variant";
+import { candidates, choose } from "../../src/kernels/conv/variants";
 import { type Dispatch, f32, type Tensor } from "../../src/kernels/dispatch";
 import { chooseGroupNorm, groupNorm } from "../../src/kernels/norm/group-norm";
 import { attention } from "../../src/kernels/product/attention";
-import type { Tile } from "../../src/kernels/product/tiles";
+import type { Target } from "../../src/kernels/target";
 import { seeded } from "../../src/random";
 import { type ConvCase, convData, convReference } from "../../src/reference/conv";
 import { groupNorm as groupNormReference, groupNormRows } from "../../src/reference/norm";
 import { attentionReference } from "../../src/reference/product";
-import { candidates } from "../../src/tune/candidates";
 import { convRun } from "../../src/tune/conv-run";
 
 /** One kernel at one shape. */
@@ -37,47 +35,24 @@ export interface BuiltCase {
   readonly tolerance: number;
 }
 
-const sizeOf = (tile: Tile | undefined) =>
-  tile ? `${tile.tileM}x${tile.tileN}${tile.slices ? `x${tile.slices}` : ""}` : "tile";
-
-function describe(v: ConvVariant | Conv1x1Variant): string {
-  switch (v.kind) {
-    case "winograd":
-      return `F(${v.m},3)${v.stride === 2 ? " stride 2" : ""} ${v.product === "tile" ? sizeOf(v.tile) : v.product}`;
-    case "direct":
-      return `direct ${v.tileM}x${v.tileY}`;
-    case "tile":
-      return `${v.matrix ? `matrix ${v.matrix.component}` : "tile"} ${sizeOf(v.tile)}${v.splits ? ` /${v.splits}` : ""}`;
-    case "stationary":
-      return v.kind;
-    default:
-      return `${v.kind} ${v.tileM}`;
-  }
-}
-
 /** A convolution; `variant` overrides the choice. */
-function convCase(name: string, s: ConvCase, variant?: ConvVariant | Conv1x1Variant): KernelCase {
-  const { n, c1, c2 = 0, oc, h, w, kernel, stride = 1, upsample = false } = s;
+function convCase(name: string, s: ConvCase, variant?: ConvVariant): KernelCase {
+  const { n, c1, c2 = 0, oc, h, w, kernel } = s;
   const flops = 2 * n * oc * (c1 + c2) * kernel * kernel * outputSize(h, s) * outputSize(w, s);
   return {
     name,
     flops,
     build(target) {
-      const shape = { n, c1, c2, oc, h, w, stride, upsample };
-      const chosen = variant ?? (kernel === 3 ? chooseConv3x3(shape, target) : chooseConv1x1(shape, target));
+      const chosen = variant ?? choose(convShape(s), target);
       const data = convData(s);
       return {
-        variant: describe(chosen),
-        ...convRun(s, data, chosen),
+        variant: chosen.name,
+        ...convRun(s, data, chosen, target),
         expected: (points) => convReference(s, data, points),
-        tolerance: chosen.weights === "f16" ? 2e-2 : chosen.kind === "winograd" ? 1e-4 : 1e-5,
+        tolerance: target.weights === "f16" ? 2e-2 : chosen.tolerance,
       };
     },
-    variants: (target) => {
-      const shape = { n, c1, c2, oc, h, w, stride, upsample };
-      const use = { kernel, shape, weights: target.weights, norm: s.normN !== undefined, silu: s.silu ?? false };
-      return candidates({ ...use, pad: stride === 2 ? "asymmetric" : "same" }, target).map((v) => convCase(name, s, v));
-    },
+    variants: (target) => candidates(convShape(s), target).map((v) => convCase(name, s, v)),
   };
 }
 

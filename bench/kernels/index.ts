@@ -1,5 +1,5 @@
 import type { Device } from "../../src/gpu/device";
-import type { Target } from "../../src/kernels/conv/variants";
+import type { Target } from "../../src/kernels/target";
 import { samplePoints } from "../../src/reference/numbers";
 import { type BuiltCase, type KernelCase, kernelCases } from "./cases";
 import { median, type Prepared, prepare, Stopwatch } from "./gpu";

@@ -45,8 +45,8 @@ export const conv = (kernel: 1 | 3, from: number, to: number, side: number): Pee
     [from, side],
     to,
     kernel === 3
-      ? { kind: "conv3x3", layer: "conv", channels: to }
-      : { kind: "conv1x1", layers: ["conv"], channels: to },
+      ? { kind: "conv", kernel: 3, layers: ["conv"], channels: to }
+      : { kind: "conv", kernel: 1, layers: ["conv"], channels: to },
     { "conv.weight": [to, from, kernel, kernel], "conv.bias": [to] },
   );
 

@@ -115,26 +115,24 @@ function evaluate<T>(
       const y = ops.groupNorm(x.t, gamma, beta, { shape, groups: op.groups, eps: op.eps });
       return { t: op.apply && op.silu ? ops.silu(y) : y, shape };
     }
-    case "conv3x3":
-    case "conv1x1": {
+    case "conv": {
       let { t, shape } = inputs.norm ? input("norm") : joined();
       if (op.silu) t = ops.silu(t);
-      const small = op.kind === "conv1x1";
-      if (!small && op.upsample) {
+      const small = op.kernel === 1;
+      if (op.upsample) {
         t = ops.upsample2x(t, shape as Shape4);
         shape = [shape[0]!, shape[1]!, 2 * shape[2]!, 2 * shape[3]!];
       }
-      const side = small ? 1 : 3;
-      const stride = small ? 1 : (op.stride ?? 1);
+      const side = op.kernel;
+      const stride = op.stride ?? 1;
       const asymmetric = !small && stride === 2 && (op.pad ?? "asymmetric") === "asymmetric";
-      const names = small ? op.layers : [op.layer];
       t = ops.conv(
         t,
-        weights.of(names, "weight", op.channels, shape[1]!, side, side),
-        weights.of(names, "bias", op.channels),
+        weights.of(op.layers, "weight", op.channels, shape[1]!, side, side),
+        weights.of(op.layers, "bias", op.channels),
         { stride, pads: small ? [0, 0, 0, 0] : asymmetric ? [0, 0, 1, 1] : [1, 1, 1, 1] },
       );
-      if (!small && inputs.temb) t = ops.addRow(t, ops.slice(input("temb").t, op.tembOffset ?? 0, op.channels));
+      if (inputs.temb) t = ops.addRow(t, ops.slice(input("temb").t, op.tembOffset ?? 0, op.channels));
       if (inputs.residual) t = ops.add(t, input("residual").t);
       return { t, shape: [shape[0]!, op.channels, shape[2]! / stride, shape[3]! / stride] };
     }

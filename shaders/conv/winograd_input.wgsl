@@ -1,14 +1,13 @@
-// V[t, C_START + c, k] = (B^T d B)[t] of the SIDE x SIDE input tile d of channel c at tile column k.
-// F(M x M, 3 x 3), Lavin & Gray 2016; with STRIDE 2 by parts of equal parity, Huang et al. 2020
+// V[t, C_START + c, k] = (B^T d B)[t] of the SIDE x SIDE input tile d of channel c at tile column k: lib/winograd has the tiles.
 // d = act((x - mean) * scale + shift), optionally of x enlarged x2 (nearest); 0 outside. [x, skip] takes two dispatches.
 // x: f32 [X_N, C, H, W], read modulo its samples; norm: f32 [NORM_N, NORM_C, 4], channels from C_START on;
-// v: f32 [SIDE^2, K, COLS].
-// Tile columns run over (sample, tile row, tile column), SAMPLE to each sample, of which those past its tiles are padding; this
-// dispatch does those from COL_START on, COLS at most, and CHANNELS channels of v: those past C are written as 0.
+// v: f32 [SIDE^2, K, COLS]. A dispatch does CHANNELS channels of v: those past C are written as 0.
 //
-// A lane does TILES tiles side by side, which share input columns; TILES divides the tiles in a row and COLS. Where ALIGNED,
-// it loads M TILES = X_UNIT columns at once and one more on each side: M TILES divides W, with STRIDE and UPSAMPLE 1, PAD 1.
+// Tiles side by side share input columns. Where ALIGNED, a lane loads M TILES = X_UNIT columns at once and one more on each
+// side: M TILES divides W, with STRIDE and UPSAMPLE 1, PAD 1.
 // Dispatch: x = ceil(COLS / TILES * CHANNELS / WG), folded into two dimensions.
+// import winograd, prepared, grid
+alias Value = f32;
 override N: u32;               // uniform
 override X_N: u32;             // uniform
 override C: u32;               // uniform
@@ -18,29 +17,17 @@ override K: u32;               // uniform
 override H: u32;               // uniform
 override W: u32;               // uniform
 override PAD: u32 = 1u;        // uniform: left and top
-override TILES_X: u32;         // uniform: tiles in a row of the output
-override SAMPLE: u32;          // uniform
-override NORM: bool = false;
-override SILU: bool = false;
 override NORM_N: u32 = 1u;     // uniform
 override NORM_C: u32 = 0u;     // uniform
-override COL_START: u32 = 0u;  // uniform
-override COLS: u32;            // uniform
-override WG: u32 = 64u;
-
-const M: u32 = 4u;            // output pixels along a tile's side: 4 or 2; 2 where STRIDE is 2
-const STRIDE: u32 = 1u;
-const SIDE: u32 = (M - 1u) * STRIDE + 3u;
-const TILES: u32 = 1u;
 const ALIGNED: bool = false;
 const X_UNIT: u32 = 1u;
-const UPSAMPLE: u32 = 1u;                                    // 2: x is enlarged first
-const STEP: u32 = M * STRIDE;                                // from tile to tile
+const UPSAMPLE: u32 = 1u;      // 2: x is enlarged first
+const STEP: u32 = M * STRIDE;  // from tile to tile
 const ROWS: u32 = (STEP + (3u - STRIDE) * UPSAMPLE) / UPSAMPLE;            // source rows of a tile
 const COLUMNS: u32 = (STEP * TILES + (3u - STRIDE) * UPSAMPLE) / UPSAMPLE;
 
 @group(0) @binding(0) var<storage, read> x: array<array<f32, X_UNIT>>;
-@group(0) @binding(1) var<storage, read> norm: array<f32>;
+@group(0) @binding(1) var<storage, read> norm: array<vec4f>;
 @group(0) @binding(2) var<storage, read_write> v: array<array<f32, TILES>>;
 
 // Source row or column of row or column i of the tiles.
@@ -58,8 +45,8 @@ fn transform(d: array<f32, 6>) -> array<f32, 6> {
 }
 
 @compute @workgroup_size(WG)
-fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) local: u32) {
-  let id = (wg.y * grid.x + wg.x) * WG + local;
+fn main(at: Grid, @builtin(local_invocation_index) local: u32) {
+  let id = flat(at) * WG + local;
   let width = COLS / TILES;
   if (id >= width * CHANNELS) { return; }
   let c = id / width;
@@ -71,15 +58,8 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, 
 
   let v_at = (C_START + c) * width + id % width;
 
-  var mean = 0.0;
-  var scale = 1.0;
-  var shift = 0.0;
-  if (NORM) {
-    let at = (n % NORM_N * NORM_C + C_START + min(c, C - 1u)) * 4u;
-    mean = norm[at];
-    scale = norm[at + 1u];
-    shift = norm[at + 2u];
-  }
+  var affine = vec4f();
+  if (NORM) { affine = norm[n % NORM_N * NORM_C + C_START + min(c, C - 1u)]; }
   var d: array<array<f32, COLUMNS>, ROWS>;
   let across = W / X_UNIT;
   let plane = (n % X_N * C + min(c, C - 1u)) * H * across;
@@ -111,10 +91,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, 
   for (var i = 0u; i < ROWS; i++) { // unroll
     let row_inside = y0 + i < H && c < C;
     for (var j = 0u; j < COLUMNS; j++) { // unroll
-      var value = d[i][j];
-      if (NORM) { value = (value - mean) * scale + shift; }
-      if (SILU) { value = value / (1.0 + exp(-value)); }
-      d[i][j] = select(0.0, value, row_inside && x0 + j < W);
+      d[i][j] = select(0.0, prepared(d[i][j], affine), row_inside && x0 + j < W);
     }
   }
   var lines: array<array<f32, COLUMNS>, SIDE>;

@@ -1,11 +1,11 @@
 // y = f(x), f by KIND: 0 x / (1 + exp(-x)) (SiLU), 1 x tanh(ln(1 + exp x)) (Mish), 2 x (1 + erf(x / sqrt 2)) / 2 (GELU),
 // 3 max(x, 0) (ReLU).   x, y: f32 [N, COUNT].
-// Dispatch: one lane per WIDE floats of a sample, 64 a workgroup, folded into x and y; z = N.
-override COUNT: u32;
+// import pointwise, act
+alias Value = f32;
 override KIND: u32;
-const WIDE: u32 = 16u;         // floats a lane handles at once: 16, 4 or 1, dividing COUNT
-@group(0) @binding(0) var<storage, read> x: array<array<f32, WIDE>>;
-@group(0) @binding(1) var<storage, read_write> y: array<array<f32, WIDE>>;
+
+@group(0) @binding(0) var<storage, read> x: array<Block>;
+@group(0) @binding(1) var<storage, read_write> y: array<Block>;
 
 // erf(v) by two minimax polynomials, within 1 to 2 ulp: around 0, and of ln(1 - erf |v|) beyond 0.92.
 fn error_function(v: f32) -> f32 {
@@ -38,19 +38,14 @@ fn activated(v: f32) -> f32 {
     }
     case 2u: { return 0.5 * v * (1.0 + error_function(v * 0.7071067811865476)); }
     case 3u: { return max(v, 0.0); }
-    default: { return v / (1.0 + exp(-max(v, -80.0))); }   // exp stays finite
+    default: { return silu(v); }
   }
 }
 
-@compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let blocks = COUNT / WIDE;
-  let i = (wg.y * grid.x + wg.x) * 64u + lane;
-  if (i >= blocks) { return; }
-  let n = wg.z;
-  var v = x[n * blocks + i];
+fn each(n: u32, i: u32, id: u32) {
+  var v = x[id];
   for (var k = 0u; k < WIDE; k++) { // unroll
     v[k] = activated(v[k]);
   }
-  y[n * blocks + i] = v;
+  y[id] = v;
 }

@@ -1,22 +1,16 @@
-// y[n] = a[n] + b[n % B_SAMPLES].   a, y: f32 [N, COUNT]; b: f32 [B_SAMPLES, COUNT].
-// Dispatch: one lane per WIDE floats of a sample, 64 a workgroup, folded into x and y; z = N.
-override COUNT: u32;           // uniform
-override B_SAMPLES: u32;       // uniform
-const WIDE: u32 = 16u;         // floats a lane handles at once: 16, 4 or 1, dividing COUNT
-@group(0) @binding(0) var<storage, read> a: array<array<f32, WIDE>>;
-@group(0) @binding(1) var<storage, read> b: array<array<f32, WIDE>>;
-@group(0) @binding(2) var<storage, read_write> y: array<array<f32, WIDE>>;
+// y[n] = a[n] + b[n % B_N].   a, y: f32 [N, COUNT]; b: f32 [B_N, COUNT].
+// import pointwise
+override B_N: u32;             // uniform
 
-@compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let blocks = COUNT / WIDE;
-  let i = (wg.y * grid.x + wg.x) * 64u + lane;
-  if (i >= blocks) { return; }
-  let n = wg.z;
-  var v = a[n * blocks + i];
-  let other = b[(n % B_SAMPLES) * blocks + i];
+@group(0) @binding(0) var<storage, read> a: array<Block>;
+@group(0) @binding(1) var<storage, read> b: array<Block>;
+@group(0) @binding(2) var<storage, read_write> y: array<Block>;
+
+fn each(n: u32, i: u32, id: u32) {
+  var v = a[id];
+  let other = b[n % B_N * (COUNT / WIDE) + i];
   for (var k = 0u; k < WIDE; k++) { // unroll
     v[k] += other[k];
   }
-  y[n * blocks + i] = v;
+  y[id] = v;
 }

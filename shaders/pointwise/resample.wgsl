@@ -3,13 +3,15 @@
 // renormalised; where nothing of it lies in the window, the nearest pixel of the window. Colours are rounded to 8 bits as
 // PIL does: the result, and, where M keeps rows, the mean along each row.
 // image: u32 [height, width], RGBA bytes; placement: f32 [20] = M as mat3x3f, window (left, top, right, bottom), width,
-// height; y: f32 [N, 3, HEIGHT, WIDTH], value / 127.5 - 1, or, LUMINANCE (ITU-R 601), f32 [N, HEIGHT, WIDTH], value / 255.
-// Dispatch (ceil(WIDTH / 8), ceil(HEIGHT / 8), 1)
-override HEIGHT: u32;          // uniform
-override WIDTH: u32;           // uniform
-override SLOT: u32;            // uniform
+// height; y: f32 [N, 3, H, W], value / 127.5 - 1, or, LUMINANCE (ITU-R 601), f32 [N, H, W], value / 255.
+// Dispatch (ceil(W / 8), ceil(H / 8), 1)
+override H: u32;               // uniform
+override W: u32;               // uniform
+override SLOT: u32;            // uniform: sample of y that is written
 override LUMINANCE: bool;
+
 struct Placement { matrix: mat3x3f, window: vec4f, size: vec2f }
+
 @group(0) @binding(0) var<storage, read> image: array<u32>;
 @group(0) @binding(1) var<storage, read> placement: Placement;
 @group(0) @binding(2) var<storage, read_write> y: array<f32>;
@@ -24,7 +26,7 @@ fn nearest_byte(v: vec3f) -> vec3f { return floor(v + 0.5001); }   // halves up,
 
 @compute @workgroup_size(8, 8)
 fn main(@builtin(global_invocation_id) id: vec3u) {
-  if (id.x >= WIDTH || id.y >= HEIGHT) { return; }
+  if (id.x >= W || id.y >= H) { return; }
   let centre = (placement.matrix * vec3f(vec2f(id.xy) + 0.5, 1.0)).xy;
   let dx = placement.matrix[0].xy;   // source steps of one output pixel
   let dy = placement.matrix[1].xy;
@@ -59,8 +61,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   } else {
     colour = pixel(vec2i(clamp(floor(centre), placement.window.xy, placement.window.zw - 1.0)));
   }
-  let plane = HEIGHT * WIDTH;
-  let at = id.y * WIDTH + id.x;
+  let plane = H * W;
+  let at = id.y * W + id.x;
   if (LUMINANCE) {
     y[SLOT * plane + at] = dot(colour, vec3f(0.299, 0.587, 0.114)) / 255.0;
     return;

@@ -1,17 +1,15 @@
-// y = [a; b] along the batch.   a: f32 [A_SAMPLES, COUNT]; b: f32 [N - A_SAMPLES, COUNT]; y: f32 [N, COUNT].
-// Dispatch: one lane per WIDE floats of a sample, 64 a workgroup, folded into x and y; z = N.
-override COUNT: u32;           // uniform
-override A_SAMPLES: u32;       // uniform
-const WIDE: u32 = 16u;         // floats a lane handles at once: 16, 4 or 1, dividing COUNT
-@group(0) @binding(0) var<storage, read> a: array<array<f32, WIDE>>;
-@group(0) @binding(1) var<storage, read> b: array<array<f32, WIDE>>;
-@group(0) @binding(2) var<storage, read_write> y: array<array<f32, WIDE>>;
+// y = [a; b] along the batch.   a: f32 [A_N, COUNT]; b: f32 [N - A_N, COUNT]; y: f32 [N, COUNT].
+// import pointwise
+override A_N: u32;             // uniform
 
-@compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let blocks = COUNT / WIDE;
-  let i = (wg.y * grid.x + wg.x) * 64u + lane;
-  if (i >= blocks) { return; }
-  let n = wg.z;
-  if (n < A_SAMPLES) { y[n * blocks + i] = a[n * blocks + i]; } else { y[n * blocks + i] = b[(n - A_SAMPLES) * blocks + i]; }
+@group(0) @binding(0) var<storage, read> a: array<Block>;
+@group(0) @binding(1) var<storage, read> b: array<Block>;
+@group(0) @binding(2) var<storage, read_write> y: array<Block>;
+
+fn each(n: u32, i: u32, id: u32) {
+  if (n < A_N) {
+    y[id] = a[id];
+  } else {
+    y[id] = b[id - A_N * (COUNT / WIDE)];
+  }
 }

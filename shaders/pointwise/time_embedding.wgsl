@@ -1,14 +1,15 @@
 // y[n, j] = sin or cos of t f_i: sin for the first half of the columns and cos for the second, or, COS_FIRST, the other
 // way round; f_i = exp(-ln(1e4) i / (half - SHIFT)), with SHIFT 1 in DDPM and 0 in ADM.
 // times: f32 [N, STRIDE], t = column 0; y: f32 [N, CHANNELS], half = CHANNELS / 2; an odd last column is 0.
+// The exponential is our own (after Cephes, 1 to 2 ulp). Products t f_i are rounded to f32 as in the official code.
 // Dispatch (ceil(CHANNELS / 64), N, 1)
-// exp, sin and cos are our own (after Cephes, 1 to 2 ulp): built-in sines are good to 2^-11 only, and undefined far from
-// 0. The products t f_i are rounded to f32 as in the official code.
+// import trig
 override CHANNELS: u32;        // uniform
+override STRIDE: u32;          // uniform: 1, or the length of a step row
 override COS_FIRST: bool;
 override SHIFT: f32;
-override STRIDE: u32;
 const LN_1E4 = 9.210340371976184;
+
 @group(0) @binding(0) var<storage, read> times: array<f32>;
 @group(0) @binding(1) var<storage, read_write> y: array<f32>;
 
@@ -28,11 +29,8 @@ fn exponential(v: f32) -> f32 {
 fn sine(v: f32, quarters: u32) -> f32 {
   let k = round(v * 0.6366197723675814);
   let r = ((v - k * 1.5703125) - k * 4.8375129699707031e-4) - k * 7.5497899548918822e-8;   // pi / 2 in three parts
-  let z = r * r;
   let quadrant = (u32(i32(k)) + quarters) & 3u;
-  let s = ((-1.9515295891e-4 * z + 8.3321608736e-3) * z - 1.6666654611e-1) * z * r + r;
-  let c = ((2.443315711809948e-5 * z - 1.388731625493765e-3) * z + 4.166664568298827e-2) * z * z - 0.5 * z + 1.0;
-  let value = select(s, c, (quadrant & 1u) == 1u);
+  let value = select(sine_near_0(r), cosine_near_0(r), (quadrant & 1u) == 1u);
   return select(value, -value, quadrant >= 2u);
 }
 

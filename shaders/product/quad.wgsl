@@ -1,35 +1,18 @@
-// C[z, m, n] = sum_k A[z, m, k] * B[z, k, n]
-// A: f32 [M, K] at A_START + z / INNER * A_OUTER + z % INNER * A_INNER; stored [K, M] where A_COLUMNS.
-// B: f32 [K, N] at B_START + z / INNER * B_OUTER + z % INNER * B_INNER; C: f32 [BATCHES, M, N].
-// K is a multiple of 4, N of TILE_N, M of 4 where A_COLUMNS; starts and strides of A count fours, those of B TILE_Ns.
+// C[z, m, n] = sum_k A[z, m, k] B[z, k, n]. lib/gemm describes the operands.
+// K is a multiple of 4, N of TILE_N, M of 4 where A_COLUMNS.
 //
 // A subgroup computes TILE_M rows x 4 TILE_N columns: TILE_N columns side by side for each of its lanes. Each lane of a quad
 // loads different rows of A, and quadSwap shares them: lane l holds the rows of lane l ^ s in component s of its sums.
 // Dispatch: 4 lanes per tile: x = ceil(tiles / (WG / 4)), tiles = ceil(M / TILE_M) * ceil(N / (4 TILE_N)) * BATCHES.
+// import gemm, grid
 enable subgroups;
 diagnostic(off, subgroup_uniformity);   // `tile` is the same in all lanes of a quad
-
-override M: u32;               // uniform
-override N: u32;               // uniform
-override K: u32;               // uniform
-override BATCHES: u32;         // uniform
-override INNER: u32 = 1u;      // uniform
-override A_START: u32 = 0u;    // uniform
-override A_OUTER: u32 = 0u;    // uniform
-override A_INNER: u32 = 0u;    // uniform
-override B_START: u32 = 0u;    // uniform
-override B_OUTER: u32 = 0u;    // uniform
-override B_INNER: u32 = 0u;    // uniform
-override WG: u32 = 16u;
-
-const TILE_M: u32 = 32u;      // a multiple of 4, of 16 where A_COLUMNS
-const TILE_N: u32 = 4u;       // 1, 2 or 4
-const A_COLUMNS: bool = false;
+alias Left = array<f32, 4>;
+alias Right = array<f32, TILE_N>;
+const WG: u32 = 16u;
+const TILE_M: u32 = 32u;       // a multiple of 4, of 16 where A_COLUMNS
+const TILE_N: u32 = 4u;        // 1, 2 or 4
 const QUADS: u32 = TILE_M / 4u;
-
-@group(0) @binding(0) var<storage, read> a: array<array<f32, 4>>;
-@group(0) @binding(1) var<storage, read> b: array<array<f32, TILE_N>>;
-@group(0) @binding(2) var<storage, read_write> c: array<array<f32, TILE_N>>;
 
 // Row of A that quad member `lane` loads as its i-th.
 fn row(lane: u32, i: u32) -> u32 {
@@ -38,18 +21,18 @@ fn row(lane: u32, i: u32) -> u32 {
 }
 
 @compute @workgroup_size(WG)
-fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) local: u32) {
-  let tiles_n = (N + TILE_N * 4u - 1u) / (TILE_N * 4u);
-  let tiles_m = (M + TILE_M - 1u) / TILE_M;
-  let tile = (wg.y * grid.x + wg.x) * (WG / 4u) + local / 4u;
+fn main(at: Grid, @builtin(local_invocation_index) local: u32) {
+  let tiles_n = ceil_div(N, TILE_N * 4u);
+  let tiles_m = ceil_div(M, TILE_M);
+  let tile = flat(at) * (WG / 4u) + local / 4u;
   if (tile >= tiles_n * tiles_m * BATCHES) { return; }
   let lane = local % 4u;
   let m0 = tile / tiles_n % tiles_m * TILE_M;
   let n = tile % tiles_n * 4u + lane;                        // in TILE_Ns
   let z = tile / (tiles_n * tiles_m);
   let width = N / TILE_N;
-  let a0 = A_START + z / INNER * A_OUTER + z % INNER * A_INNER;
-  var b_at = B_START + z / INNER * B_OUTER + z % INNER * B_INNER + min(n, width - 1u);
+  let a0 = a_start(z);
+  var b_at = b_start(z) + min(n, width - 1u);
 
   var a_at: array<u32, QUADS>;
   for (var i = 0u; i < QUADS; i++) { // unroll

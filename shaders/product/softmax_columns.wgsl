@@ -1,24 +1,19 @@
-// x[z, :, i] = softmax(x[z, :, i] / sqrt(D)) in place, with the column's maximum subtracted.
-// x: f32 [BATCHES, HEIGHT, WIDTH], HEIGHT a multiple of ROWS, WIDTH of COLUMNS.
-// Dispatch: COLUMNS side by side for each lane, x = ceil(BATCHES * WIDTH / COLUMNS / WG), folded into two dimensions.
-override BATCHES: u32;         // uniform
-override HEIGHT: u32;          // uniform
-override WIDTH: u32;           // uniform
-override D: u32;               // uniform
-override WG: u32 = 4u;
-
-const ROWS: u32 = 1u;         // of one turn of a loop
+// Softmax of columns: lib/softmax says of what. H is a multiple of ROWS, W of COLUMNS.
+// Dispatch: COLUMNS side by side for each lane, x = ceil(BATCHES * W / COLUMNS / WG), folded into two dimensions.
+// import softmax, grid
+const WG: u32 = 4u;
+const ROWS: u32 = 1u;          // of one turn of a loop
 const COLUMNS: u32 = 1u;
 
 @group(0) @binding(0) var<storage, read_write> x: array<array<f32, COLUMNS>>;
 
 @compute @workgroup_size(WG)
-fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) local: u32) {
-  let id = (wg.y * grid.x + wg.x) * WG + local;
-  let width = WIDTH / COLUMNS;
+fn main(at: Grid, @builtin(local_invocation_index) local: u32) {
+  let id = flat(at) * WG + local;
+  let width = W / COLUMNS;
   if (id >= BATCHES * width) { return; }
-  let start = id / width * HEIGHT * width + id % width;
-  let end = start + HEIGHT * width;
+  let start = id / width * H * width + id % width;
+  let end = start + H * width;
   let scale = 1.0 / sqrt(f32(D));
   var peak = x[start];
   for (var i = start; i < end; i += ROWS * width) {

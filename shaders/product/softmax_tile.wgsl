@@ -1,11 +1,7 @@
-// x[z, :, i] = softmax(x[z, :, i] / sqrt(D)) in place, with the column's maximum subtracted: softmax_columns for GPUs.
-// x: f32 [BATCHES, HEIGHT, WIDTH].   A workgroup does 8 columns, 32 lanes to a column, of which each keeps HELD values in
-// registers and reads what lies beyond again.
-// Dispatch: x = BATCHES * ceil(WIDTH / 8), folded into two dimensions.
-override BATCHES: u32;         // uniform
-override HEIGHT: u32;          // uniform
-override WIDTH: u32;           // uniform
-override D: u32;               // uniform
+// Softmax of columns for GPUs: lib/softmax says of what. A workgroup does 8 columns, 32 lanes to a column. Each lane keeps HELD
+// values in registers, and reads what lies beyond again.
+// Dispatch: x = BATCHES * ceil(W / 8), folded into two dimensions.
+// import softmax, grid
 const HELD: u32 = 8u;
 const COLUMNS: u32 = 8u;
 const SHARES: u32 = 32u;
@@ -15,26 +11,26 @@ const SHARES: u32 = 32u;
 var<workgroup> parts: array<f32, COLUMNS * SHARES>;
 
 @compute @workgroup_size(COLUMNS * SHARES)
-fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) local: u32) {
-  let tiles = (WIDTH + COLUMNS - 1u) / COLUMNS;
-  let tile = wg.y * grid.x + wg.x;
+fn main(at: Grid, @builtin(local_invocation_index) local: u32) {
+  let tiles = ceil_div(W, COLUMNS);
+  let tile = flat(at);
   if (tile >= BATCHES * tiles) { return; }
   let column = tile % tiles * COLUMNS + local % COLUMNS;
   let share = local / COLUMNS;
-  let start = tile / tiles * HEIGHT * WIDTH + min(column, WIDTH - 1u);
-  let mine = column < WIDTH;
+  let start = tile / tiles * H * W + min(column, W - 1u);
+  let mine = column < W;
   let beyond = HELD * SHARES + share;
   let scale = 1.0 / sqrt(f32(D));
 
   var held: array<f32, HELD>;
   for (var j = 0u; j < HELD; j++) { // unroll
-    held[j] = x[start + min(share + j * SHARES, HEIGHT - 1u) * WIDTH];
+    held[j] = x[start + min(share + j * SHARES, H - 1u) * W];
   }
   var peak = held[0];
   for (var j = 1u; j < HELD; j++) { // unroll
     peak = max(peak, held[j]);
   }
-  for (var i = beyond; i < HEIGHT; i += SHARES) { peak = max(peak, x[start + i * WIDTH]); }
+  for (var i = beyond; i < H; i += SHARES) { peak = max(peak, x[start + i * W]); }
   parts[local] = peak;
   workgroupBarrier();
   for (var i = 0u; i < SHARES; i++) { // unroll
@@ -44,11 +40,11 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, 
   var total = 0.0;
   for (var j = 0u; j < HELD; j++) { // unroll
     held[j] = exp((held[j] - peak) * scale);
-    if (share + j * SHARES < HEIGHT) { total += held[j]; }
+    if (share + j * SHARES < H) { total += held[j]; }
   }
-  for (var i = beyond; i < HEIGHT; i += SHARES) {
-    let e = exp((x[start + i * WIDTH] - peak) * scale);
-    if (mine) { x[start + i * WIDTH] = e; }
+  for (var i = beyond; i < H; i += SHARES) {
+    let e = exp((x[start + i * W] - peak) * scale);
+    if (mine) { x[start + i * W] = e; }
     total += e;
   }
   parts[local] = total;
@@ -60,8 +56,8 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, 
   if (mine) {
     for (var j = 0u; j < HELD; j++) { // unroll
       let i = share + j * SHARES;
-      if (i < HEIGHT) { x[start + i * WIDTH] = held[j] / total; }
+      if (i < H) { x[start + i * W] = held[j] / total; }
     }
-    for (var i = beyond; i < HEIGHT; i += SHARES) { x[start + i * WIDTH] /= total; }
+    for (var i = beyond; i < H; i += SHARES) { x[start + i * W] /= total; }
   }
 }

@@ -1,61 +1,40 @@
-// C[z, m, n] = sum_k A[z, k, m] * B[z, k, n] for GPUs: large products of Winograd convolutions and of attention.
-// A: f32 [K, M] at A_START + z / INNER * A_OUTER + z % INNER * A_INNER; stored [M, K] unless A_COLUMNS; B: f32 [K, N]
-// likewise; C: f32 [BATCHES, M, N]. A and B are read four at a time: starts and strides count in fours, and N, and M or
-// K, along which A lies, are multiples of 4. C has rows M, of those of A up to a multiple of 4.
+// C[z, m, n] = sum_k A[z, m, k] B[z, k, n] for GPUs: large products of Winograd convolutions and of attention. lib/gemm
+// describes the operands. N, and M or K, along which A lies, are multiples of 4. C has M rows, of those of A up to a multiple
+// of 4.
 //
 // A workgroup of LANES_M x LANES_N lanes computes TILE_M x TILE_N sums from tiles in workgroup memory, DEPTH deep, and loads
-// the next tiles while it multiplies; a lane keeps ROWS x COLUMNS blocks of 4 x 4. gemm_sliced is for smaller products.
+// the next tiles while it multiplies; a lane keeps ROWS x COLUMNS blocks of 4 x 4. product/sliced is for smaller products.
 // Dispatch: x = ceil(M / TILE_M) * ceil(N / TILE_N) * BATCHES, folded into two dimensions.
-override M: u32;               // uniform
-override N: u32;               // uniform
-override K: u32;               // uniform
-override BATCHES: u32;         // uniform
-override INNER: u32 = 1u;      // uniform
-override A_START: u32 = 0u;    // uniform
-override A_OUTER: u32 = 0u;    // uniform
-override A_INNER: u32 = 0u;    // uniform
-override B_START: u32 = 0u;    // uniform
-override B_OUTER: u32 = 0u;    // uniform
-override B_INNER: u32 = 0u;    // uniform
-
-const A_COLUMNS: bool = true;
-const LANES_M: u32 = 16u;
-const LANES_N: u32 = 16u;
-const ROWS: u32 = 1u;
-const COLUMNS: u32 = 1u;
+// import gemm, tile, grid
+alias Left = vec4f;
+alias Right = vec4f;
 const DEPTH: u32 = 16u;
-const TILE_M: u32 = 4u * LANES_M * ROWS;
-const TILE_N: u32 = 4u * LANES_N * COLUMNS;
 const LANES: u32 = LANES_M * LANES_N;
 const A_LOADS: u32 = DEPTH * TILE_M / 4u / LANES;
 const B_LOADS: u32 = DEPTH * TILE_N / 4u / LANES;
 const B_TILE: u32 = DEPTH * TILE_M / 4u;
 
-@group(0) @binding(0) var<storage, read> a: array<vec4f>;
-@group(0) @binding(1) var<storage, read> b: array<vec4f>;
-@group(0) @binding(2) var<storage, read_write> c: array<vec4f>;
-
 // Tiles of A, [k][row], and from B_TILE on of B, [k][column].
 var<workgroup> memory: array<vec4f, B_TILE + DEPTH * TILE_N / 4u>;
 
 @compute @workgroup_size(LANES)
-fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) local: u32) {
-  let tiles_m = (M + TILE_M - 1u) / TILE_M;
-  let tiles_n = (N + TILE_N - 1u) / TILE_N;
-  let tile = wg.y * grid.x + wg.x;
+fn main(at: Grid, @builtin(local_invocation_index) local: u32) {
+  let tiles_m = ceil_div(M, TILE_M);
+  let tiles_n = ceil_div(N, TILE_N);
+  let tile = flat(at);
   if (tile >= tiles_m * tiles_n * BATCHES) { return; }
   let m0 = tile % tiles_m * TILE_M;
   let n0 = tile / tiles_m % tiles_n * TILE_N;
   let z = tile / (tiles_m * tiles_n);
-  let a0 = A_START + z / INNER * A_OUTER + z % INNER * A_INNER;
-  let b0 = B_START + z / INNER * B_OUTER + z % INNER * B_INNER;
+  let a0 = a_start(z);
+  let b0 = b_start(z);
   let lane_m = local / LANES_N;
   let lane_n = local % LANES_N;
-  let a_width = (M + 3u) / 4u;
+  let a_width = ceil_div(M, 4u);
 
   var a_next: array<vec4f, A_LOADS>;
   var b_next: array<vec4f, B_LOADS>;
-  var sums: array<array<vec4f, COLUMNS>, 4u * ROWS>;
+  var sums: Sums;
   for (var k0 = 0u; k0 < K + DEPTH; k0 += DEPTH) {           // the tiles of k0 are multiplied in the round after they are loaded
     if (k0 > 0u) {
       workgroupBarrier();
@@ -101,18 +80,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, 
     }
     if (k0 > 0u) {
       for (var k = 0u; k < DEPTH; k++) {
-        var columns: array<vec4f, COLUMNS>;
-        for (var j = 0u; j < COLUMNS; j++) { // unroll
-          columns[j] = memory[B_TILE + k * (TILE_N / 4u) + j * LANES_N + lane_n];
-        }
-        for (var i = 0u; i < ROWS; i++) { // unroll
-          let rows = memory[k * (TILE_M / 4u) + i * LANES_M + lane_m];
-          for (var q = 0u; q < 4u; q++) { // unroll
-            for (var j = 0u; j < COLUMNS; j++) { // unroll
-              sums[4u * i + q][j] += rows[q] * columns[j];
-            }
-          }
-        }
+        multiply(&sums, k * (TILE_M / 4u) + lane_m, B_TILE + k * (TILE_N / 4u) + lane_n);
       }
     }
   }

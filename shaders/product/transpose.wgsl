@@ -1,30 +1,31 @@
 // y[z, j, i] = x[z, i, j]
-// x: f32 [HEIGHT, WIDTH] at START + z / INNER * OUTER + z % INNER * X_INNER; y: f32 [BATCHES, WIDTH, HEIGHT].
-// HEIGHT and WIDTH are multiples of 4, and starts and strides count fours.
-// Dispatch: one lane per 4 x 4 block: x = ceil(BATCHES * HEIGHT * WIDTH / 16 / WG), folded into two dimensions.
+// x: f32 [H, W] at START + z / INNER * OUTER + z % INNER * X_INNER; y: f32 [BATCHES, W, H].
+// H and W are multiples of 4, and starts and strides count fours.
+// Dispatch: a lane per 4 x 4 block: x = ceil(BATCHES * H * W / 16 / WG), folded into two dimensions.
+// import grid
 override BATCHES: u32;         // uniform
-override HEIGHT: u32;          // uniform
-override WIDTH: u32;           // uniform
+override H: u32;               // uniform
+override W: u32;               // uniform
 override START: u32 = 0u;      // uniform
 override INNER: u32 = 1u;      // uniform
 override OUTER: u32 = 0u;      // uniform
 override X_INNER: u32 = 0u;    // uniform
-override WG: u32 = 16u;
+const WG: u32 = 16u;
 
 @group(0) @binding(0) var<storage, read> x: array<array<f32, 4>>;
 @group(0) @binding(1) var<storage, read_write> y: array<array<f32, 4>>;
 
 @compute @workgroup_size(WG)
-fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) local: u32) {
-  let id = (wg.y * grid.x + wg.x) * WG + local;
-  let across = WIDTH / 4u;
-  let down = HEIGHT / 4u;
+fn main(at: Grid, @builtin(local_invocation_index) local: u32) {
+  let id = flat(at) * WG + local;
+  let across = W / 4u;
+  let down = H / 4u;
   if (id >= BATCHES * across * down) { return; }
   let z = id / (across * down);
   let i = id / across % down;                                // row of blocks of x
   let j = id % across;
   let x_at = START + z / INNER * OUTER + z % INNER * X_INNER + i * 4u * across + j;
-  let y_at = (z * WIDTH + j * 4u) * down + i;
+  let y_at = (z * W + j * 4u) * down + i;
   let row0 = x[x_at];
   let row1 = x[x_at + across];
   let row2 = x[x_at + 2u * across];

@@ -1,15 +1,13 @@
 // Standard normal noise: Philox4x32-10 (Salmon et al. 2011) with key (SEED, STREAM) and counter (i / 4, DRAW, 0, 0) makes
 // four words for elements i .. i + 3 of a sample; Box & Muller 1958 makes normals of each pair.
-// steps: u32 [N, 32], the step rows by their bits; y: f32 [N, COUNT].   Dispatch (ceil(COUNT / 256), N, 1)
+// steps: u32 [N, STEP_FLOATS], the step rows by their bits; y: f32 [N, COUNT].   Dispatch (ceil(COUNT / 256), N, 1)
 // WHERE_SIGMA: samples whose row has SIGMA = 0 are left alone. The logarithm, sine and cosine are our own (after Cephes,
 // 1 to 2 ulp), so that all devices draw the same noise; |y| <= 5.77. Host twin: src/reference/noise.ts
-override COUNT: u32;           // uniform
+// import step_row, trig
+alias Scalar = u32;
+override COUNT: u32;           // uniform: floats of a sample
 override WHERE_SIGMA: bool;
-const SIGMA = 5u;
-const SEED = 8u;
-const STREAM = 9u;
-const DRAW = 10u;
-@group(0) @binding(0) var<storage, read> steps: array<u32>;
+
 @group(0) @binding(1) var<storage, read_write> y: array<f32>;
 
 fn multiply_high(a: u32, b: u32) -> u32 {
@@ -59,9 +57,8 @@ fn logarithm(v: f32) -> f32 {
 fn unit(turn: u32) -> vec2f {
   let quadrant = (turn + 0x100000u) >> 21u;
   let r = f32(i32(turn) - i32(quadrant << 21u)) * 7.490140565847157e-7;   // 2 pi / 2^23
-  let z = r * r;
-  let s = ((-1.9515295891e-4 * z + 8.3321608736e-3) * z - 1.6666654611e-1) * z * r + r;
-  let c = ((2.443315711809948e-5 * z - 1.388731625493765e-3) * z + 4.166664568298827e-2) * z * z - 0.5 * z + 1.0;
+  let s = sine_near_0(r);
+  let c = cosine_near_0(r);
   let turned = select(vec2f(c, s), vec2f(-s, c), (quadrant & 1u) == 1u);
   return select(turned, -turned, (quadrant & 2u) == 2u);
 }
@@ -73,10 +70,10 @@ fn normal_pair(a: u32, b: u32) -> vec2f {
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u) {
-  let row = id.y * 32u;
   let first = id.x * 4u;
-  if (first >= COUNT || (WHERE_SIGMA && bitcast<f32>(steps[row + SIGMA]) == 0.0)) { return; }
-  let words = philox(vec4u(id.x, steps[row + DRAW], 0u, 0u), vec2u(steps[row + SEED], steps[row + STREAM]));
+  if (first >= COUNT || (WHERE_SIGMA && bitcast<f32>(step_value(id.y, SIGMA)) == 0.0)) { return; }
+  let key = vec2u(step_value(id.y, SEED), step_value(id.y, STREAM));
+  let words = philox(vec4u(id.x, step_value(id.y, DRAW), 0u, 0u), key);
   let z = vec4f(normal_pair(words.x, words.y), normal_pair(words.z, words.w));
   for (var k = 0u; k < 4u; k++) { // unroll
     if (first + k < COUNT) { y[id.y * COUNT + first + k] = z[k]; }

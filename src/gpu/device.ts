@@ -1,5 +1,5 @@
 import { DeviceLostError, UserError } from "../errors";
-import type { MatrixConfig, Target } from "../kernels/conv/variants";
+import type { MatrixConfig, Target } from "../kernels/target";
 import { ErrorScope } from "./error-scope";
 import { abortable, patiently } from "./patience";
 import { PipelineCache } from "./pipelines";

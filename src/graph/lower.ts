@@ -1,6 +1,7 @@
 import { ShapeError } from "../errors";
-import { type ConvUse, convKey, type Target } from "../kernels/conv/variants";
+import { type ConvUse, convKey } from "../kernels/conv/variant";
 import { type Dispatch, elements, f32, type Tensor } from "../kernels/dispatch";
+import type { Target } from "../kernels/target";
 import type { Graph, Node, Operation } from "./graph";
 
 /** A weight in a kernel's layout: the checkpoint tensors it is made of, and how to pack them. */
@@ -145,7 +146,7 @@ const asBytes = (all: Float32Array): Uint8Array => new Uint8Array(all.buffer, al
 
 function convsOf(nodes: readonly LoweredNode[]): ConvUse[] {
   const uses = nodes.flatMap(({ conv }) => (conv ? [conv] : []));
-  return [...new Map(uses.map((use) => [`${use.kernel} ${convKey(use.shape, use.weights)}`, use])).values()];
+  return [...new Map(uses.map((use) => [convKey(use.shape, use.weights), use])).values()];
 }
 
 /** Kernels label their parts by tensor (`mid.block_1/gemm`); profiles and errors read better by node. */

@@ -41,11 +41,15 @@ export function admUNet(config: AdmConfig, b: GraphBuilder<NetworkOp>): { h: str
 
   const attention = (path: string, { name: x, channels: c }: Running, goingUp: boolean): Running => {
     const norm = blocks.norm(`${path}.norm`, x);
-    const qkv = b.add(`${path}.qkv`, { kind: "conv1x1", layers: [`${path}.qkv`], channels: 3 * c }, { x, norm });
+    const qkv = b.add(
+      `${path}.qkv`,
+      { kind: "conv", kernel: 1, layers: [`${path}.qkv`], channels: 3 * c },
+      { x, norm },
+    );
     const heads = headsOf(config, c, goingUp);
     const y = b.add(`${path}.attention`, { kind: "attention", heads, order: config.qkvOrder }, { qkv });
     const proj = `${path}.proj_out`;
-    b.add(proj, { kind: "conv1x1", layers: [proj], channels: c }, { x: y, residual: x }, path);
+    b.add(proj, { kind: "conv", kernel: 1, layers: [proj], channels: c }, { x: y, residual: x }, path);
     return { name: path, channels: c };
   };
 
@@ -56,10 +60,15 @@ export function admUNet(config: AdmConfig, b: GraphBuilder<NetworkOp>): { h: str
       b.add(path, { kind: way === "up" ? "upsample2x" : "avgPool2" }, { x: x.name });
     } else if (way === "down") {
       const layer = `${path}.op`;
-      b.add(layer, { kind: "conv3x3", layer, channels: c, stride: 2, pad: "same" }, { x: x.name }, path);
+      b.add(
+        layer,
+        { kind: "conv", kernel: 3, layers: [layer], channels: c, stride: 2, pad: "same" },
+        { x: x.name },
+        path,
+      );
     } else {
       const layer = `${path}.conv`;
-      b.add(layer, { kind: "conv3x3", layer, channels: c, upsample: true }, { x: x.name }, path);
+      b.add(layer, { kind: "conv", kernel: 3, layers: [layer], channels: c, upsample: true }, { x: x.name }, path);
     }
     return { name: path, channels: c };
   };
@@ -67,7 +76,7 @@ export function admUNet(config: AdmConfig, b: GraphBuilder<NetworkOp>): { h: str
   const stem = "input_blocks.0.0";
   const c0 = width(0);
   let x: Running = {
-    name: b.add(stem, { kind: "conv3x3", layer: stem, channels: c0 }, { x: "x" }),
+    name: b.add(stem, { kind: "conv", kernel: 3, layers: [stem], channels: c0 }, { x: "x" }),
     channels: c0,
   };
   const skips = [x];
@@ -103,6 +112,6 @@ export function admUNet(config: AdmConfig, b: GraphBuilder<NetworkOp>): { h: str
   }
 
   const norm = blocks.norm("out.0", x.name);
-  const head = { kind: "conv3x3", layer: "out.2", channels: config.outChannels, silu: true } as const;
+  const head = { kind: "conv", kernel: 3, layers: ["out.2"], channels: config.outChannels, silu: true } as const;
   return { h, g, eps: b.add("out.2", head, { x: x.name, norm }, "eps") };
 }

@@ -83,7 +83,7 @@ export class Blocks {
     const first = at(layers.norm1);
     const conv1 = at(layers.conv1);
     const upsample = resample === "up" && { upsample: true };
-    const conv = { kind: "conv3x3", layer: conv1, channels: out, ...upsample, ...added } as const;
+    const conv = { kind: "conv", kernel: 3, layers: [conv1], channels: out, ...upsample, ...added } as const;
     const silu = o.activation === "silu";
     const read: { x: string; skip?: string | undefined; norm?: string } = { ...inputs };
     if (silu && resample !== "down") read.norm = this.norm(first, x.name, skip?.name);
@@ -111,11 +111,11 @@ export class Blocks {
     const inChannels = x.channels + (skip?.channels ?? 0);
     if (inChannels !== out) {
       const layer = at(layers.shortcut);
-      shortcut = b.add(layer, { kind: "conv1x1", layers: [layer], channels: out }, inputs);
+      shortcut = b.add(layer, { kind: "conv", kernel: 1, layers: [layer], channels: out }, inputs);
     } else if (skip) shortcut = b.add(`${path}.input`, { kind: "concat" }, { x: x.name, skip: skip.name });
 
     const end = divide === 1 ? path : conv2;
-    const last = { kind: "conv3x3", layer: conv2, channels: out, ...(silu && { silu }) } as const;
+    const last = { kind: "conv", kernel: 3, layers: [conv2], channels: out, ...(silu && { silu }) } as const;
     b.add(conv2, last, { x: act, norm, residual: shortcut }, end);
     return { name: this.divided(path, end, divide), channels: out };
   }

@@ -27,18 +27,21 @@ export function ddpmUNet(config: DdpmConfig, b: GraphBuilder<NetworkOp>): { h: s
     const parts = ["q", "k", "v"].map((part) => `${path}.${part}`);
     const qkv = b.add(
       `${path}.qkv`,
-      { kind: "conv1x1", layers: parts, channels: 3 * qkvRowsOf(config, c) },
+      { kind: "conv", kernel: 1, layers: parts, channels: 3 * qkvRowsOf(config, c) },
       { x, norm },
     );
     const y = b.add(`${path}.attention`, { kind: "attention", heads: headsOf(config, c), order: "new" }, { qkv });
     const proj = `${path}.proj_out`;
     const end = divide === 1 ? path : proj;
-    b.add(proj, { kind: "conv1x1", layers: [proj], channels: c }, { x: y, residual: x }, end);
+    b.add(proj, { kind: "conv", kernel: 1, layers: [proj], channels: c }, { x: y, residual: x }, end);
     return { name: blocks.divided(path, end, divide), channels: c };
   };
 
   const seen = config.centerInput ? b.add("centered", { kind: "affine", scale: 2, shift: -1 }, { x: "x" }) : "x";
-  let x: Running = { name: b.add("conv_in", { kind: "conv3x3", layer: "conv_in", channels }, { x: seen }), channels };
+  let x: Running = {
+    name: b.add("conv_in", { kind: "conv", kernel: 3, layers: ["conv_in"], channels }, { x: seen }),
+    channels,
+  };
   const skips = [x];
   for (let l = 0; l < levels; l++) {
     for (let j = 0; j < resBlocks; j++) {
@@ -66,14 +69,21 @@ export function ddpmUNet(config: DdpmConfig, b: GraphBuilder<NetworkOp>): { h: s
   }
 
   const norm = blocks.norm("norm_out", x.name);
-  const head = { kind: "conv3x3", layer: "conv_out", channels: config.outChannels, silu: true } as const;
+  const head = { kind: "conv", kernel: 3, layers: ["conv_out"], channels: config.outChannels, silu: true } as const;
   return { h, g, eps: b.add("conv_out", head, { x: x.name, norm }, "eps") };
 
   function down(path: string, x: Running, l: number): Running {
     if (config.resDown.includes(l)) return blocks.res(path, x, x.channels, { resample: "down" });
     if (!config.convResample) return { ...x, name: b.add(path, { kind: "avgPool2" }, { x: x.name }) };
     const layer = `${path}.conv`;
-    const conv = { kind: "conv3x3", layer, channels: x.channels, stride: 2, pad: config.pad } as const;
+    const conv = {
+      kind: "conv",
+      kernel: 3,
+      layers: [layer],
+      channels: x.channels,
+      stride: 2,
+      pad: config.pad,
+    } as const;
     return { ...x, name: b.add(layer, conv, { x: x.name }, path) };
   }
 
@@ -81,7 +91,7 @@ export function ddpmUNet(config: DdpmConfig, b: GraphBuilder<NetworkOp>): { h: s
     if (config.resUp.includes(l)) return blocks.res(path, x, x.channels, { resample: "up" });
     if (!config.convResample) return { ...x, name: b.add(path, { kind: "upsample2x" }, { x: x.name }) };
     const layer = `${path}.conv`;
-    const conv = { kind: "conv3x3", layer, channels: x.channels, upsample: true } as const;
+    const conv = { kind: "conv", kernel: 3, layers: [layer], channels: x.channels, upsample: true } as const;
     return { ...x, name: b.add(layer, conv, { x: x.name }, path) };
   }
 }

@@ -3,9 +3,9 @@
  *  @module kernels */
 export { ShapeError } from "../errors";
 export { type PreparedKernels, prepareKernels } from "../gpu/prepare-kernels";
-export { chooseConv1x1, conv1x1, conv1x1Weight, packConv1x1 } from "../kernels/conv/conv1x1";
-export { chooseConv3x3, conv3x3, conv3x3Weight, packConv3x3 } from "../kernels/conv/conv3x3";
-export type { ConvShape, Target } from "../kernels/conv/variants";
+export { conv, packConv } from "../kernels/conv/conv";
+export { type ConvOptions, type ConvShape, type ConvVariant, convShape } from "../kernels/conv/variant";
+export { choose as chooseConv, convVariants } from "../kernels/conv/variants";
 export {
   type Access,
   type Binding,
@@ -36,5 +36,6 @@ export { moments } from "../kernels/step/moments";
 export { gaussian } from "../kernels/step/noise";
 export { predictX0 } from "../kernels/step/predict-x0";
 export { STEP, STEP_FLOATS } from "../kernels/step/step-row";
+export type { Target } from "../kernels/target";
 export { shaders } from "../wgsl/shaders";
 export { specialise } from "../wgsl/specialise";

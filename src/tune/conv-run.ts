@@ -1,17 +1,18 @@
-import { conv1x1, conv1x1Weight, packConv1x1 } from "../kernels/conv/conv1x1";
-import { conv3x3, conv3x3Weight, packConv3x3 } from "../kernels/conv/conv3x3";
+import { conv, packConv } from "../kernels/conv/conv";
 import { outputSize } from "../kernels/conv/output-size";
+import { type ConvVariant, convShape } from "../kernels/conv/variant";
 import { type Dispatch, f32, type Tensor } from "../kernels/dispatch";
+import type { Target } from "../kernels/target";
 import type { ConvCase, ConvData } from "../reference/conv";
-import type { AnyVariant } from "./candidates";
 
 type Data = Float32Array<ArrayBuffer> | Uint8Array<ArrayBuffer>;
 
-/** A convolution under one variant: its dispatches, its inputs by tensor, and its output. */
+/** A convolution under one variant, for a target: its dispatches, its inputs by tensor, and its output. */
 export function convRun(
   s: ConvCase,
   d: ConvData,
-  variant: AnyVariant,
+  variant: ConvVariant,
+  target: Target,
 ): { dispatches: Dispatch[]; inputs: Map<Tensor, Data>; y: Tensor } {
   const { n, c1, c2 = 0, oc, h, w, kernel } = s;
   const y = f32("y", n, oc, outputSize(h, s), outputSize(w, s));
@@ -20,10 +21,9 @@ export function convRun(
     inputs.set(tensor, data);
     return tensor;
   };
-  // biome-ignore lint/suspicious/noExplicitAny: a variant of a 3x3 or of a 1x1, as the case says
-  const v = variant as any;
-  const weightTensor = (kernel === 3 ? conv3x3Weight : conv1x1Weight)("weight", oc, c1 + c2, v);
-  const bytes = (kernel === 3 ? packConv3x3 : packConv1x1)(Float32Array.from(d.weight), oc, c1 + c2, v);
+  const shape = convShape(s);
+  const weightTensor = variant.weight("weight", shape, target);
+  const bytes = packConv(Float32Array.from(d.weight), variant, shape, target);
   const io = {
     x: given(f32("x", n, c1, h, w), d.x),
     skip: d.skip && given(f32("skip", s.skipN!, c2, h, w), d.skip),
@@ -36,11 +36,11 @@ export function convRun(
   };
   const { stride, upsample, silu, pad } = s;
   const options = {
-    variant: v,
+    kernel,
     ...(stride && { stride }),
     ...(upsample && { upsample }),
     ...(silu && { silu }),
     ...(pad && { pad }),
   };
-  return { dispatches: kernel === 3 ? conv3x3(io, options) : conv1x1(io, options), inputs, y };
+  return { dispatches: conv(io, options, variant, target), inputs, y };
 }

@@ -1,15 +1,15 @@
-import type { ConvUse } from "../kernels/conv/variants";
+import type { ConvUse } from "../kernels/conv/variant";
 import { seeded } from "../random";
 import type { ConvCase, ConvData } from "../reference/conv";
 
 /** A use of one sample, as a case that can be run and computed in f64. */
-export function caseOf({ kernel, shape, pad, norm, silu }: ConvUse): ConvCase {
-  return { ...shape, n: 1, kernel, pad, silu, skipN: 1, ...(norm && { normN: 1 }) };
+export function caseOf({ shape, pad, norm, silu }: ConvUse): ConvCase {
+  return { ...shape, n: 1, pad, silu, skipN: 1, ...(norm && { normN: 1 }) };
 }
 
 /** Seeded inputs that make outputs near 1. Weights are multiples of a quarter of a power of two, which f16 holds exactly. */
-export function trialData({ kernel, shape, norm }: ConvUse): ConvData {
-  const { c1, c2, oc, h, w } = shape;
+export function trialData({ shape, norm }: ConvUse): ConvData {
+  const { kernel, c1, c2, oc, h, w } = shape;
   const depth = (c1 + c2) * kernel ** 2;
   const unit = 2 ** Math.round(Math.log2(depth ** -0.5));
   return {

@@ -2,11 +2,11 @@ import { Buffers, readBuffers } from "../gpu/buffers";
 import type { Device } from "../gpu/device";
 import { bindDispatches, encodeDispatches, encodePass } from "../gpu/encode";
 import type { Replay } from "../gpu/stopwatch";
-import type { ConvUse } from "../kernels/conv/variants";
+import type { ConvUse, ConvVariant } from "../kernels/conv/variant";
 import { elements, type Tensor } from "../kernels/dispatch";
+import type { Target } from "../kernels/target";
 import { type ConvData, convReference } from "../reference/conv";
 import { samplePoints } from "../reference/numbers";
-import type { AnyVariant } from "./candidates";
 import { convRun } from "./conv-run";
 import { caseOf } from "./trial-data";
 
@@ -21,8 +21,14 @@ export interface Trial extends Replay {
 const SAMPLES = 64;
 
 /** Compiles a candidate and uploads what it reads. @throws Error where the device refuses it */
-export async function openTrial(device: Device, use: ConvUse, variant: AnyVariant, data: ConvData): Promise<Trial> {
-  const { dispatches, inputs, y } = convRun(caseOf(use), data, variant);
+export async function openTrial(
+  device: Device,
+  use: ConvUse,
+  variant: ConvVariant,
+  target: Target,
+  data: ConvData,
+): Promise<Trial> {
+  const { dispatches, inputs, y } = convRun(caseOf(use), data, variant, target);
   const buffers = new Buffers(device);
   try {
     const bound = await device.guarded("tune", async () => {

@@ -1,19 +1,18 @@
 import type { Device } from "../gpu/device";
 import { Stopwatch } from "../gpu/stopwatch";
-import type { ConvUse } from "../kernels/conv/variants";
-import { convKey, type Target } from "../kernels/conv/variants";
+import { type ConvUse, type ConvVariant, convKey } from "../kernels/conv/variant";
+import { candidates } from "../kernels/conv/variants";
+import type { Target } from "../kernels/target";
 import type { ConvData } from "../reference/conv";
 import { shaders } from "../wgsl/shaders";
-import { type AnyVariant, candidates } from "./candidates";
 import type { TuneStore } from "./store";
 import { openTrial, type Trial } from "./trial";
 import { trialData } from "./trial-data";
 
 /** What became of one convolution. */
 export interface TuneResult {
-  readonly kernel: 1 | 3;
   readonly key: string;
-  readonly variant: AnyVariant;
+  readonly variant: ConvVariant;
   /** Remembered from an earlier run: nothing was timed. */
   readonly remembered: boolean;
   /** Every candidate, the heuristic's choice first: its best time, or why it was not timed. */
@@ -21,7 +20,7 @@ export interface TuneResult {
 }
 
 export interface TrialResult {
-  readonly variant: AnyVariant;
+  readonly variant: ConvVariant;
   readonly worstError?: number;
   readonly ms?: number;
   readonly refused?: string;
@@ -34,7 +33,6 @@ export interface TuneOptions {
 }
 
 type Tuned = NonNullable<Target["tuned"]>;
-type Remembered = Record<"conv3x3" | "conv1x1", Record<string, AnyVariant>>;
 
 /** Rounds in which the candidates take turns; the best time of each counts. */
 const ROUNDS = 3;
@@ -63,24 +61,22 @@ export async function tuneQuick(
   try {
     for (const use of uses) {
       signal?.throwIfAborted();
-      const kind = use.kernel === 3 ? "conv3x3" : "conv1x1";
+      const at = { ...target, weights: use.weights };
       const key = convKey(use.shape, use.weights);
-      const choices = candidates(use, target);
-      // Only what is a candidate still is believed: files get old, and anybody may have written them.
-      const known = choices.find((variant) => JSON.stringify(variant) === JSON.stringify(remembered[kind][key]));
-      const trials = known || choices.length === 1 ? [] : await compare(device, watch, use, choices, signal);
+      const choices = candidates(use.shape, at);
+      // Ignore a remembered name that is no longer a candidate: the file may be stale or untrusted.
+      const known = choices.find((variant) => variant.name === remembered[key]);
+      const trials = known || choices.length === 1 ? [] : await compare(device, watch, use, choices, at, signal);
       const variant = known ?? winner(trials, choices[0]!);
-      results.push({ kernel: use.kernel, key, variant, remembered: known !== undefined, trials });
-      remembered[kind][key] = variant;
+      results.push({ key, variant, remembered: known !== undefined, trials });
+      remembered[key] = variant.name;
       onTuned?.(results.length, uses.length);
     }
   } finally {
     watch.destroy();
   }
   if (results.some(({ trials }) => trials.length > 0)) await store.write(name, JSON.stringify(remembered));
-  const of = (kernel: 1 | 3) =>
-    Object.fromEntries(results.filter((r) => r.kernel === kernel).map(({ key, variant }) => [key, variant]));
-  return { tuned: { conv3x3: of(3), conv1x1: of(1) } as Tuned, results };
+  return { tuned: Object.fromEntries(results.map(({ key, variant }) => [key, variant.name])), results };
 }
 
 interface Contestant {
@@ -96,7 +92,8 @@ async function compare(
   device: Device,
   watch: Stopwatch,
   use: ConvUse,
-  choices: readonly AnyVariant[],
+  choices: readonly ConvVariant[],
+  target: Target,
   signal: AbortSignal | undefined,
 ): Promise<TrialResult[]> {
   const data = trialData(use);
@@ -105,7 +102,7 @@ async function compare(
   try {
     for (const [index, variant] of choices.entries()) {
       signal?.throwIfAborted();
-      const checked = await check(device, use, variant, data);
+      const checked = await check(device, use, variant, target, data);
       results.push(checked.result);
       if (!checked.trial) continue;
       opened.push({ trial: checked.trial, index, seconds: await watch.seconds(checked.trial, 1) });
@@ -128,14 +125,15 @@ async function compare(
 async function check(
   device: Device,
   use: ConvUse,
-  variant: AnyVariant,
+  variant: ConvVariant,
+  target: Target,
   data: ConvData,
 ): Promise<{ result: TrialResult; trial?: Trial }> {
   let trial: Trial | undefined;
   try {
-    trial = await openTrial(device, use, variant, data);
+    trial = await openTrial(device, use, variant, target, data);
     const worstError = await device.guarded("tune", trial.worstError);
-    const allowed = toleranceOf(variant);
+    const allowed = variant.tolerance;
     if (worstError <= allowed) return { result: { variant, worstError }, trial };
     trial.destroy();
     return { result: { variant, worstError, refused: `off by ${worstError}, allowed ${allowed}` } };
@@ -146,14 +144,8 @@ async function check(
   }
 }
 
-/** Absolute, for outputs near 1: what the kernels' own tests hold, with room for deep sums. */
-function toleranceOf(variant: AnyVariant): number {
-  if (variant.kind === "tile" && variant.matrix?.component === "f16") return 5e-3;
-  return variant.kind === "winograd" ? 2e-4 : 2e-5;
-}
-
 /** The fastest, or the heuristic's choice where nothing is clearly faster. */
-function winner(trials: readonly TrialResult[], heuristic: AnyVariant): AnyVariant {
+function winner(trials: readonly TrialResult[], heuristic: ConvVariant): ConvVariant {
   const timed = trials.filter(({ ms }) => ms !== undefined).sort((a, b) => a.ms! - b.ms!);
   const first = trials.find(({ variant }) => variant === heuristic)?.ms;
   const fastest = timed[0];
@@ -168,11 +160,11 @@ async function storeKey({ description }: Device, { precision, subgroups }: Targe
   return `tune-${[...digest.slice(0, 12)].map((b) => b.toString(16).padStart(2, "0")).join("")}.json`;
 }
 
-function parse(text: string | undefined): Remembered {
+function parse(text: string | undefined): Record<string, unknown> {
   try {
-    const { conv3x3, conv1x1 } = JSON.parse(text ?? "{}") as Partial<Remembered>;
-    return { conv3x3: { ...conv3x3 }, conv1x1: { ...conv1x1 } };
+    const found: unknown = JSON.parse(text ?? "{}");
+    return typeof found === "object" && found !== null ? { ...found } : {};
   } catch {
-    return { conv3x3: {}, conv1x1: {} };
+    return {};
   }
 }

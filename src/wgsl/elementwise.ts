@@ -1,14 +1,17 @@
-/** Rewrites whole-array copies from and to storage (`let rows = a[i];` where `a` is an array of arrays) as one copy for each
- *  element, marked to be unrolled. WGSL means the same by both. Which is faster depends on the compiler: Tint of 2026, in
- *  Chromium, copies an array in a loop that no software adapter unrolls; its predecessor, in Node, copies it at once, where
- *  element by element costs a sixth of a matrix product.
+/** Rewrites whole-array copies from and to storage (`let rows = a[i];` where `a` is an array of arrays, or of an alias of
+ *  one) as one copy for each element, marked to be unrolled. Both mean the same in WGSL; which is faster depends on the
+ *  compiler. Tint of 2026, in Chromium, copies an array in a loop that no software adapter unrolls. Its predecessor, in Node,
+ *  copies it at once, where a copy element by element costs a sixth of a matrix product.
  *  @param code a shader whose copies are statements on lines of their own; others stay as they are */
 export function elementwise(code: string): string {
+  const aliases = new Map(
+    [...code.matchAll(/^alias (\w+) = (array<\w+, [^>]+>);/gm)].map(([, name, type]) => [name!, type!]),
+  );
   const arrays = new Map(
-    [...code.matchAll(/var<storage, \w+> (\w+): array<array<(\w+), ([^>]+)>>;/g)].map(([, name, type, count]) => [
-      name!,
-      { type: type!, count: count! },
-    ]),
+    [...code.matchAll(/var<storage, \w+> (\w+): array<(.+)>;/g)].flatMap(([, name, element]) => {
+      const [, type, count] = /^array<(\w+), ([^>]+)>$/.exec(aliases.get(element!) ?? element!) ?? [];
+      return type && count ? [[name!, { type, count }] as const] : [];
+    }),
   );
   let copies = 0;
   return code

@@ -1,6 +1,4 @@
 import convDirect from "../../shaders/conv/direct.wgsl";
-import convDirect1x1 from "../../shaders/conv/direct_1x1.wgsl";
-import convDirect1x1Quad from "../../shaders/conv/direct_1x1_quad.wgsl";
 import convDirectQuad from "../../shaders/conv/direct_quad.wgsl";
 import convMatrix from "../../shaders/conv/matrix.wgsl";
 import convSliced from "../../shaders/conv/sliced.wgsl";
@@ -9,12 +7,34 @@ import convSumSplits from "../../shaders/conv/sum_splits.wgsl";
 import convTile from "../../shaders/conv/tile.wgsl";
 import convWinogradInput from "../../shaders/conv/winograd_input.wgsl";
 import convWinogradOutput from "../../shaders/conv/winograd_output.wgsl";
+import libAct from "../../shaders/lib/act.wgsl";
+import libAfter from "../../shaders/lib/after.wgsl";
+import libBlocks from "../../shaders/lib/blocks.wgsl";
+import libConv from "../../shaders/lib/conv.wgsl";
+import libDirect from "../../shaders/lib/direct.wgsl";
+import libGemm from "../../shaders/lib/gemm.wgsl";
+import libGrid from "../../shaders/lib/grid.wgsl";
+import libGroupNorm from "../../shaders/lib/group_norm.wgsl";
+import libGroupSum from "../../shaders/lib/group_sum.wgsl";
+import libHalf from "../../shaders/lib/half.wgsl";
+import libImplicit from "../../shaders/lib/implicit.wgsl";
+import libLinear from "../../shaders/lib/linear.wgsl";
+import libMix from "../../shaders/lib/mix.wgsl";
+import libPointwise from "../../shaders/lib/pointwise.wgsl";
+import libPrepared from "../../shaders/lib/prepared.wgsl";
+import libSliced from "../../shaders/lib/sliced.wgsl";
+import libSoftmax from "../../shaders/lib/softmax.wgsl";
+import libStationary from "../../shaders/lib/stationary.wgsl";
+import libStepRow from "../../shaders/lib/step_row.wgsl";
+import libStore from "../../shaders/lib/store.wgsl";
+import libTile from "../../shaders/lib/tile.wgsl";
+import libTrig from "../../shaders/lib/trig.wgsl";
+import libWindow from "../../shaders/lib/window.wgsl";
+import libWinograd from "../../shaders/lib/winograd.wgsl";
 import normFinalize from "../../shaders/norm/finalize.wgsl";
 import normGroup from "../../shaders/norm/group.wgsl";
 import normNormalise from "../../shaders/norm/normalise.wgsl";
-import normNormaliseAny from "../../shaders/norm/normalise_any.wgsl";
 import normPartials from "../../shaders/norm/partials.wgsl";
-import normPartialsAny from "../../shaders/norm/partials_any.wgsl";
 import normQuad from "../../shaders/norm/quad.wgsl";
 import pointwiseActivation from "../../shaders/pointwise/activation.wgsl";
 import pointwiseAdd from "../../shaders/pointwise/add.wgsl";
@@ -50,12 +70,35 @@ import stepPredictX0 from "../../shaders/step/predict_x0.wgsl";
 import { link } from "./link";
 
 /** The parts that shaders share, by name: the text of shaders/lib/<name>.wgsl. */
-const library: Readonly<Record<string, string>> = {};
+const library: Readonly<Record<string, string>> = {
+  act: libAct,
+  after: libAfter,
+  blocks: libBlocks,
+  conv: libConv,
+  direct: libDirect,
+  gemm: libGemm,
+  grid: libGrid,
+  group_norm: libGroupNorm,
+  group_sum: libGroupSum,
+  half: libHalf,
+  implicit: libImplicit,
+  linear: libLinear,
+  mix: libMix,
+  pointwise: libPointwise,
+  prepared: libPrepared,
+  sliced: libSliced,
+  softmax: libSoftmax,
+  stationary: libStationary,
+  step_row: libStepRow,
+  store: libStore,
+  tile: libTile,
+  trig: libTrig,
+  window: libWindow,
+  winograd: libWinograd,
+};
 
 const files = {
   "conv/direct": convDirect,
-  "conv/direct_1x1": convDirect1x1,
-  "conv/direct_1x1_quad": convDirect1x1Quad,
   "conv/direct_quad": convDirectQuad,
   "conv/matrix": convMatrix,
   "conv/sliced": convSliced,
@@ -67,9 +110,7 @@ const files = {
   "norm/finalize": normFinalize,
   "norm/group": normGroup,
   "norm/normalise": normNormalise,
-  "norm/normalise_any": normNormaliseAny,
   "norm/partials": normPartials,
-  "norm/partials_any": normPartialsAny,
   "norm/quad": normQuad,
   "pointwise/activation": pointwiseActivation,
   "pointwise/add": pointwiseAdd,

@@ -52,7 +52,9 @@ export function specialise(name: string, source: string, constants: Constants): 
   return { code: bindUniforms(unroll(name, code, moduleConstants(code)), uniforms), overrides };
 }
 
-/** Moves the uniforms into a struct. `main` loads each of its values once; other functions read the uniform. */
+/** Moves the uniforms into a struct. `main` loads each value once, and hands other functions theirs in private variables:
+ *  once inlined they cost nothing, where a load costs a software adapter as much as ten multiply-adds. Shaders with barriers,
+ *  which are for GPUs, read the struct: WGSL takes no private variable for the same in all lanes. */
 function bindUniforms(code: string, uniforms: readonly string[]): string {
   if (uniforms.length === 0) return code;
   const bindings = [...code.matchAll(/@binding\((\d+)\)/g)].map((m) => Number(m[1]));
@@ -61,16 +63,22 @@ function bindUniforms(code: string, uniforms: readonly string[]): string {
   const start = /fn main\([^{]*\{/.exec(bare)!;
   const from = start.index + start[0].length;
   const to = closingBrace(bare, from);
-  const renamed = (part: string) => part.replace(/\/\/.*$/gm, "").replace(names, "uniforms_.$1");
+  const read = code.includes("workgroupBarrier") ? "uniforms_.$1" : "uniform_$1";
+  const renamed = (part: string) => part.replace(/\/\/.*$/gm, "").replace(names, read);
   const body = bare.slice(from, to);
-  const used = uniforms.filter((name) => new RegExp(`\\b${name}\\b`).test(body.replace(/\/\/.*$/gm, "")));
+  const usedIn = (text: string) => uniforms.filter((name) => new RegExp(`\\b${name}\\b`).test(text));
   const head = renamed(bare.slice(0, from));
-  const lets = used.map((name) => `let ${name} = uniforms_.${name};`).join(" ");
+  const tail = renamed(bare.slice(to));
+  const shared = uniforms.filter((name) => new RegExp(`\\buniform_${name}\\b`).test(head + tail));
+  const loads = [
+    ...usedIn(body.replace(/\/\/.*$/gm, "")).map((name) => `let ${name} = uniforms_.${name};`),
+    ...shared.map((name) => `uniform_${name} = uniforms_.${name};`),
+  ].join(" ");
   const struct = `struct Uniforms_ { ${uniforms.map((name) => `${name}: u32`).join(", ")} }
 @group(0) @binding(${Math.max(...bindings) + 1}) var<uniform> uniforms_: Uniforms_;
-`;
+${shared.map((name) => `var<private> uniform_${name}: u32;\n`).join("")}`;
   const directives = /^(?:\s*(?:\/\/[^\n]*|enable [^;]*;|diagnostic\([^;]*;)[^\n]*\n)*/.exec(head)![0];
-  return `${directives}${struct}${head.slice(directives.length)}\n${lets}${body}${renamed(bare.slice(to))}`;
+  return `${directives}${struct}${head.slice(directives.length)}\n${loads}${body}${tail}`;
 }
 
 function literal(value: number, type: string): string {

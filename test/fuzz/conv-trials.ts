@@ -1,8 +1,12 @@
 import { ShapeError } from "../../src/errors";
 import { outputSize } from "../../src/kernels/conv/output-size";
-import type { ConvShape, Dtype, Target } from "../../src/kernels/conv/variants";
+import { tile } from "../../src/kernels/conv/tile";
+import { type ConvShape, type ConvVariant, convShape } from "../../src/kernels/conv/variant";
+import { convVariants } from "../../src/kernels/conv/variants";
+import { winograd } from "../../src/kernels/conv/winograd";
+import { type Tile, tileName } from "../../src/kernels/product/tiles";
+import type { Dtype, Target } from "../../src/kernels/target";
 import { type ConvCase, convData, convReference } from "../../src/reference/conv";
-import { type AnyVariant, candidates } from "../../src/tune/candidates";
 import { convRun } from "../../src/tune/conv-run";
 import { roundedWeights } from "../support/rounded-weights";
 import type { Chance } from "./chance";
@@ -29,32 +33,37 @@ const largeTiles = [
   { tileM: 128, tileN: 128 },
 ];
 
-/** Whatever might be chosen for a convolution anywhere, and the sizes that a choice leaves open. */
-export function variantsOf(kernel: 1 | 3, shape: ConvShape, pad: "same" | "asymmetric", weights: Dtype): AnyVariant[] {
-  const use = { kernel, shape, pad, weights, norm: false, silu: false };
-  const all = targets(weights).flatMap((target) => candidates(use, target));
-  // In fours a 1x1 is a product straight from memory.
-  const fours = kernel === 1 && [shape.h * shape.w, shape.c1, shape.c2].every((size) => size % 4 === 0);
-  const sized = all.flatMap((variant): AnyVariant[] => {
-    if (variant.kind === "tile")
-      return [
-        ...largeTiles.map((tile) => ({ ...variant, tile }) as AnyVariant),
-        ...(fours ? productTiles : []).map((tile) => ({ ...variant, tile }) as AnyVariant),
-        { ...variant, splits: 3 },
-      ];
-    if (variant.kind !== "winograd") return [];
-    const small = { ...variant, scratchBytes: 2 ** 13 };
-    if (variant.product !== "tile") return [small, { ...variant, tiles: 1 }];
-    return [small, ...productTiles.map((tile) => ({ ...variant, tile }) as AnyVariant)];
-  });
-  const distinct = new Map([...all, ...sized].map((variant) => [JSON.stringify(variant), variant]));
-  return [...distinct.values()].filter((v) => kernel === 1 || fits(v, shape, pad));
-}
+/** Variants with other sizes than those that a choice leaves open. */
+const sized: readonly ConvVariant[] = [
+  ...[...largeTiles, ...productTiles].map((size) => tile({ tile: size as Tile })),
+  tile({ splits: 3 }),
+  ...([4, 2] as const).flatMap((m) =>
+    (m === 4 ? ([1] as const) : ([1, 2] as const)).flatMap((stride) => [
+      ...(["stationary", "quad", "any", "tile"] as const).flatMap((product) => [
+        winograd({ m, stride, product, scratchBytes: 2 ** 13 }),
+        winograd({ m, stride, product, tiles: 1 }),
+      ]),
+      ...productTiles.map((size) => winograd({ m, stride, product: "tile", tile: size as Tile })),
+    ]),
+  ),
+];
 
-/** A 3x3 Winograd variant is made for one stride, with padding all round where that is 1. */
-const fits = (v: AnyVariant, { stride, upsample }: ConvShape, pad: "same" | "asymmetric"): boolean =>
-  v.kind !== "winograd" ||
-  ((v.stride ?? 1) === stride && !(upsample && stride === 2) && (pad === "same" || stride === 2));
+/** Whatever might be chosen for a convolution anywhere, with a target that can run it. */
+export function variantsOf(shape: ConvShape, pad: "same" | "asymmetric", weights: Dtype): [ConvVariant, Target][] {
+  const fours = shape.kernel === 1 && [shape.h * shape.w, shape.c1, shape.c2].every((size) => size % 4 === 0);
+  return [...convVariants, ...sized].flatMap((variant): [ConvVariant, Target][] => {
+    // Small tiles are those of products straight from memory. Winograd pads all round where the stride is 1.
+    if (
+      variant.name.startsWith("tile") &&
+      productTiles.some((size) => variant.name.endsWith(tileName(size as Tile))) &&
+      !fours
+    )
+      return [];
+    if (variant.name.startsWith("F(") && shape.stride === 1 && pad !== "same") return [];
+    const target = targets(weights).find((t) => variant.runs(shape, t));
+    return target ? [[variant, target]] : [];
+  });
+}
 
 const MOST_TERMS = 6e5;
 
@@ -75,8 +84,9 @@ export function convTrials(c: Chance): (c: Chance) => KernelTrial {
   const weights = c.one(["f32", "f32", "f16"] as const);
   const [c1, oc, h, w] = [channels(c), channels(c), side(c), side(c)];
   const c2 = use.joined ? channels(c) : 0;
-  const variant = c.one(variantsOf(kernel, { n: 1, c1, c2, oc, h, w, stride, upsample }, use.pad, weights));
-  return (c) => convTrial(c, use, variant);
+  const shape = convShape({ kernel, n: 1, c1, c2, oc, h, w, stride, upsample });
+  const [variant, target] = c.one(variantsOf(shape, use.pad, weights));
+  return (c) => convTrial(c, use, variant, target);
 }
 
 interface ConvUse {
@@ -89,16 +99,16 @@ interface ConvUse {
   readonly silu: boolean;
 }
 
-function convTrial(c: Chance, use: ConvUse, variant: AnyVariant): KernelTrial {
+function convTrial(c: Chance, use: ConvUse, variant: ConvVariant, target: Target): KernelTrial {
   for (;;) {
     const s = convCase(c, use);
     const data = convData(s);
     try {
-      const { dispatches, inputs, y } = convRun(s, data, variant);
-      const values = convReference(s, variant.weights === "f16" ? roundedWeights(data) : data);
-      const atol = variant.kind !== "winograd" ? 5e-5 : variant.m === 4 ? 1e-3 : 1e-4;
+      const { dispatches, inputs, y } = convRun(s, data, variant, target);
+      const values = convReference(s, target.weights === "f16" ? roundedWeights(data) : data);
+      const atol = variant.name.startsWith("F(4,3)") ? 1e-3 : variant.name.startsWith("F(") ? 1e-4 : 5e-5;
       return {
-        name: `convolution ${JSON.stringify(s)} by ${JSON.stringify(variant)}`,
+        name: `convolution ${JSON.stringify(s)} by ${variant.name}, ${target.weights}`,
         dispatches,
         inputs,
         expected: [{ tensor: y, values, rtol: atol, atol }],

@@ -1,4 +1,3 @@
-import type { Target } from "../../src/kernels/conv/variants";
 import { type Dispatch, elements, f32, type Tensor, u32 } from "../../src/kernels/dispatch";
 import { groupNorm } from "../../src/kernels/norm/group-norm";
 import { add } from "../../src/kernels/pointwise/add";
@@ -21,6 +20,7 @@ import { moments } from "../../src/kernels/step/moments";
 import { gaussian } from "../../src/kernels/step/noise";
 import { predictX0 } from "../../src/kernels/step/predict-x0";
 import { MIX, type MixRule } from "../../src/kernels/step/step-row";
+import type { Target } from "../../src/kernels/target";
 import { fromHalf, toHalf } from "../../src/model/checkpoint/dtype";
 import * as reference from "../../src/reference";
 import { gaussianNoise } from "../../src/reference/noise";

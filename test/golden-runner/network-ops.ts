@@ -1,11 +1,12 @@
 import type { Device } from "../../src/gpu/device";
-import { chooseConv1x1, conv1x1, conv1x1Weight, packConv1x1 } from "../../src/kernels/conv/conv1x1";
-import { chooseConv3x3, conv3x3, conv3x3Weight, packConv3x3 } from "../../src/kernels/conv/conv3x3";
-import type { Target } from "../../src/kernels/conv/variants";
+import { conv, packConv } from "../../src/kernels/conv/conv";
+import { convShape } from "../../src/kernels/conv/variant";
+import { choose } from "../../src/kernels/conv/variants";
 import { type Dispatch, f32, type Tensor } from "../../src/kernels/dispatch";
 import { groupNorm } from "../../src/kernels/norm/group-norm";
 import { attention, type QkvOrder } from "../../src/kernels/product/attention";
 import { softmax } from "../../src/kernels/product/softmax";
+import type { Target } from "../../src/kernels/target";
 import type { Check, Roles } from "./roles";
 
 const precisions = ["fast", "exact"] as const;
@@ -26,7 +27,7 @@ export const networkOps: Record<string, (r: Roles, device: Device) => Iterable<C
     const variants = new Set<string>();
     for (const precision of precisions) {
       const target = targetOf(device, precision);
-      const { dispatches, y, variant } = kernel === 1 ? pointwise(r, target) : threeByThree(r, target);
+      const { dispatches, y, variant } = convolved(r, kernel, target);
       if (variants.has(variant)) continue;
       variants.add(variant);
       const id = variants.size === 1 ? r.subcase.id : `${r.subcase.id}.${precision}`;
@@ -70,9 +71,10 @@ export const networkOps: Record<string, (r: Roles, device: Device) => Iterable<C
     const both = (roles: string[], part: string) => roles.flatMap((role) => [...r.values(`w.${role}.${part}`).data]);
     const layer = (roles: string[]) => {
       const oc = roles.length * c;
-      const variant = chooseConv1x1({ n, c1: c, c2: 0, oc, h, w, stride: 1, upsample: false }, target);
-      const weight = conv1x1Weight(`${roles}.weight`, oc, c, variant);
-      r.inputs.set(weight, words(packConv1x1(Float32Array.from(both(roles, "weight")), oc, c, variant)));
+      const shape = convShape({ kernel: 1, n, c1: c, oc, h, w });
+      const variant = choose(shape, target);
+      const weight = variant.weight(`${roles}.weight`, shape, target);
+      r.inputs.set(weight, words(packConv(Float32Array.from(both(roles, "weight")), variant, shape, target)));
       return { weight, bias: r.given(`${roles}.bias`, both(roles, "bias"), oc), variant };
     };
     const { variant, ...first } = layer(["q", "k", "v"]);
@@ -83,9 +85,9 @@ export const networkOps: Record<string, (r: Roles, device: Device) => Iterable<C
           { x, gamma: r.input("w.norm.weight"), beta: r.input("w.norm.bias"), norm },
           { groups: r.param<number>("groups") ?? 32, eps: r.param<number>("eps") ?? 1e-6 },
         ),
-        ...conv1x1({ x, norm, ...first, y: qkv }, { variant }),
+        ...conv({ x, norm, ...first, y: qkv }, { kernel: 1 }, variant, target),
         ...attention({ qkv, y: core }, { heads: 1, order: "new", target }),
-        ...conv1x1({ x: core, ...last, residual: x, y }, { variant: second }),
+        ...conv({ x: core, ...last, residual: x, y }, { kernel: 1 }, second, target),
       ],
       y,
     );
@@ -103,34 +105,18 @@ interface Convolved {
   readonly variant: string;
 }
 
-function pointwise(r: Roles, target: Target): Convolved {
-  if ((r.param<number>("stride") ?? 1) !== 1) throw new Error("no 1x1 convolution with a stride");
-  const x = r.input("x");
-  const y = f32("out", ...r.values("y").shape);
-  const [n, ic, h, w] = x.shape as [number, number, number, number];
-  const oc = y.shape[1]!;
-  const variant = chooseConv1x1({ n, c1: ic, c2: 0, oc, h, w, stride: 1, upsample: false }, target);
-  const weight = conv1x1Weight("w", oc, ic, variant);
-  r.inputs.set(weight, words(packConv1x1(r.values("w").data, oc, ic, variant)));
-  return {
-    dispatches: conv1x1({ x, weight, bias: r.input("b"), y }, { variant }),
-    y,
-    variant: JSON.stringify(variant),
-  };
-}
-
-function threeByThree(r: Roles, target: Target): Convolved {
+function convolved(r: Roles, kernel: 1 | 3, target: Target): Convolved {
   const stride = r.param<1 | 2>("stride") ?? 1;
-  const pad = padding(r);
+  if (kernel === 1 && stride !== 1) throw new Error("no 1x1 convolution with a stride");
   const x = r.input("x");
   const y = f32("out", ...r.values("y").shape);
-  const [n, ic, h, w] = x.shape as [number, number, number, number];
-  const oc = y.shape[1]!;
-  const variant = chooseConv3x3({ n, c1: ic, c2: 0, oc, h, w, stride, upsample: false }, target);
-  const weight = conv3x3Weight("w", oc, ic, variant);
-  r.inputs.set(weight, words(packConv3x3(r.values("w").data, oc, ic, variant)));
-  const dispatches = conv3x3({ x, weight, bias: r.input("b"), y }, { stride, pad, variant });
-  return { dispatches, y, variant: JSON.stringify(variant) };
+  const [n, c1, h, w] = x.shape as [number, number, number, number];
+  const shape = convShape({ kernel, n, c1, oc: y.shape[1]!, h, w, stride });
+  const variant = choose(shape, target);
+  const weight = variant.weight("w", shape, target);
+  r.inputs.set(weight, words(packConv(r.values("w").data, variant, shape, target)));
+  const options = { kernel, stride, ...(kernel === 3 && { pad: padding(r) }) };
+  return { dispatches: conv({ x, weight, bias: r.input("b"), y }, options, variant, target), y, variant: variant.name };
 }
 
 function padding(r: Roles): "same" | "asymmetric" {

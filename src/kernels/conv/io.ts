@@ -57,16 +57,10 @@ export function convSizes({ x, skip, norm, bias, temb, residual, y }: ConvTensor
   return { n, c1, c2, oc, h, w, oh, ow };
 }
 
-/** The constants of the input side: joining, normalising, activating. */
-export const inputConstants = ({ skip, norm }: ConvTensors, silu: boolean) => ({
-  NORM: Number(!!norm),
-  SILU: Number(silu),
-  SKIP_N: skip?.shape[0] ?? 1,
-  NORM_N: norm?.shape[0] ?? 1,
-});
-
-/** The constants of the output side: time embedding and residual. */
-export const outputConstants = ({ temb, residual }: ConvTensors) => ({
+/** The constants of what follows the sums: time embedding and residual. shaders/lib/after.wgsl */
+export const afterConstants = ({ temb, residual }: ConvTensors, { n, oc }: ConvSizes) => ({
+  N: n,
+  OC: oc,
   TEMB: Number(!!temb),
   TEMB_N: temb?.tensor.shape[0] ?? 1,
   TEMB_WIDTH: temb?.tensor.shape[1] ?? 0,
@@ -75,12 +69,32 @@ export const outputConstants = ({ temb, residual }: ConvTensors) => ({
   RESIDUAL_N: residual?.shape[0] ?? 1,
 });
 
-// A shader's absent inputs are bound to a tensor it reads anyway.
-export const inputBindings = ({ x, skip, norm }: ConvTensors): Binding[] => [read(x), read(skip ?? x), read(norm ?? x)];
-type OutputBindings = [bias: Binding, temb: Binding, residual: Binding, y: Binding];
-export const outputBindings = ({ x, bias, temb, residual, y }: ConvTensors): OutputBindings => [
+/** The constants of every convolution. shaders/lib/conv.wgsl */
+export const convConstants = (io: ConvTensors, sizes: ConvSizes, silu: boolean) => ({
+  ...afterConstants(io, sizes),
+  C1: sizes.c1,
+  C2: sizes.c2,
+  SKIP_N: io.skip?.shape[0] ?? 1,
+  NORM_N: io.norm?.shape[0] ?? 1,
+  NORM: Number(!!io.norm),
+  SILU: Number(silu),
+  JOINED: Number(sizes.c2 > 0),
+  PER_WORD: io.weight.dtype === "f16" ? 2 : 1,
+});
+
+/** The bindings of shaders/lib/after.wgsl. An absent input is bound to a tensor that is read anyway. */
+export const afterBindings = ({ x, bias, temb, residual, y }: ConvTensors): Binding[] => [
+  write(y),
   read(bias),
   read(temb?.tensor ?? bias),
   read(residual ?? x),
-  write(y),
+];
+
+/** The bindings of shaders/lib/conv.wgsl. It reads norm four values at a time, and weights are that long. */
+export const convBindings = (io: ConvTensors): Binding[] => [
+  ...afterBindings(io),
+  read(io.x),
+  read(io.skip ?? io.x),
+  read(io.norm ?? io.weight),
+  read(io.weight),
 ];

@@ -1,29 +1,41 @@
 import type { Tile } from "../product/tiles";
-import type { Matrices, MatrixConfig, MatrixTile, Target, TileVariant } from "./variants";
+import { tileName } from "../product/tiles";
+import type { Matrices, MatrixConfig, Target } from "../target";
+import { convNormalised } from "./normalised";
+import { implicitCost, implicitDispatches, implicitWeights } from "./tile";
+import { type ConvShape, type ConvVariant, outputSides } from "./variant";
 
-/** Lanes of a workgroup of shaders/conv/matrix.wgsl, and what lies between the rows of its tiles. */
-export const MATRIX_LANES = 256;
+/** Division of a workgroup's tile in shaders/conv/matrix.wgsl: matrices of M x N and K deep, `rows` x `columns` of them to
+ *  each of `subgroups` subgroups, `across` of which stand side by side; `depth` channels a step. */
+export interface MatrixTile extends MatrixConfig {
+  readonly depth: 16 | 32;
+  readonly subgroups: number;
+  readonly across: number;
+  readonly rows: number;
+  readonly columns: number;
+}
+
+/** Lanes of a workgroup of shaders/conv/matrix.wgsl, and elements between the rows of its tiles. */
+const LANES = 256;
 const PADDING = 8;
 
-/** The tile variants that subgroup matrices can compute here, for the largest matrices: large tiles first; none where the
- *  device has no such feature. Operands in f16 are for weights in f16: they round activations to 11 bits, which f32 users
- *  did not ask for.   @param pixels of the output, over all samples */
-export function matrixVariants(oc: number, pixels: number, { matrices, weights }: Target): TileVariant[] {
-  if (!matrices) return [];
-  const sizes: Tile[] = [
-    { tileM: 128, tileN: 256 },
-    { tileM: 128, tileN: 128 },
-    { tileM: 64, tileN: 64 },
-    { tileM: 32, tileN: 32 },
-  ];
-  const fitting = sizes.filter(
-    ({ tileM, tileN }, i) => i === sizes.length - 1 || (tileM < 2 * oc && tileN < 2 * pixels),
-  );
+/** Tiles that are tried, the largest first. */
+export const matrixTiles: readonly Tile[] = [
+  { tileM: 128, tileN: 256 },
+  { tileM: 128, tileN: 128 },
+  { tileM: 64, tileN: 64 },
+  { tileM: 32, tileN: 32 },
+];
+
+/** The largest matrices that a tile divides into here; undefined where there are none. Operands in f16 are for weights in f16:
+ *  they round activations to 11 bits, which f32 users did not ask for. */
+export function matrixTile(tile: Tile, { matrices, weights }: Target): MatrixTile | undefined {
+  if (!matrices) return undefined;
   return matrices.configs
     .filter(({ component }) => component === "f32" || (weights === "f16" && matrices.f16))
     .sort((a, b) => b.m * b.n * b.k - a.m * a.n * a.k)
-    .flatMap((config) => fitting.map((tile) => ({ tile, matrix: shared(config, tile, matrices) })))
-    .flatMap(({ tile, matrix }) => (matrix ? [{ kind: "tile", weights, tile, matrix } as const] : []));
+    .map((config) => shared(config, tile, matrices))
+    .find((found) => found !== undefined);
 }
 
 /** Divides a tile among the subgroups that a workgroup has at least, as squarely as it goes, in steps as deep as fit;
@@ -34,9 +46,9 @@ function shared(
   { maxLanes, workgroupBytes }: Matrices,
 ): MatrixTile | undefined {
   const { m, n, k } = config;
-  if (MATRIX_LANES % maxLanes !== 0 || tileM % m !== 0 || tileN % n !== 0) return undefined;
+  if (LANES % maxLanes !== 0 || tileM % m !== 0 || tileN % n !== 0) return undefined;
   const [high, wide] = [tileM / m, tileN / n];
-  const most = Math.min(MATRIX_LANES / maxLanes, high * wide);
+  const most = Math.min(LANES / maxLanes, high * wide);
   const shapes = Array.from({ length: most }, (_, i) => i + 1).flatMap((across) => {
     const down = most / across;
     const [rows, columns] = [high / down, wide / across];
@@ -50,20 +62,39 @@ function shared(
   return best && depth ? { ...config, depth, subgroups: most, ...best } : undefined;
 }
 
-/** The shader of a tile, and the constants that only it has. */
-export function matrixShader({ component, m, n, k, subgroups, across, rows, columns }: MatrixTile) {
-  return {
-    shader: "conv/matrix",
-    constants: {
+/** Whether less than half of a tile is wasted, as always of the smallest. */
+function fits({ tileM, tileN }: Tile, s: ConvShape): boolean {
+  const [oh, ow] = outputSides(s);
+  return tileM === 32 || (tileM < 2 * s.oc && tileN < 2 * s.n * oh * ow);
+}
+
+/** The product of `tile` by subgroup matrices (tensor cores). shaders/conv/matrix.wgsl
+ *  @param o splits: parts of the channels, where they should not suit the sizes */
+export const matrix = (tile: Tile, o: { splits?: number } = {}): ConvVariant => ({
+  name: `matrix ${tileName(tile)}`,
+  tolerance: 5e-3, // of f16 operands
+  onlyTuned: true,
+  runs: (s, t) => matrixTile(tile, t) !== undefined && fits(tile, s),
+  cost: (s, t) => implicitCost(s, t, 1 / 4),
+  ...implicitWeights,
+  dispatches(io, sizes, options, t) {
+    const { n, c1, c2 } = sizes;
+    const { component, m, n: columnsOf, k, depth, subgroups, across, rows, columns } = matrixTile(tile, t)!;
+    const constants = {
       Element: component,
       MATRIX_M: m,
-      MATRIX_N: n,
+      MATRIX_N: columnsOf,
       MATRIX_K: k,
       PADDING,
       SUBGROUPS: subgroups,
       ACROSS: across,
       ROWS: rows,
       COLUMNS: columns,
-    },
-  };
-}
+    };
+    const product = { shader: "conv/matrix", constants, tile, lanes: LANES, depth, splits: o.splits };
+    if (io.norm?.shape[0] !== n) return implicitDispatches(io, sizes, options, product);
+    return convNormalised(io, options.silu, (plain) =>
+      implicitDispatches(plain, { ...sizes, c1: c1 + c2, c2: 0 }, { ...options, silu: false }, product),
+    );
+  },
+});

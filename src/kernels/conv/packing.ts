@@ -1,5 +1,5 @@
 import { ceilDiv } from "../dispatch";
-import type { Dtype, Target } from "./variants";
+import type { Dtype, Target } from "./../target";
 
 /** Scratch tensors stay below this, so that big pictures are done in chunks. */
 const SCRATCH_BYTES = 32 * 2 ** 20;

@@ -1,4 +1,4 @@
-import { ceilDiv, type Dispatch, f32, grid1d, read, type Tensor, write } from "../dispatch";
+import { ceilDiv, type Dispatch, f32, grid1d, read, type Tensor } from "../dispatch";
 import {
   chooseConvTile,
   chooseGemmTile,
@@ -6,15 +6,15 @@ import {
   slicedConstants,
   type Tile,
   tileConstants,
+  tileName,
   workgroupsOf,
 } from "../product/tiles";
-import { type ConvSizes, type ConvTensors, inputBindings, inputConstants, outputBindings, outputConstants } from "./io";
-import { MATRIX_LANES, matrixShader } from "./matrix";
-import { convNormalised } from "./normalised";
+import type { Target } from "../target";
+import { afterBindings, afterConstants, type ConvSizes, type ConvTensors, convBindings, convConstants } from "./io";
 import { packed } from "./packing";
-import type { Dtype, Target, TileVariant } from "./variants";
+import { type ConvOptions, type ConvShape, type ConvVariant, outputSides, whole } from "./variant";
 
-/** Channels whose weights belong together: one step of conv_tile. */
+/** Channels whose weights belong together: one step of conv/tile. */
 const DEPTH = 16;
 
 /** Lanes below which a GPU has idle cores. */
@@ -23,99 +23,85 @@ const ENOUGH_LANES = 2 ** 15;
 /** Steps below which a part of the channels is not worth a workgroup of its own. */
 const LEAST_STEPS = 4;
 
-/** As many parts of the channels as it takes to keep a GPU busy where the tiles alone do not. */
+/** Number of parts of the channels that fill a GPU where there are too few tiles. */
 function chooseSplits(workgroups: number, lanes: number, steps: number): number {
   const wanted = ceilDiv(ENOUGH_LANES, workgroups * lanes);
   return Math.max(1, Math.min(wanted, 16, Math.floor(steps / LEAST_STEPS)));
 }
 
-/** Weights [ceil(IC / 16), taps, 16, OC rounded up to fours], the same for every tile.   w: [OC, IC, taps] */
-export function packTile(w: Float32Array, oc: number, ic: number, taps: number, dtype: Dtype): Uint8Array<ArrayBuffer> {
-  const width = ceilDiv(oc, 4) * 4;
-  const out = new Float32Array(ceilDiv(ic, DEPTH) * taps * DEPTH * width);
-  for (let c = 0; c < ic; c++)
-    for (let tap = 0; tap < taps; tap++) {
-      const row = ((Math.floor(c / DEPTH) * taps + tap) * DEPTH + (c % DEPTH)) * width;
-      for (let o = 0; o < oc; o++) out[row + o] = w[(o * ic + c) * taps + tap]!;
-    }
-  return packed(out, dtype);
+/** Pixels of a GPU that cost as much as reading a weight. As an H100 measured it: F(2,3) is faster than an implicit product
+ *  from 8 x 8 pixels on, F(4,3) faster than F(2,3) at 32 x 32 and slower at 16 x 16. */
+export const WEIGHT_COST = 45;
+
+/** A software adapter gathers through workgroup memory, where each access costs as much as one of storage. */
+const SOFTWARE_COST = 60;
+
+/** Estimated time of an implicit product: of its multiply-adds, and of reading its weights. With stride 2, half of what is
+ *  gathered goes unused. */
+export function implicitCost(s: ConvShape, t: Target, multiplyAdd = 1): number {
+  const [oh, ow] = outputSides(s);
+  const depth = s.kernel ** 2 * whole(s.c1 + s.c2, DEPTH);
+  if (t.adapterClass === "software") return depth * s.oc * oh * ow * SOFTWARE_COST;
+  return depth * s.oc * (multiplyAdd * s.stride * oh * ow + WEIGHT_COST);
 }
 
-export const tileWeight = (name: string, oc: number, ic: number, taps: number, dtype: Dtype): Tensor => ({
-  name,
-  shape: [ceilDiv(ic, DEPTH), taps, DEPTH, ceilDiv(oc, 4) * 4],
-  dtype,
-});
+/** The packed weights [ceil(IC / 16), taps, 16, OC rounded up to fours], the same for every tile. */
+export const implicitWeights: Pick<ConvVariant, "weight" | "pack"> = {
+  weight: (name, { kernel, c1, c2, oc }, t): Tensor => ({
+    name,
+    shape: [ceilDiv(c1 + c2, DEPTH), kernel ** 2, DEPTH, whole(oc, 4)],
+    dtype: t.weights,
+  }),
+  pack(w, { kernel, c1, c2, oc }, t) {
+    const taps = kernel ** 2;
+    const ic = c1 + c2;
+    const width = whole(oc, 4);
+    const out = new Float32Array(ceilDiv(ic, DEPTH) * taps * DEPTH * width);
+    for (let c = 0; c < ic; c++)
+      for (let tap = 0; tap < taps; tap++) {
+        const row = ((Math.floor(c / DEPTH) * taps + tap) * DEPTH + (c % DEPTH)) * width;
+        for (let o = 0; o < oc; o++) out[row + o] = w[(o * ic + c) * taps + tap]!;
+      }
+    return packed(out, t.weights);
+  },
+};
 
-/** The tile suits the sizes. */
-export const tileVariant = ({ weights, maxLanes }: Target): TileVariant => ({
-  kind: "tile",
-  weights,
-  ...(maxLanes && { maxLanes }),
-});
+/** What differs between implicit products: how a workgroup computes its tile. */
+export interface ImplicitProduct {
+  readonly shader: string;
+  readonly constants: Readonly<Record<string, number | string>>;
+  readonly tile: Tile;
+  readonly lanes: number;
+  /** Channels of a step. */
+  readonly depth: number;
+  readonly splits?: number | undefined;
+}
 
-export function convTile(
-  io: ConvTensors,
-  sizes: ConvSizes,
-  o: { kernel: 1 | 3; stride: number; pad: number; upsample: boolean; silu: boolean; variant: TileVariant },
-): Dispatch[] {
-  const { weights, matrix } = o.variant;
+/** The dispatches of an implicit product; a second one adds the parts where the channels are split. */
+export function implicitDispatches(io: ConvTensors, sizes: ConvSizes, o: ConvOptions, p: ImplicitProduct): Dispatch[] {
   const { n, c1, c2, oc, h, w, oh, ow } = sizes;
-  if (matrix && io.norm?.shape[0] === n)
-    return convNormalised(io, o.silu, (plain) =>
-      convTile(plain, { ...sizes, c1: c1 + c2, c2: 0 }, { ...o, silu: false }),
-    );
-  const pixels = n * oh * ow;
-  if (o.kernel === 1 && !matrix && [oh * ow, c1, c2].every((size) => size % 4 === 0)) {
-    const tile = o.variant.tile ?? chooseGemmTile(oc, pixels, c1 + c2, 1, o.variant.maxLanes);
-    if (tile.slices) return [conv1x1Sliced(io, sizes, { silu: o.silu, weights, tile })];
-  }
-  const tile = o.variant.tile ?? chooseConvTile(oc, pixels);
-  const depth = matrix?.depth ?? DEPTH;
-  const workgroups = workgroupsOf(oc, pixels, tile);
-  const lanes = matrix ? MATRIX_LANES : lanesOf(tile);
-  const steps = ceilDiv(c1 + c2, depth) * o.kernel ** 2;
-  const splits = o.variant.splits ?? chooseSplits(workgroups, lanes, steps);
-  const after = outputConstants(io);
+  const workgroups = workgroupsOf(oc, n * oh * ow, p.tile);
+  const steps = ceilDiv(c1 + c2, p.depth) * o.kernel ** 2;
+  const splits = p.splits ?? chooseSplits(workgroups, p.lanes, steps);
   const parts = f32(`${io.y.name}/parts`, splits, n, oc, oh, ow);
-  const [bias, temb, residual, y] = outputBindings(io);
-  const { shader, constants } = matrix
-    ? matrixShader(matrix)
-    : { shader: "conv/tile", constants: { ...tileConstants(tile), SLICES: tile.slices ?? 1 } };
   const product: Dispatch = {
     label: splits > 1 ? parts.name : io.y.name,
-    shader,
+    shader: p.shader,
     constants: {
-      N: n,
-      C1: c1,
-      C2: c2,
-      OC: oc,
+      ...convConstants(io, sizes, o.silu),
       H: h,
       W: w,
       OH: oh,
       OW: ow,
-      PAD: o.pad,
-      ...inputConstants(io, o.silu),
-      ...after,
+      PAD: o.kernel === 3 && o.pad === "same" ? 1 : 0,
       KERNEL: o.kernel,
       STRIDE: o.stride,
       UPSAMPLE: o.upsample ? 2 : 1,
-      PER_WORD: weights === "f16" ? 2 : 1,
       SPLITS: splits,
-      DEPTH: depth,
-      ...constants,
+      DEPTH: p.depth,
+      ...p.constants,
     },
-    // norm and weights are read four at a time, and where there is no norm any tensor of whole fours will do.
-    bindings: [
-      read(io.x),
-      read(io.skip ?? io.x),
-      read(io.norm ?? io.weight),
-      read(io.weight),
-      bias,
-      temb,
-      residual,
-      splits > 1 ? write(parts) : y,
-    ],
+    bindings: convBindings(splits > 1 ? { ...io, y: parts } : io),
     workgroups: grid1d(workgroups * splits),
   };
   if (splits === 1) return [product];
@@ -124,34 +110,50 @@ export function convTile(
     {
       label: io.y.name,
       shader: "conv/sum_splits",
-      constants: { N: n, OC: oc, PLANE: oh * ow, SPLITS: splits, ...after },
-      bindings: [read(parts), bias, temb, residual, y],
+      constants: { ...afterConstants(io, sizes), PLANE: oh * ow, SPLITS: splits },
+      bindings: [...afterBindings(io), read(parts)],
       workgroups: grid1d(ceilDiv(n * oc * oh * ow, 64)),
     },
   ];
 }
 
-/** Pixels and channels in fours. */
-function conv1x1Sliced(
-  io: ConvTensors,
-  { n, c1, c2, oc, h, w }: ConvSizes,
-  { silu, weights, tile }: { silu: boolean; weights: Dtype; tile: Tile },
-): Dispatch {
-  return {
-    label: io.y.name,
-    shader: "conv/sliced",
-    constants: {
-      N: n,
-      C1: c1,
-      C2: c2,
-      OC: oc,
-      P: h * w,
-      ...inputConstants(io, silu),
-      ...outputConstants(io),
-      PER_WORD: weights === "f16" ? 2 : 1,
-      ...slicedConstants(tile, c1, c2),
-    },
-    bindings: [...inputBindings(io), read(io.weight), ...outputBindings(io)],
-    workgroups: grid1d(workgroupsOf(oc, n * h * w, tile)),
-  };
-}
+/** Matrix product for GPUs: implicit, in workgroup memory (shaders/conv/tile.wgsl), or of a 1x1 convolution too small to fill
+ *  one, straight from memory (shaders/conv/sliced.wgsl).
+ *  @param o tile, splits: where they should not suit the sizes */
+export const tile = (o: { tile?: Tile; splits?: number } = {}): ConvVariant => ({
+  name: o.tile ? `tile ${tileName(o.tile)}` : "tile",
+  tolerance: 2e-5,
+  runs: () => true,
+  cost: (s, t) => implicitCost(s, t) * (o.tile ? 1.1 : 1),
+  ...implicitWeights,
+  dispatches(io, sizes, options, { maxLanes }) {
+    const { n, c1, c2, oc, h, w, oh, ow } = sizes;
+    const pixels = n * oh * ow;
+    if (options.kernel === 1 && [oh * ow, c1, c2].every((size) => size % 4 === 0)) {
+      const sliced = o.tile ?? chooseGemmTile(oc, pixels, c1 + c2, 1, maxLanes);
+      if (sliced.slices)
+        return [
+          {
+            label: io.y.name,
+            shader: "conv/sliced",
+            constants: {
+              ...convConstants(io, sizes, options.silu),
+              PLANE: h * w,
+              ...slicedConstants(sliced, c1, c2),
+            },
+            bindings: convBindings(io),
+            workgroups: grid1d(workgroupsOf(oc, pixels, sliced)),
+          },
+        ];
+    }
+    const chosen = o.tile ?? chooseConvTile(oc, pixels);
+    return implicitDispatches(io, sizes, options, {
+      shader: "conv/tile",
+      constants: { ...tileConstants(chosen), SLICES: chosen.slices ?? 1 },
+      tile: chosen,
+      lanes: lanesOf(chosen),
+      depth: DEPTH,
+      splits: o.splits,
+    });
+  },
+});

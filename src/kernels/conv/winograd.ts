@@ -1,9 +1,85 @@
+import { ShapeError } from "../../errors";
 import { ceilDiv, type Dispatch, f32, grid1d, read, type Tensor, write } from "../dispatch";
 import { type GemmShape, gemmAny, gemmQuad, gemmStationary, gemmTile } from "../product/gemm";
-import { type StationaryTile, stationaryDepth, stationaryPlace, stationaryTile } from "../product/stationary";
-import { chooseGemmTile } from "../product/tiles";
-import { type ConvSizes, type ConvTensors, outputBindings, outputConstants } from "./io";
-import type { WinogradVariant } from "./variants";
+import { heldCost, type StationaryTile, stationaryDepth, stationaryPlace, stationaryTile } from "../product/stationary";
+import { chooseGemmTile, type Tile, tileName } from "../product/tiles";
+import type { Target } from "../target";
+import { afterBindings, afterConstants, type ConvSizes, type ConvTensors } from "./io";
+import { packed, scratchLimit } from "./packing";
+import { implicitCost, WEIGHT_COST } from "./tile";
+import { type ConvOptions, type ConvVariant, outputSides, whole } from "./variant";
+
+/** How a Winograd convolution F(m x m, 3 x 3) is computed, in three dispatches: transform the input tiles, multiply in the
+ *  transform domain, transform the sums back.   Lavin & Gray 2016, arXiv:1509.09308 */
+interface Winograd {
+  /** Output pixels along a tile's side: 4 (36 products for 16 pixels) or 2 (16 for 4, ten times as exact). */
+  readonly m: 2 | 4;
+  /** 2 for convolutions of stride 2, by parts of equal parity (25 products for 4 pixels instead of 36); m is then 2.
+   *  Huang et al. 2020, arXiv:2002.00552 */
+  readonly stride: 1 | 2;
+  /** stationary, quad: shaders/product/<product>.wgsl, for software adapters with subgroups; any: for those without; tile:
+   *  shaders/product/tile.wgsl or sliced.wgsl, for GPUs. */
+  readonly product: "stationary" | "quad" | "any" | "tile";
+  /** Output tile of a workgroup of a GPU's product, where it should not suit the sizes. */
+  readonly tile?: Tile;
+  /** Most tiles of the input that a lane transforms side by side: 1, 2 or 4. */
+  readonly tiles: number;
+  /** Bytes that scratch tensors stay below, where the target's limit should not decide. */
+  readonly scratchBytes?: number;
+}
+
+/** Channels of the input from which transforms pay; with stride 2, twice as many. */
+const FEW_CHANNELS = 16;
+
+/** Instructions for a multiply-add of a product, over four lanes, and columns that its tiles pad to. With quads, as many as
+ *  make `ROWS_TO_HOLD` rows cost the same held and not. */
+const UNHELD = { quad: { instructions: 9.75, columns: 16 }, any: { instructions: 20, columns: 4 } } as const;
+
+/** Winograd convolution F(m x m, 3 x 3).
+ *  f32 weights only: F(4,3) divides a filter by up to 24 and multiplies its sums by up to 8, and f16 would be 1e-2 off.
+ *  @param o tiles, tile, scratchBytes: where they should not suit the shape and target */
+export function winograd(o: Pick<Winograd, "m" | "stride" | "product"> & Partial<Winograd>): ConvVariant {
+  // Parts of equal parity share no input, and lanes of a GPU are many.
+  const v: Winograd = { tiles: o.stride === 2 || o.product === "tile" ? 1 : 4, ...o };
+  const { m, stride, product } = v;
+  const positions = sideOf(v) ** 2;
+  return {
+    name: `F(${m},3)${stride === 2 ? " stride 2" : ""} ${v.tile ? tileName(v.tile) : product}`,
+    tolerance: 2e-4,
+    runs: (s, t) =>
+      s.kernel === 3 &&
+      t.weights === "f32" &&
+      (m === 2 || t.precision === "fast") &&
+      s.stride === stride &&
+      !(s.upsample && stride === 2) &&
+      s.c1 + s.c2 >= stride * FEW_CHANNELS &&
+      (product === "tile" || product === "any" || (t.subgroups && t.adapterClass === "software")),
+    cost(s, t) {
+      const [oh, ow] = outputSides(s);
+      const tiles = ceilDiv(oh, m) * ceilDiv(ow, m);
+      const depth = positions * depthOf(s.c1 + s.c2, v);
+      if (product === "tile") {
+        if (t.adapterClass === "software") return implicitCost(s, t);
+        return depth * s.oc * (tiles + WEIGHT_COST) * (v.tile ? 1.1 : 1);
+      }
+      if (product === "stationary") return depth * heldCost(s.oc, tiles);
+      const { instructions, columns } = UNHELD[product];
+      return depth * s.oc * whole(tiles, columns) * instructions;
+    },
+    weight: (name, { c1, c2, oc }): Tensor => {
+      const [rows, k] = [rowsOf(oc, v), depthOf(c1 + c2, v)];
+      return { name, shape: [positions, ...(product === "tile" ? [k, rows] : [rows, k])], dtype: "f32" };
+    },
+    pack: (w, { c1, c2, oc }) => packed(winogradWeights(w, oc, c1 + c2, v), "f32"),
+    dispatches(io, sizes, options, t) {
+      if (options.stride !== stride || (options.upsample && stride === 2) || (options.pad !== "same" && stride === 1))
+        throw new ShapeError(
+          `${io.y.name}: these weights are for stride ${stride}, and padding all round with stride 1`,
+        );
+      return winogradDispatches(io, sizes, options, v, t);
+    },
+  };
+}
 
 /** Rows of G: a 3-tap filter in the transform domain. */
 const G = {
@@ -34,22 +110,17 @@ const G_STRIDE_2 = [
 ] as const;
 
 /** Input samples along a tile's side, and so positions of the transform. */
-const sideOf = ({ m, stride }: WinogradVariant): number => (m - 1) * (stride ?? 1) + 3;
+const sideOf = ({ m, stride }: Winograd): number => (m - 1) * stride + 3;
 
 /** Channels rounded up to what the multiplication takes in one step. */
-const depthOf = (channels: number, { product }: WinogradVariant): number =>
+const depthOf = (channels: number, { product }: Winograd): number =>
   product === "stationary" ? stationaryDepth(channels) : ceilDiv(channels, 4) * 4;
 
 /** U = G w G^T: f32 [side^2, OC, K], in units of K for gemm_stationary, or [side^2, K, OC] for gemm_tile.   w: OIHW
  *
  *  In blocks that lie together at every position of the transform, each copied whole: values written one by one would go to
  *  side^2 places a megabyte apart, and take five to eight times as long. */
-export function winogradWeights(
-  w: Float32Array,
-  oc: number,
-  ic: number,
-  v: WinogradVariant,
-): Float32Array<ArrayBuffer> {
+function winogradWeights(w: Float32Array, oc: number, ic: number, v: Winograd): Float32Array<ArrayBuffer> {
   const side = sideOf(v);
   const g = Float64Array.from((v.stride === 2 ? G_STRIDE_2 : G[v.m]).flat());
   const order = filterOrder(oc, ic, v);
@@ -82,7 +153,7 @@ export function winogradWeights(
 const BLOCK = 512;
 
 /** Which filter (o * IC + c) lies at each place of a position's weights, counted from 1; 0 pads. f32 counts to 2^24. */
-function filterOrder(oc: number, ic: number, v: WinogradVariant): Float32Array {
+function filterOrder(oc: number, ic: number, v: Winograd): Float32Array {
   const k = depthOf(ic, v);
   const rows = rowsOf(oc, v);
   const order = new Float32Array(rows * k);
@@ -92,29 +163,20 @@ function filterOrder(oc: number, ic: number, v: WinogradVariant): Float32Array {
 }
 
 /** Where the weight of output channel o and input channel c lies. */
-function placeOf(rows: number, k: number, { product }: WinogradVariant): (o: number, c: number) => number {
+function placeOf(rows: number, k: number, { product }: Winograd): (o: number, c: number) => number {
   if (product === "stationary") return stationaryPlace(rows, k);
   return product === "tile" ? (o, c) => c * rows + o : (o, c) => o * k + c;
 }
 
 /** Output channels, padded to fours for gemm_tile. */
-const rowsOf = (oc: number, { product }: WinogradVariant): number => (product === "tile" ? ceilDiv(oc, 4) * 4 : oc);
-
-/** Shape of the transformed weights: positions, output channels and K; K first for gemm_tile. */
-export function winogradShape(oc: number, ic: number, v: WinogradVariant): number[] {
-  const [rows, k] = [rowsOf(oc, v), depthOf(ic, v)];
-  return [sideOf(v) ** 2, ...(v.product === "tile" ? [k, rows] : [rows, k])];
-}
+const rowsOf = (oc: number, { product }: Winograd): number => (product === "tile" ? ceilDiv(oc, 4) * 4 : oc);
 
 /** The dispatches of a Winograd convolution: for each chunk of tiles, input transforms (x, then the skip), product, output
  *  transform. Shapes are those of ConvTensors.   Lavin & Gray 2016, arXiv:1509.09308 */
-export function winograd(
-  io: ConvTensors,
-  s: ConvSizes,
-  o: { silu: boolean; upsample: boolean; pad: number },
-  v: WinogradVariant,
-): Dispatch[] {
-  const { m, stride = 1 } = v;
+function winogradDispatches(io: ConvTensors, s: ConvSizes, o: ConvOptions, v: Winograd, target: Target): Dispatch[] {
+  const { m, stride } = v;
+  const pad = o.pad === "same" ? 1 : 0;
+  const scratchBytes = v.scratchBytes ?? scratchLimit(target);
   const positions = sideOf(v) ** 2;
   const rows = s.oc; // of the sums
   const k = depthOf(s.c1 + s.c2, v);
@@ -122,7 +184,7 @@ export function winograd(
   const tilesY = ceilDiv(s.oh, m);
   const tiles = tilesX * tilesY;
   const lane = [4, 2, 1].find((t) => t <= v.tiles && tilesX % t === 0)!; // input tiles a lane transforms
-  const aligned = stride === 1 && !o.upsample && o.pad === 1 && s.w % (m * lane) === 0;
+  const aligned = stride === 1 && !o.upsample && pad === 1 && s.w % (m * lane) === 0;
   const whole = s.ow % m === 0 && s.oh % m === 0;
   const together = whole && v.product !== "tile" && tilesX % 2 === 0 ? 2 : 1; // output tiles of a lane
   const tileN = stationaryTile(tiles);
@@ -130,7 +192,7 @@ export function winograd(
   // gemm_stationary adds in an order that depends on the column: a sample has the same ones in any batch.
   const sample = v.product === "stationary" ? ceilDiv(tiles, unit) * unit : tiles;
   const columns = ceilDiv(s.n * sample, unit) * unit;
-  const most = Math.max(unit, Math.floor(v.scratchBytes / (positions * Math.max(k, rows) * 4 * unit)) * unit);
+  const most = Math.max(unit, Math.floor(scratchBytes / (positions * Math.max(k, rows) * 4 * unit)) * unit);
   const chunk = ceilDiv(ceilDiv(columns, ceilDiv(columns, most)), unit) * unit;
   const name = io.y.name;
   const dispatches: Dispatch[] = [];
@@ -140,12 +202,10 @@ export function winograd(
     const transformed = f32(`${name}/tiles${suffix}`, positions, k, cols);
     const sums = f32(`${name}/sums${suffix}`, positions, rows, cols);
     const where = {
-      N: s.n,
       TILES_X: tilesX,
       SAMPLE: sample,
       COL_START: start,
       COLS: cols,
-      WG: 64,
       M: m,
       STRIDE: stride,
     };
@@ -155,6 +215,7 @@ export function winograd(
       shader: "conv/winograd_input",
       constants: {
         ...where,
+        N: s.n,
         X_N: x.shape[0]!,
         C: x.shape[1]!,
         C_START: start,
@@ -167,12 +228,12 @@ export function winograd(
         NORM_C: channels,
         SILU: Number(o.silu),
         UPSAMPLE: o.upsample ? 2 : 1,
-        PAD: o.pad,
+        PAD: pad,
         TILES: lane,
         ALIGNED: Number(aligned),
         X_UNIT: aligned ? m * lane : 1,
       },
-      bindings: [read(x), read(io.norm ?? x), write(transformed)],
+      bindings: [read(x), read(io.norm ?? io.weight), write(transformed)],
       workgroups: grid1d(ceilDiv((cols / lane) * (end - start), 64)),
     });
     const inputs = io.skip
@@ -188,22 +249,21 @@ export function winograd(
       a: { start: 0, outer: k * rowsOf(s.oc, v), inner: 0 },
       b: { start: 0, outer: k * cols, inner: 0 },
     };
-    dispatches.push(...inputs, multiply(`${name}/gemm`, operands, product, v, tileN), {
+    dispatches.push(...inputs, multiply(`${name}/gemm`, operands, product, v, tileN, target), {
       label: `${name}/output`,
       shader: "conv/winograd_output",
       constants: {
         ...where,
+        ...afterConstants(io, s),
         TILES_Y: tilesY,
-        OC: s.oc,
         ROWS: rows,
         OH: s.oh,
         OW: s.ow,
-        ...outputConstants(io),
         TILES: together,
         WHOLE: Number(whole),
         Y_UNIT: whole ? m * together : 1,
       },
-      bindings: [read(sums), ...outputBindings(io)],
+      bindings: [...afterBindings(io), read(sums)],
       workgroups: grid1d(ceilDiv((cols / together) * s.oc, 64)),
     });
   }
@@ -214,8 +274,9 @@ function multiply(
   label: string,
   operands: Parameters<typeof gemmAny>[1],
   product: Omit<GemmShape, "aColumns">,
-  v: WinogradVariant,
+  v: Winograd,
   tileN: StationaryTile,
+  { maxLanes }: Target,
 ): Dispatch {
   const { m, n, batches } = product;
   switch (v.product) {
@@ -226,10 +287,10 @@ function multiply(
     case "any":
       return gemmAny(label, operands, { ...product, aColumns: false });
     case "tile": {
-      const tile = v.tile ?? chooseGemmTile(m, n, product.k, batches, v.maxLanes);
+      const tile = v.tile ?? chooseGemmTile(m, n, product.k, batches, maxLanes);
       return gemmTile(label, operands, { ...product, aColumns: true }, tile);
     }
     default:
-      return v satisfies never;
+      return v.product satisfies never;
   }
 }

@@ -1,18 +1,12 @@
 import { ShapeError } from "../../errors";
-import type { GroupNormVariant, Target } from "../conv/variants";
-import {
-  ceilDiv,
-  type Dispatch,
-  dims4,
-  elements,
-  expectShape,
-  f32,
-  grid1d,
-  read,
-  type Tensor,
-  write,
-} from "../dispatch";
-import { expectCycle, perSample } from "../pointwise/per-sample";
+import { ceilDiv, type Dispatch, dims4, expectShape, f32, grid1d, read, type Tensor, write } from "../dispatch";
+import { expectCycle, perSample, wide } from "../pointwise/per-sample";
+import type { Target } from "../target";
+
+/** How the statistics are computed. partials: lanes sum parts of a channel, and a second dispatch merges them. quad: four lanes
+ *  sum a whole group, in one dispatch, for planes of a multiple of 16 elements. group: a workgroup does, for GPUs and planes of
+ *  a multiple of 4. */
+export type GroupNormVariant = "partials" | "quad" | "group";
 
 export interface GroupNormIo {
   /** f32 [N, C1, H, W] */
@@ -39,7 +33,7 @@ export function chooseGroupNorm(plane: number, { adapterClass, subgroups }: Targ
   return subgroups && plane % 16 === 0 ? "quad" : "partials";
 }
 
-/** Group normalisation: statistics, then apply if `y` is given.   Wu & He 2018; shaders/group_norm_*.wgsl
+/** Group normalisation: statistics, then apply if `y` is given.   Wu & He 2018; shaders/norm
  *  The biased variance is combined from shifted sums: right at mean 1000 and standard deviation 0.1.
  *  @throws ShapeError if C is not a multiple of `groups`, or the shapes do not fit each other or the variant. */
 export function groupNorm(
@@ -63,23 +57,24 @@ export function groupNorm(
         `${film.tensor.name}: shape [${film.tensor.shape}], needed ${2 * channels} columns from ${film.offset} on`,
       );
   }
-  const filmColumns = {
+  const tail = {
+    GROUPS: o.groups,
+    EPS: o.eps,
     FILM: Number(film !== undefined),
-    FILM_SAMPLES: film?.tensor.shape[0] ?? 1,
+    FILM_N: film?.tensor.shape[0] ?? 1,
     FILM_COLUMNS: film?.tensor.shape[1] ?? 0,
     FILM_OFFSET: film?.offset ?? 0,
   };
-  const input = { SAMPLES: n, C1: c1, C2: channels - c1, PLANE: plane, SKIP_SAMPLES: skip.shape[0]! };
-  const affine = [read(gamma), read(beta), read(film?.tensor ?? gamma), write(norm)];
+  const input = { C1: c1, C2: channels - c1, PLANE: plane, SKIP_N: skip.shape[0]! };
+  const affine = [write(norm), read(gamma), read(beta), read(film?.tensor ?? gamma)];
   const statistics: Dispatch[] = [];
   if (o.variant === "group") {
     if (plane % 4 !== 0) throw new ShapeError(`${norm.name}: planes of ${plane} elements, needed a multiple of 4`);
-    const { SAMPLES: _, ...sizes } = input;
     statistics.push({
       label: norm.name,
       shader: "norm/group",
-      constants: { ...sizes, GROUPS: o.groups, EPS: o.eps, ...filmColumns, PARTS: io.skip ? 2 : 1 },
-      bindings: [read(x), read(skip), ...affine],
+      constants: { ...input, ...tail, JOINED: Number(!!io.skip) },
+      bindings: [...affine, read(x), read(skip)],
       workgroups: [n * o.groups, 1, 1],
     });
   } else if (o.variant === "quad") {
@@ -87,8 +82,8 @@ export function groupNorm(
     statistics.push({
       label: norm.name,
       shader: "norm/quad",
-      constants: { ...input, GROUPS: o.groups, EPS: o.eps, ...filmColumns, PARTS: io.skip ? 2 : 1 },
-      bindings: [read(x), read(skip), ...affine],
+      constants: { N: n, ...input, ...tail, JOINED: Number(!!io.skip) },
+      bindings: [...affine, read(x), read(skip)],
       workgroups: [ceilDiv(n * o.groups, 4), 1, 1],
     });
   } else {
@@ -97,16 +92,16 @@ export function groupNorm(
     statistics.push(
       {
         label: `${norm.name}/partials`,
-        shader: plane % 16 === 0 ? "norm/partials" : "norm/partials_any",
-        constants: { ...input, LANES: lanes },
+        shader: "norm/partials",
+        constants: { N: n, ...input, LANES: lanes, WIDE: wide(plane) },
         bindings: [read(x), read(skip), write(partials)],
         workgroups: grid1d(ceilDiv(n * channels * lanes, 64)),
       },
       {
         label: `${norm.name}/finalize`,
         shader: "norm/finalize",
-        constants: { SAMPLES: n, CHANNELS: channels, GROUPS: o.groups, LANES: lanes, EPS: o.eps, ...filmColumns },
-        bindings: [read(partials), ...affine],
+        constants: { N: n, CHANNELS: channels, LANES: lanes, ...tail },
+        bindings: [...affine, read(partials)],
         workgroups: [ceilDiv(n * o.groups, 4), 1, 1],
       },
     );
@@ -116,7 +111,7 @@ export function groupNorm(
 
 /** y = (v - mean) scale + shift per sample and channel, then SiLU if asked; v are the channels of `x`, then of `skip`.
  *  x: f32 [N, C1, H, W]; skip: f32 [N2, C2, H, W], sample n reads n % N2; norm: f32 [N, C, 4]; y: f32 [N, C, H, W].
- *  shaders/norm/normalise.wgsl for planes of a multiple of 16 elements, else shaders/norm/normalise_any.wgsl */
+ *  shaders/norm/normalise.wgsl */
 export function normalise(
   io: { x: Tensor; skip?: Tensor; norm: Tensor; y: Tensor },
   { silu = false }: { silu?: boolean } = {},
@@ -127,20 +122,24 @@ export function normalise(
   const plane = h * w;
   expectShape(norm, n, channels, 4);
   expectShape(y, n, channels, h, w);
-  const constants = { C1: c1, C2: channels - c1, SKIP_SAMPLES: skip.shape[0]!, PLANE: plane, SILU: Number(silu) };
-  const bindings = [read(x), read(skip), read(norm), write(y)];
-  if (plane % 16 === 0)
-    return [
-      {
-        label: y.name,
-        shader: "norm/normalise",
-        constants: { ...constants, SAMPLES: n },
-        bindings,
-        workgroups: grid1d(ceilDiv(elements(y) / 16, 64)),
-      },
-    ];
+  const width = wide(plane);
   return [
-    { label: y.name, shader: "norm/normalise_any", constants, bindings, workgroups: perSample(channels * plane, n, 1) },
+    {
+      label: y.name,
+      shader: "norm/normalise",
+      constants: {
+        COUNT: channels * plane,
+        WIDE: width,
+        C1: c1,
+        C2: channels - c1,
+        SKIP_N: skip.shape[0]!,
+        PLANE: plane,
+        NORM: 1,
+        SILU: Number(silu),
+      },
+      bindings: [read(x), read(skip), read(norm), write(y)],
+      workgroups: perSample(channels * plane, n, width),
+    },
   ];
 }
 

@@ -12,7 +12,7 @@ export function avgPool2({ x, y }: { x: Tensor; y: Tensor }): Dispatch[] {
     {
       label: y.name,
       shader: "pointwise/avg_pool2",
-      constants: { PLANES: n * c, X_HEIGHT: h, X_WIDTH: w },
+      constants: { PLANES: n * c, H: h, W: w },
       bindings: [read(x), write(y)],
       workgroups: grid1d(ceilDiv(n * c * height * width, 256)),
     },

@@ -43,7 +43,7 @@ export function resample(
     {
       label: y.name,
       shader: "pointwise/resample",
-      constants: { HEIGHT: h, WIDTH: w, SLOT: slot, LUMINANCE: Number(luminance) },
+      constants: { H: h, W: w, SLOT: slot, LUMINANCE: Number(luminance) },
       bindings: [read(image), read(placement), n === 1 ? write(y) : update(y)],
       workgroups: [ceilDiv(w, 8), ceilDiv(h, 8), 1],
     },

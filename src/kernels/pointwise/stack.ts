@@ -13,7 +13,7 @@ export function stack({ a, b, y }: { a: Tensor; b: Tensor; y: Tensor }): Dispatc
     {
       label: y.name,
       shader: "pointwise/stack",
-      constants: { COUNT: count, WIDE: wide(count), A_SAMPLES: a.shape[0]! },
+      constants: { COUNT: count, WIDE: wide(count), A_N: a.shape[0]! },
       bindings: [read(a), read(b), write(y)],
       workgroups: perSample(count, n, wide(count)),
     },

@@ -12,7 +12,7 @@ export function toRgba8({ x, y }: { x: Tensor; y: Tensor }): Dispatch[] {
     {
       label: y.name,
       shader: "pointwise/to_rgba8",
-      constants: { PLANE: h * w, WIDE: wide(h * w) },
+      constants: { COUNT: h * w, WIDE: wide(h * w) },
       bindings: [read(x), write(y)],
       workgroups: perSample(h * w, n, wide(h * w)),
     },

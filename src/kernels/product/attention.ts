@@ -1,6 +1,6 @@
 import { ShapeError } from "../../errors";
-import type { Target } from "../conv/variants";
 import { type Dispatch, dims4, expectShape, f32, read, type Tensor, write } from "../dispatch";
+import type { Target } from "../target";
 import { gemmStrided } from "./gemm";
 import { softmax } from "./softmax";
 

@@ -1,6 +1,6 @@
 import { REGISTER_TILE, tileHeight } from "../conv/packing";
-import type { Target } from "../conv/variants";
 import { type Binding, ceilDiv, type Dispatch, f32, grid1d, read, type Tensor, write } from "../dispatch";
+import type { Target } from "../target";
 import { evenTile, type StationaryTile, stationaryTasks, suitsStationary } from "./stationary";
 import { chooseGemmTile, slicedConstants, type Tile, tileConstants, workgroupsOf } from "./tiles";
 
@@ -50,7 +50,7 @@ export function gemmAny(label: string, bindings: Operands, s: GemmShape): Dispat
   return {
     label,
     shader: "product/any",
-    constants: { ...sizes(s, 1, 1), WG: 64, TILE_M: tileM, TILE_N: tileN },
+    constants: { ...sizes(s, 1, 1), TILE_M: tileM, TILE_N: tileN },
     bindings,
     workgroups: grid1d(ceilDiv(tiles, 64)),
   };
@@ -98,13 +98,12 @@ function transpose(label: string, x: Tensor, y: Tensor, { m, k, batches, inner, 
     shader: "product/transpose",
     constants: {
       BATCHES: batches,
-      HEIGHT: k,
-      WIDTH: m,
+      H: k,
+      W: m,
       START: a.start / 4,
       INNER: inner,
       OUTER: a.outer / 4,
       X_INNER: a.inner / 4,
-      WG: 16,
     },
     bindings: [read(x), write(y)],
     workgroups: grid1d(ceilDiv((batches * m * k) / 16, 16)),
@@ -130,7 +129,7 @@ export function gemmQuad(label: string, bindings: Operands, s: GemmShape): Dispa
   return {
     label,
     shader: "product/quad",
-    constants: { ...sizes(s, 4, 4), WG: 16, TILE_M: tileM, TILE_N: 4 },
+    constants: { ...sizes(s, 4, 4), TILE_M: tileM, TILE_N: 4 },
     bindings,
     workgroups: grid1d(ceilDiv(tiles, 4)),
   };
@@ -147,12 +146,11 @@ export function gemmStationary(
   const { m, n, k, batches } = s;
   const { tasks, ...tile } = stationaryTasks(m, k, (n / (4 * tileN)) * batches, tileN);
   const unit = tile.UNIT;
-  const { A_COLUMNS: _, ...constants } = sizes({ ...s, aColumns: false }, unit / 4, tileN);
   return {
     label,
     shader: "product/stationary",
     constants: {
-      ...constants,
+      ...sizes({ ...s, aColumns: false }, unit / 4, tileN),
       ...tile,
       A_STEP: packed ? 4 : (4 * k) / unit,
       A_BLOCK: packed ? 4 * m : 4,

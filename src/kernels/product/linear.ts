@@ -1,8 +1,8 @@
 import { ShapeError } from "../../errors";
-import type { Dtype, Target } from "../conv/variants";
 import { ceilDiv, type Dispatch, expectShape, f32, read, type Tensor, write } from "../dispatch";
 import { wide } from "../pointwise/per-sample";
 import { silu } from "../pointwise/silu";
+import type { Dtype, Target } from "../target";
 
 /** The weight that `linear` reads: f16 is for rows of whole fours, others stay f32. */
 export const linearWeight = (name: string, rows: number, columns: number, dtype: Dtype): Tensor => ({
@@ -42,7 +42,7 @@ export function linear(
   if (variant === "rows" && columns % 4 !== 0)
     throw new ShapeError(`${weight.name}: rows of ${columns}, needed a multiple of 4`);
   const tileN = n >= 3 ? 4 : n;
-  const sizes = { SAMPLES: n, ROWS: rows, COLUMNS: columns, SILU: Number(siluOut), TILE_N: tileN };
+  const sizes = { N: n, ROWS: rows, COLUMNS: columns, SILU: Number(siluOut), TILE_N: tileN };
   const constants = { ...sizes, PER_WORD: weight.dtype === "f16" ? 2 : 1 };
   const shared = { label: y.name, bindings: [read(x), read(weight), read(bias), write(y)] };
   const across = ceilDiv(n, tileN);

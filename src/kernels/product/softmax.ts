@@ -1,6 +1,6 @@
 import { ShapeError } from "../../errors";
-import type { Target } from "../conv/variants";
 import { ceilDiv, type Dispatch, grid1d, type Tensor, update } from "../dispatch";
+import type { Target } from "../target";
 
 /** x[z, :, i] = softmax(x[z, :, i] / sqrt(d)) in place.   x: f32 [batches, height, width]
  *  shaders/product/softmax_tile.wgsl on a GPU, else shaders/product/softmax_columns.wgsl   @throws ShapeError for another rank */
@@ -8,7 +8,7 @@ export function softmax(label: string, x: Tensor, d: number, { adapterClass }: P
   const [batches, height, width] = x.shape;
   if (x.shape.length !== 3) throw new ShapeError(`${x.name}: shape [${x.shape}], needed [batches, height, width]`);
   const together = width! % 4 === 0 ? 4 : 1;
-  const shape = { BATCHES: batches!, HEIGHT: height!, WIDTH: width!, D: d };
+  const shape = { BATCHES: batches!, H: height!, W: width!, D: d };
   return {
     label,
     ...(adapterClass === "gpu"
@@ -19,7 +19,7 @@ export function softmax(label: string, x: Tensor, d: number, { adapterClass }: P
         }
       : {
           shader: "product/softmax_columns",
-          constants: { ...shape, WG: 4, ROWS: height! % 2 === 0 ? 2 : 1, COLUMNS: together },
+          constants: { ...shape, ROWS: height! % 2 === 0 ? 2 : 1, COLUMNS: together },
           workgroups: grid1d(ceilDiv((batches! * width!) / together, 4)),
         }),
     bindings: [update(x)],

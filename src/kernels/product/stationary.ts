@@ -31,15 +31,18 @@ const costOf = (n: number, tile: StationaryTile): number => ceilDiv(n, 4 * tile)
 export const stationaryTile = (n: number): StationaryTile =>
   tiles.reduce((best, tile) => (costOf(n, tile) < costOf(n, best) ? tile : best));
 
-/** Relative cost of n columns that may be padded. */
-export const stationaryCost = (n: number): number => costOf(n, stationaryTile(n));
+/** Rows that pass by in the time that it takes to fill a tile. */
+const FILL = 15;
+
+/** Instructions, over four lanes, for each step of K of a product of `rows` x `n`. */
+export const heldCost = (rows: number, n: number, tile = stationaryTile(n)): number => (rows + FILL) * costOf(n, tile);
 
 /** Columns of a lane for n columns that four lanes must share out evenly; undefined where that would not pay. */
 export const evenTile = (n: number): StationaryTile | undefined =>
   tiles.find((tile) => tile > 1 && n % (4 * tile) === 0);
 
-/** With fewer rows, filling a tile costs more than it saves: as much as 15 rows. */
-export const ROWS_TO_HOLD = 24;
+/** With fewer rows, filling a tile costs more than it saves. */
+const ROWS_TO_HOLD = 24;
 const ROWS_THAT_PAY = 64;
 
 /** Tasks that keep the cores of a host busy to the end. */
@@ -57,7 +60,6 @@ export function stationaryTasks(rows: number, k: number, held: number, tile: Sta
   const units = tile < 8 && unit <= 64 && k % (2 * unit) === 0 ? 2 : 1;
   return {
     ROWS: share,
-    WG: 4,
     UNIT: unit,
     UNITS: units,
     TILE_N: tile,

@@ -9,6 +9,8 @@ export interface Tile {
   readonly slices?: 1 | 2 | 4 | 8 | 16;
 }
 
+export const tileName = ({ tileM, tileN, slices }: Tile): string => `${tileM}x${tileN}${slices ? `x${slices}` : ""}`;
+
 /** The fewest workgroups with which a tile is faster than smaller ones. */
 interface TileFrom {
   readonly tile: Tile;

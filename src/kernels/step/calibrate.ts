@@ -46,7 +46,7 @@ export function calibrate({ steps, x, eps, p, moments, regions, y }: CalibrateIo
         COUNT: counts[0],
         EPS_COUNT: counts[1],
         WIDE: width,
-        SAMPLES: n,
+        N: n,
         REGIONAL: Number(many > 0),
         REGIONS: many,
         PLANE: h * w,

@@ -1,7 +1,7 @@
 import { ShapeError } from "../../errors";
 import { type Dispatch, dims4, expectShape, f32, read, step, type Tensor, write } from "../dispatch";
 import { expectCycle, expectSteps, perSample, wide } from "../pointwise/per-sample";
-import { MAX_CONTENTS, STEP } from "./step-row";
+import { MAX_CONTENTS } from "./step-row";
 
 /** Lanes that sum over one sample. */
 const LANES = 256;
@@ -43,10 +43,10 @@ export function mix({ steps, h, content, mask, y }: MixIo, { slot }: { slot: num
   const sizes = {
     COUNT: count,
     PLANE: height * width,
-    CONTENT_SAMPLES: content.shape[0]!,
+    CONTENT_N: content.shape[0]!,
     WIDE: wide(height * width),
     MASKED: Number(mask !== undefined),
-    MASK_SAMPLES: mask?.shape[0] ?? 1,
+    MASK_N: mask?.shape[0] ?? 1,
   };
   return [
     {
@@ -59,7 +59,7 @@ export function mix({ steps, h, content, mask, y }: MixIo, { slot }: { slot: num
     {
       label: `${y.name}/weights`,
       shader: "step/mix_weights",
-      constants: { LANES, GAMMA: STEP.GAMMA + slot, RULE: STEP.RULE + slot },
+      constants: { LANES, SLOT: slot },
       bindings: [step(steps), read(partials), write(weights)],
       workgroups: [n, 1, 1],
     },

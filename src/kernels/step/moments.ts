@@ -1,5 +1,5 @@
 import { type Dispatch, expectShape, f32, grid1d, read, type Tensor, write } from "../dispatch";
-import { sampleElements } from "../pointwise/per-sample";
+import { sampleElements, wide } from "../pointwise/per-sample";
 
 /** Lanes that sum over one sample. */
 const LANES = 256;
@@ -14,8 +14,8 @@ export function moments({ x, y }: { x: Tensor; y: Tensor }): Dispatch[] {
   return [
     {
       label: `${y.name}/partials`,
-      shader: count % 16 === 0 ? "norm/partials" : "norm/partials_any",
-      constants: { SAMPLES: n, C1: 1, C2: 0, PLANE: count, LANES, SKIP_SAMPLES: n },
+      shader: "norm/partials",
+      constants: { N: n, C1: 1, PLANE: count, LANES, WIDE: wide(count) },
       bindings: [read(x), read(x), write(partials)],
       workgroups: grid1d((n * LANES) / 64),
     },

@@ -16,7 +16,7 @@ export function predictX0({ steps, x, eps, y }: { steps: Tensor; x: Tensor; eps:
     {
       label: y.name,
       shader: "step/predict_x0",
-      constants: { COUNT: counts[0], EPS_COUNT: counts[1], WIDE: wide(...counts), SAMPLES: n },
+      constants: { COUNT: counts[0], EPS_COUNT: counts[1], WIDE: wide(...counts), N: n },
       bindings: [step(steps), read(x), read(eps), write(y)],
       workgroups: perSample(counts[0], samples, wide(...counts)),
     },

@@ -3,7 +3,7 @@
  *  `array<f32>` with sample n at n * STEP_FLOATS (dynamic offset picks the step).   a_t: alpha-bar at t */
 export const STEP_FLOATS = 32;
 
-/** Index of each scalar in a row. `shaders/*.wgsl` use the same numbers; test/step-row.test.ts holds them together. */
+/** Index of each scalar in a row. shaders/lib/step_row.wgsl has the same numbers; test/step-row.test.ts compares them. */
 export const STEP = {
   /** time step given to the network */
   T: 0,

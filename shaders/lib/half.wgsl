@@ -1,0 +1,14 @@
+// Weights stored as f32, or as pairs of f16, in words.
+const PER_WORD: u32 = 1u;      // weights in a word: 1 (f32) or 2 (f16)
+alias Four = array<u32, 4u / PER_WORD>;   // four weights
+
+// Weight i, which lies in `word`.
+fn unpacked(word: u32, i: u32) -> f32 {
+  if (PER_WORD == 2u) { return unpack2x16float(word)[i % 2u]; }
+  return bitcast<f32>(word);
+}
+
+fn unpacked4(v: Four) -> vec4f {
+  if (PER_WORD == 2u) { return vec4f(unpack2x16float(v[0]), unpack2x16float(v[1])); }
+  return bitcast<vec4f>(vec4u(v[0], v[1], v[2 % (4u / PER_WORD)], v[3 % (4u / PER_WORD)]));
+}

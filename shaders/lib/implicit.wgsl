@@ -1,0 +1,68 @@
+// Implicit matrix products for GPUs: a workgroup computes TILE_M channels x TILE_N pixels from tiles of weights and of
+// gathered input in workgroup memory. A step is one tap of DEPTH channels, so that a lane works out once where its pixel
+// reads. With SPLITS > 1, y: f32 [SPLITS, N, OC, OH, OW] holds sums over parts of the channels, for conv/sum_splits.
+// w: f32, or f16 pairs, [ceil((C1 + C2) / 16), KERNEL^2, 16, OC rounded up to fours].
+// import conv, window, store, grid
+alias In = f32;
+alias Out = f32;
+alias Value = f32;
+alias Words = Four;
+override SPLITS: u32 = 1u;     // uniform
+const DEPTH: u32 = 16u;
+const TAPS: u32 = KERNEL * KERNEL;
+
+// What a workgroup computes: its part of the channels, first row and column, and the steps from `first` on.
+struct Task {
+  split: u32,
+  m0: u32,
+  p0: u32,
+  first: u32,
+  last: u32,
+}
+
+// Workgroups without a task have no steps, and row and column past the edge.
+fn task_of(tile: u32, tile_m: u32, tile_n: u32) -> Task {
+  let tiles_m = ceil_div(OC, tile_m);
+  let tiles_n = ceil_div(N * OH * OW, tile_n);
+  let split = tile / (tiles_m * tiles_n);
+  let steps = ceil_div(C1 + C2, DEPTH) * TAPS;
+  return Task(
+    split, tile % tiles_m * tile_m, tile / tiles_m % tiles_n * tile_n, split * steps / SPLITS, (split + 1u) * steps / SPLITS);
+}
+
+// The pixel that a lane gathers input for: its sample, and the source of its first tap.
+struct Gathered {
+  n: u32,
+  oy: u32,
+  ox: u32,
+}
+
+// Pixel p, counted over all samples; past the last it is the last.
+fn gathered(p: u32) -> Gathered {
+  let plane = OH * OW;
+  let at = min(p, N * plane - 1u);
+  return Gathered(at / plane, at % plane / OW * STRIDE - PAD, at % plane % OW * STRIDE - PAD);
+}
+
+// Input of a step, channel c; 0 outside.
+fn input(at: Gathered, step: u32, c: u32) -> f32 {
+  let iy = at.oy + step % TAPS / KERNEL;
+  let ix = at.ox + step % KERNEL;
+  if (!row_inside(iy) || !column_inside(ix) || c >= C1 + C2) { return 0.0; }
+  let p = row_at(iy) + column_at(ix);
+  var v = 0.0;
+  if (c < C1) { v = x[(at.n * C1 + c) * H * W + p]; } else { v = skip[(skip_start(at.n) + c - C1) * H * W + p]; }
+  return prepared(v, affine_at(norm_start(at.n) + c));
+}
+
+// Stores the sum of channel o at pixel p, counted over all samples.
+fn finish(sum: f32, split: u32, o: u32, p: u32) {
+  let plane = OH * OW;
+  let n = p / plane;
+  if (n >= N || o >= OC) { return; }
+  if (SPLITS == 1u) {
+    store(sum + base(n, o), n, o, p % plane, plane);
+  } else {
+    y[((split * N + n) * OC + o) * plane + p % plane] = sum;
+  }
+}

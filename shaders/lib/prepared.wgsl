@@ -1,0 +1,12 @@
+// What happens to an input value before it is used: act((v - mean) * scale + shift), (mean, scale, shift) = affine.
+// The shader sets Value: f32 or a vector of them.
+// import act
+override NORM: bool = false;
+override SILU: bool = false;
+
+fn prepared(v: Value, affine: vec4f) -> Value {
+  var z = v;
+  if (NORM) { z = (z - affine.x) * affine.y + affine.z; }
+  if (SILU) { z = silu(z); }
+  return z;
+}

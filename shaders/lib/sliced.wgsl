@@ -1,0 +1,69 @@
+// Products of GPUs that are too small to fill one. Waiting for memory is what takes time, so nothing waits for anything else:
+// LANES_M x LANES_N lanes compute a tile of TILE_M x TILE_N sums straight from memory into registers, STEP deep at once, each
+// COLUMNS blocks of 4 x 4. SLICES groups of such lanes share out the depth (sliced K). The first barrier is where their sums
+// meet.
+const LANES_M: u32 = 8u;
+const LANES_N: u32 = 4u;
+const COLUMNS: u32 = 2u;
+const SLICES: u32 = 8u;        // a power of two
+const STEP: u32 = 4u;          // 4, or 8 where the depth is a multiple of 8
+const TILE_M: u32 = 4u * LANES_M;
+const TILE_N: u32 = 4u * LANES_N * COLUMNS;
+const GROUP: u32 = LANES_M * LANES_N;
+const LANES: u32 = GROUP * SLICES;
+const BLOCKS: u32 = 4u * COLUMNS;                            // fours that a lane sums
+const KEPT: u32 = (SLICES + 1u) / 2u;                        // slices whose sums memory holds at once
+alias Sums = array<array<vec4f, COLUMNS>, 4>;
+
+var<workgroup> memory: array<vec4f, KEPT * BLOCKS * GROUP>;  // [slice][four][lane]
+
+// First and last + 1 of the `depth` steps that a slice takes.
+fn share_of(slice: u32, depth: u32) -> vec2u {
+  let share = (depth / STEP + SLICES - 1u) / SLICES * STEP;
+  let first = min(slice * share, depth);
+  return vec2u(first, min(first + share, depth));
+}
+
+// Adds the outer product of STEP rows and columns to the sums.
+fn accumulate(sums: ptr<function, Sums>, rows: array<vec4f, STEP>, columns: array<array<vec4f, COLUMNS>, STEP>) {
+  for (var u = 0u; u < STEP; u++) { // unroll
+    for (var q = 0u; q < 4u; q++) { // unroll
+      for (var j = 0u; j < COLUMNS; j++) { // unroll
+        (*sums)[q][j] += rows[u][q] * columns[u][j];
+      }
+    }
+  }
+}
+
+// Lets the sums of all slices meet: the upper half hands its own to the lower half, which adds them. Then calls
+// finish(sum, row, column), which the shader declares, for the blocks that fall to this slice. at: the lane's first row and
+// column; these and columns count fours.
+fn merge_slices(sums: ptr<function, Sums>, slice: u32, lane: u32, at: vec2u) {
+  if (SLICES > 1u) {
+    if (slice >= KEPT) {
+      for (var e = 0u; e < BLOCKS; e++) { // unroll
+        memory[((slice - KEPT) * BLOCKS + e) * GROUP + lane] = (*sums)[e / COLUMNS][e % COLUMNS];
+      }
+    }
+    workgroupBarrier();
+    if (slice < KEPT) {
+      for (var e = 0u; e < BLOCKS; e++) { // unroll
+        let i = (slice * BLOCKS + e) * GROUP + lane;
+        memory[i] = (*sums)[e / COLUMNS][e % COLUMNS] + memory[i];
+      }
+    }
+    workgroupBarrier();
+  }
+  for (var e = 0u; e < BLOCKS; e++) { // unroll
+    if (e % SLICES == slice) {
+      var v = (*sums)[e / COLUMNS][e % COLUMNS];
+      if (SLICES > 1u) {
+        v = memory[e * GROUP + lane];
+        for (var s = 1u; s < KEPT; s++) { // unroll
+          v += memory[(s * BLOCKS + e) * GROUP + lane];
+        }
+      }
+      finish(v, 4u * at.x + e / COLUMNS, at.y + e % COLUMNS * LANES_N);
+    }
+  }
+}

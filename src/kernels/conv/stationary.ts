@@ -1,0 +1,42 @@
+import { ShapeError } from "../../errors";
+import { grid1d, type Tensor } from "../dispatch";
+import { evenTile, heldCost, stationaryDepth, stationaryPlace, stationaryTasks } from "../product/stationary";
+import { convBindings, convConstants } from "./io";
+import { packed } from "./packing";
+import type { ConvVariant } from "./variant";
+
+/** 1x1 convolution with a tile of the input held, for software adapters with subgroups and planes of a multiple of 8 pixels.
+ *  shaders/conv/stationary.wgsl */
+export const stationary: ConvVariant = {
+  name: "stationary",
+  tolerance: 2e-5,
+  runs: ({ kernel, h, w }, t) =>
+    kernel === 1 && t.subgroups && t.adapterClass === "software" && evenTile(h * w) !== undefined,
+  cost: ({ c1, c2, oc, h, w }) => stationaryDepth(c1 + c2) * heldCost(oc, h * w, evenTile(h * w)),
+  weight: (name, { c1, c2, oc }, t): Tensor => ({ name, shape: [stationaryDepth(c1 + c2), oc], dtype: t.weights }),
+  pack(w, { c1, c2, oc }, t) {
+    const ic = c1 + c2;
+    const k = stationaryDepth(ic);
+    const place = stationaryPlace(oc, k);
+    const out = new Float32Array(oc * k);
+    for (let o = 0; o < oc; o++) for (let c = 0; c < ic; c++) out[place(o, c)] = w[o * ic + c]!;
+    return packed(out, t.weights);
+  },
+  dispatches(io, sizes, { silu }) {
+    const { n, c1, c2, oc, h, w } = sizes;
+    const pixels = h * w;
+    const tile = evenTile(pixels);
+    if (!tile) throw new ShapeError(`${io.y.name}: ${pixels} pixels, expected a multiple of 8`);
+    const k = stationaryDepth(c1 + c2);
+    const { tasks, ...held } = stationaryTasks(oc, k, (pixels / (4 * tile)) * n, tile);
+    return [
+      {
+        label: io.y.name,
+        shader: "conv/stationary",
+        constants: { ...convConstants(io, sizes, silu), PLANE: pixels, K: k, ...held },
+        bindings: convBindings(io),
+        workgroups: grid1d(tasks),
+      },
+    ];
+  },
+};

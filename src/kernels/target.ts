@@ -1,0 +1,38 @@
+/** Type of stored weights; arithmetic is f32 always. */
+export type Dtype = "f32" | "f16";
+
+/** Everything that the choice of a kernel variant may depend on, besides shapes. Plain data. */
+export interface Target {
+  readonly adapterClass: "software" | "gpu";
+  /** The device has the feature `subgroups` (and, as every adapter known to us, subgroups of at least 4 lanes). */
+  readonly subgroups: boolean;
+  /** fast: Winograd F(4,3) where it wins, 2e-5 off; exact: direct or F(2,3), 1e-6 off. */
+  readonly precision: "fast" | "exact";
+  readonly weights: Dtype;
+  readonly maxBindingBytes: number;
+  /** Lanes that a workgroup may have; 256, which every device allows, where absent. */
+  readonly maxLanes?: number;
+  /** Products that subgroup matrices (tensor cores) can compute, where the device has the feature
+   *  `chromium-experimental-subgroup-matrix`. */
+  readonly matrices?: Matrices;
+  /** Names of the convolution variants that were fastest when measured here, by `convKey`. They replace the heuristic's. */
+  readonly tuned?: Readonly<Record<string, string>>;
+}
+
+export interface Matrices {
+  readonly configs: readonly MatrixConfig[];
+  /** Lanes of the largest subgroup. */
+  readonly maxLanes: number;
+  /** Shaders may use f16. */
+  readonly f16: boolean;
+  /** Workgroup memory. */
+  readonly workgroupBytes: number;
+}
+
+/** Shape and operands of a subgroup matrix product with f32 sums: [M, K] times [K, N]. */
+export interface MatrixConfig {
+  readonly component: "f32" | "f16";
+  readonly m: number;
+  readonly n: number;
+  readonly k: number;
+}
