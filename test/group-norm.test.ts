@@ -95,7 +95,7 @@ test("groupNorm refuses what does not fit", () => {
   expect(() => groupNorm(io, { groups: 4, eps: 1e-6 })).toThrow("block.norm1: 6 channels do not divide into 4 groups");
   const skip = f32("skip", 1, 2, 2, 3);
   expect(() => groupNorm(io, { groups: 3, eps: 1e-6, variant: "quad" })).toThrow(
-    "block.norm1: planes of 4 elements, needed a multiple of 16",
+    "block.norm1: planes of 4 elements, expected a multiple of 16",
   );
   expect(() => groupNorm({ ...io, skip }, { groups: 1, eps: 1e-6 })).toThrow("skip: planes of 2x3, x has 2x2");
 });

@@ -158,6 +158,6 @@ test("slot k reads its own gamma and rule", async () => {
 test("mix refuses what does not fit", () => {
   const { steps } = stepRows({});
   const io = { steps, h: f32("h", ...shape), content: f32("bank", 1, 16, 4, 8), y: f32("y", ...shape) };
-  expect(() => mix(io, { slot: 0 })).toThrow("bank: shape [1,16,4,8], needed [1,16,8,8]");
+  expect(() => mix(io, { slot: 0 })).toThrow("bank: shape [1,16,4,8], expected [1,16,8,8]");
   expect(() => mix({ ...io, content: io.h }, { slot: 8 })).toThrow("contents 0 to 7");
 });

@@ -159,9 +159,9 @@ test("shapes that do not fit are refused", () => {
   const run = (eps: number[], asymmetric = false) =>
     ddimStep({ steps, x, eps: f32("eps", ...eps), next }, { asymmetric });
   expect(() => run([2, 2, 4, 4])).toThrow("eps: 2 channels, x has 3");
-  expect(() => run([2, 3, 4, 5])).toThrow("eps: shape [2,3,4,5], needed [2,3,4,4]");
-  expect(() => run([2, 3, 4, 4], true)).toThrow("eps: shape [2,3,4,4], needed [4,3,4,4]");
+  expect(() => run([2, 3, 4, 5])).toThrow("eps: shape [2,3,4,5], expected [2,3,4,4]");
+  expect(() => run([2, 3, 4, 4], true)).toThrow("eps: shape [2,3,4,4], expected [4,3,4,4]");
   expect(() => ddimStep({ steps: stepRows({}).steps, x, eps: x, next }, { asymmetric: false })).toThrow(
-    "steps: shape [1,32], needed one row of 32 for each of 2 samples",
+    "steps: shape [1,32], expected one row of 32 for each of 2 samples",
   );
 });

@@ -42,13 +42,13 @@ export const byteLength = (t: Tensor): number => Math.ceil((elements(t) * (t.dty
 
 /** [n, c, h, w] of an activation. @throws ShapeError if the tensor is not four-dimensional. */
 export function dims4(t: Tensor): readonly [n: number, c: number, h: number, w: number] {
-  if (t.shape.length !== 4) throw new ShapeError(`${t.name}: shape [${t.shape}], needed [N, C, H, W]`);
+  if (t.shape.length !== 4) throw new ShapeError(`${t.name}: shape [${t.shape}], expected [N, C, H, W]`);
   return t.shape as readonly [number, number, number, number];
 }
 
 /** @throws ShapeError unless `t` has exactly this shape. */
 export function expectShape(t: Tensor, ...shape: number[]): void {
-  if (`${t.shape}` !== `${shape}`) throw new ShapeError(`${t.name}: shape [${t.shape}], needed [${shape}]`);
+  if (`${t.shape}` !== `${shape}`) throw new ShapeError(`${t.name}: shape [${t.shape}], expected [${shape}]`);
 }
 
 export const ceilDiv = (a: number, b: number): number => Math.ceil(a / b);

@@ -52,7 +52,7 @@ export function convSizes({ x, skip, norm, bias, temb, residual, y }: ConvTensor
   if (temb) {
     const { tensor, offset } = temb;
     if (tensor.shape.length !== 2 || offset + oc > tensor.shape[1]! || n % tensor.shape[0]! !== 0)
-      throw new ShapeError(`${tensor.name}: shape [${tensor.shape}], needed [${n}, at least ${offset + oc}]`);
+      throw new ShapeError(`${tensor.name}: shape [${tensor.shape}], expected [${n}, at least ${offset + oc}]`);
   }
   return { n, c1, c2, oc, h, w, oh, ow };
 }

@@ -116,7 +116,7 @@ const sideOf = ({ m, stride }: Winograd): number => (m - 1) * stride + 3;
 const depthOf = (channels: number, { product }: Winograd): number =>
   product === "stationary" ? stationaryDepth(channels) : ceilDiv(channels, 4) * 4;
 
-/** U = G w G^T: f32 [side^2, OC, K], in units of K for gemm_stationary, or [side^2, K, OC] for gemm_tile.   w: OIHW
+/** U = G w G^T: f32 [side^2, OC, K], in units of K for product/stationary, or [side^2, K, OC] for product/tile.   w: OIHW
  *
  *  In blocks that lie together at every position of the transform, each copied whole: values written one by one would go to
  *  side^2 places a megabyte apart, and take five to eight times as long. */
@@ -168,7 +168,7 @@ function placeOf(rows: number, k: number, { product }: Winograd): (o: number, c:
   return product === "tile" ? (o, c) => c * rows + o : (o, c) => o * k + c;
 }
 
-/** Output channels, padded to fours for gemm_tile. */
+/** Output channels, padded to fours for product/tile. */
 const rowsOf = (oc: number, { product }: Winograd): number => (product === "tile" ? ceilDiv(oc, 4) * 4 : oc);
 
 /** The dispatches of a Winograd convolution: for each chunk of tiles, input transforms (x, then the skip), product, output
@@ -189,7 +189,7 @@ function winogradDispatches(io: ConvTensors, s: ConvSizes, o: ConvOptions, v: Wi
   const together = whole && v.product !== "tile" && tilesX % 2 === 0 ? 2 : 1; // output tiles of a lane
   const tileN = stationaryTile(tiles);
   const unit = { stationary: 4 * tileN, quad: 4, any: Math.max(lane, together), tile: 4 }[v.product];
-  // gemm_stationary adds in an order that depends on the column: a sample has the same ones in any batch.
+  // product/stationary adds in an order that depends on the column: a sample has the same ones in any batch.
   const sample = v.product === "stationary" ? ceilDiv(tiles, unit) * unit : tiles;
   const columns = ceilDiv(s.n * sample, unit) * unit;
   const most = Math.max(unit, Math.floor(scratchBytes / (positions * Math.max(k, rows) * 4 * unit)) * unit);

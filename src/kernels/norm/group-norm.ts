@@ -54,7 +54,7 @@ export function groupNorm(
     const columns = film.tensor.shape[1]!;
     if (film.tensor.shape.length !== 2 || film.offset < 0 || film.offset + 2 * channels > columns)
       throw new ShapeError(
-        `${film.tensor.name}: shape [${film.tensor.shape}], needed ${2 * channels} columns from ${film.offset} on`,
+        `${film.tensor.name}: shape [${film.tensor.shape}], expected ${2 * channels} columns from ${film.offset} on`,
       );
   }
   const tail = {
@@ -69,7 +69,7 @@ export function groupNorm(
   const affine = [write(norm), read(gamma), read(beta), read(film?.tensor ?? gamma)];
   const statistics: Dispatch[] = [];
   if (o.variant === "group") {
-    if (plane % 4 !== 0) throw new ShapeError(`${norm.name}: planes of ${plane} elements, needed a multiple of 4`);
+    if (plane % 4 !== 0) throw new ShapeError(`${norm.name}: planes of ${plane} elements, expected a multiple of 4`);
     statistics.push({
       label: norm.name,
       shader: "norm/group",
@@ -78,7 +78,7 @@ export function groupNorm(
       workgroups: [n * o.groups, 1, 1],
     });
   } else if (o.variant === "quad") {
-    if (plane % 16 !== 0) throw new ShapeError(`${norm.name}: planes of ${plane} elements, needed a multiple of 16`);
+    if (plane % 16 !== 0) throw new ShapeError(`${norm.name}: planes of ${plane} elements, expected a multiple of 16`);
     statistics.push({
       label: norm.name,
       shader: "norm/quad",

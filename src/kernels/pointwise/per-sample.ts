@@ -27,6 +27,6 @@ export function expectSteps(steps: Tensor, n: number): void {
   const [rows, floats] = steps.shape.slice(-2);
   if (rows !== n || floats !== STEP_FLOATS)
     throw new ShapeError(
-      `${steps.name}: shape [${steps.shape}], needed one row of ${STEP_FLOATS} for each of ${n} samples`,
+      `${steps.name}: shape [${steps.shape}], expected one row of ${STEP_FLOATS} for each of ${n} samples`,
     );
 }

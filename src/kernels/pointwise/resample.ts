@@ -35,9 +35,9 @@ export function resample(
   const luminance = y.shape.length === 3;
   const [n, h, w] = [y.shape[0]!, y.shape.at(-2)!, y.shape.at(-1)!];
   if (!luminance && !(y.shape.length === 4 && y.shape[1] === 3))
-    throw new ShapeError(`${y.name}: shape [${y.shape}], needed [N, 3, H, W] or [N, H, W]`);
+    throw new ShapeError(`${y.name}: shape [${y.shape}], expected [N, 3, H, W] or [N, H, W]`);
   if (image.shape.length !== 2 || image.dtype !== "u32")
-    throw new ShapeError(`${image.name}: ${image.dtype} [${image.shape}], needed u32 [H, W]`);
+    throw new ShapeError(`${image.name}: ${image.dtype} [${image.shape}], expected u32 [H, W]`);
   if (!(slot >= 0 && slot < n)) throw new ShapeError(`${y.name}: no sample ${slot} among ${n}`);
   return [
     {

@@ -6,7 +6,7 @@ import { perSample, wide } from "./per-sample";
  *  x: f32 [N, 3, H, W]; y: u32 [N, H, W], bytes R, G, B, A. A NaN becomes 0. */
 export function toRgba8({ x, y }: { x: Tensor; y: Tensor }): Dispatch[] {
   const [n, c, h, w] = dims4(x);
-  if (c !== 3) throw new ShapeError(`${x.name}: ${c} channels, needed 3`);
+  if (c !== 3) throw new ShapeError(`${x.name}: ${c} channels, expected 3`);
   expectShape(y, n, h, w);
   return [
     {

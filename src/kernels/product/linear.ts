@@ -29,18 +29,18 @@ export function linear(
   }: { siluIn?: boolean; siluOut?: boolean; variant?: LinearVariant } = {},
 ): Dispatch[] {
   const { weight, bias, y } = io;
-  if (weight.shape.length !== 2) throw new ShapeError(`${weight.name}: shape [${weight.shape}], needed [out, in]`);
+  if (weight.shape.length !== 2) throw new ShapeError(`${weight.name}: shape [${weight.shape}], expected [out, in]`);
   const [rows, columns] = weight.shape as [number, number];
   const n = io.x.shape[0]!;
   if (weight.dtype === "f16" && columns % 4 !== 0)
-    throw new ShapeError(`${weight.name}: rows of ${columns} in f16, needed a multiple of 4`);
+    throw new ShapeError(`${weight.name}: rows of ${columns} in f16, expected a multiple of 4`);
   expectShape(io.x, n, columns);
   expectShape(bias, rows);
   expectShape(y, n, rows);
   const x = siluIn ? f32(`${y.name}/silu`, n, columns) : io.x;
   const before = siluIn ? silu({ x: io.x, y: x }) : [];
   if (variant === "rows" && columns % 4 !== 0)
-    throw new ShapeError(`${weight.name}: rows of ${columns}, needed a multiple of 4`);
+    throw new ShapeError(`${weight.name}: rows of ${columns}, expected a multiple of 4`);
   const tileN = n >= 3 ? 4 : n;
   const sizes = { N: n, ROWS: rows, COLUMNS: columns, SILU: Number(siluOut), TILE_N: tileN };
   const constants = { ...sizes, PER_WORD: weight.dtype === "f16" ? 2 : 1 };

@@ -6,7 +6,7 @@ import type { Target } from "../target";
  *  shaders/product/softmax_tile.wgsl on a GPU, else shaders/product/softmax_columns.wgsl   @throws ShapeError for another rank */
 export function softmax(label: string, x: Tensor, d: number, { adapterClass }: Pick<Target, "adapterClass">): Dispatch {
   const [batches, height, width] = x.shape;
-  if (x.shape.length !== 3) throw new ShapeError(`${x.name}: shape [${x.shape}], needed [batches, height, width]`);
+  if (x.shape.length !== 3) throw new ShapeError(`${x.name}: shape [${x.shape}], expected [batches, height, width]`);
   const together = width! % 4 === 0 ? 4 : 1;
   const shape = { BATCHES: batches!, H: height!, W: width!, D: d };
   return {

@@ -1,12 +1,13 @@
 import { ceilDiv } from "../dispatch";
 
-// What shaders/product/stationary.wgsl and conv1x1_stationary.wgsl share: rows of K elements in units, tiles and tasks.
+// Units, tiles and tasks of shaders/product/stationary.wgsl and shaders/conv/stationary.wgsl. docs/software-adapter.md has the
+// reasons.
 
-/** K rounded up to eights, or to where its units are not too short. */
+/** K rounded up to a multiple of 8, or of 32 where K is deep, so that it has a long unit as divisor. */
 export const stationaryDepth = (k: number): number => (k > 96 ? ceilDiv(k, 32) * 32 : ceilDiv(k, 8) * 8);
 
-/** Elements of K that lie together, of which four lanes load a quarter each: 96 where that is the most, or where K is deep enough
- *  for the tenth it saves to earn a pipeline of its own; else 64, or what divides K.   k: of `stationaryDepth` */
+/** Unit: elements of K that are stored together, of which four lanes load a quarter each. 96 where K is deep enough for the
+ *  tenth it saves to pay for a pipeline of its own; else 64, or the largest divisor of K up to 96.   k: of `stationaryDepth` */
 function unitOf(k: number): number {
   if (k % 64 === 0 && (k % 96 !== 0 || k < 384)) return 64;
   return Array.from({ length: 12 }, (_, i) => 96 - 8 * i).find((unit) => k % unit === 0)!;
@@ -18,7 +19,7 @@ export function stationaryPlace(rows: number, depth: number): (row: number, k: n
   return (row, k) => (Math.floor(k / unit) * rows + row) * unit + (k % unit);
 }
 
-/** Columns of a lane, from the most. */
+/** Columns of a lane, the most first. */
 const tiles = [8, 4, 2, 1] as const;
 export type StationaryTile = (typeof tiles)[number];
 
@@ -37,7 +38,7 @@ const FILL = 15;
 /** Instructions, over four lanes, for each step of K of a product of `rows` x `n`. */
 export const heldCost = (rows: number, n: number, tile = stationaryTile(n)): number => (rows + FILL) * costOf(n, tile);
 
-/** Columns of a lane for n columns that four lanes must share out evenly; undefined where that would not pay. */
+/** Columns of a lane for n columns that four lanes share out evenly; undefined where a lane would get one at most. */
 export const evenTile = (n: number): StationaryTile | undefined =>
   tiles.find((tile) => tile > 1 && n % (4 * tile) === 0);
 
@@ -48,11 +49,12 @@ const ROWS_THAT_PAY = 64;
 /** Tasks that keep the cores of a host busy to the end. */
 const ENOUGH_TASKS = 16;
 
-/** Whether a product of [m, k] and [k, n] as they lie pays with a tile held. */
+/** Whether a tile of B is worth holding, for a product of [m, k] and [k, n] that are not padded. */
 export const suitsStationary = (m: number, n: number, k: number): boolean =>
   m >= ROWS_TO_HOLD && evenTile(n) !== undefined && k === stationaryDepth(k);
 
-/** How `rows` rows of depth k go by `held` tiles, each `tile` columns to a lane. */
+/** Splits a product into tasks: each keeps one of `held` tiles of B in registers, `tile` columns to a lane, and streams a
+ *  share of A's rows past it. */
 export function stationaryTasks(rows: number, k: number, held: number, tile: StationaryTile) {
   const unit = unitOf(k);
   const parts = Math.min(Math.max(1, Math.floor(rows / ROWS_THAT_PAY)), ceilDiv(ENOUGH_TASKS, held));

@@ -1,8 +1,8 @@
 import { ceilDiv } from "../dispatch";
 
 /** Output tile of a workgroup of a GPU: rows (output channels) by columns (pixels). Without slices it is computed from
- *  workgroup memory (shaders/conv/tile.wgsl, gemm_tile.wgsl). With slices, so many groups of lanes share out the depth: in
- *  conv_tile, or straight from memory in gemm_sliced.wgsl and conv1x1_sliced.wgsl, whose tiles are those of `slicedConstants`. */
+ *  workgroup memory (shaders/conv/tile.wgsl, product/tile.wgsl). With slices, that many groups of lanes share out the depth:
+ *  in conv/tile, or straight from memory in product/sliced and conv/sliced, with the tiles of `slicedConstants`. */
 export interface Tile {
   readonly tileM: 16 | 32 | 64 | 128;
   readonly tileN: 16 | 32 | 64 | 128 | 256;
@@ -17,7 +17,7 @@ interface TileFrom {
   readonly workgroups: number;
 }
 
-// What follows is as an NVIDIA H100 measured it (bench/results/2026-11-27-h100.md).
+// The thresholds were measured on an NVIDIA H100 (bench/results/2026-11-27-h100.md).
 
 /** From the fewest loads a multiply-add to the most workgroups. */
 const large: readonly TileFrom[] = [
@@ -40,7 +40,7 @@ export function chooseConvTile(oc: number, pixels: number): Tile {
 const ENOUGH_LANES = 2 ** 16;
 const GROUP = 32;
 
-/** Depth of a slice: below the one it is not worth its lanes, above the other it is worth twice as many. */
+/** Minimum and maximum K per slice. Thinner slices cost more than they save; thicker ones are split again. */
 const DEPTH = { least: 8, most: 32 };
 
 /** Sums of all slices: half of them lie in the 16 KiB of workgroup memory that every device has. */
@@ -49,7 +49,7 @@ const MOST_SUMS = 2 ** 13;
 /** Tiles of 32 x 32 below which half as large ones are faster. */
 const FEW_TILES = 256;
 
-/** For `batches` products of m x n, k deep: for gemm_tile where they are large, else for gemm_sliced.
+/** For `batches` products of m x n, k deep: for product/tile where they are large, else for product/sliced.
  *  @param lanes most of a workgroup */
 export function chooseGemmTile(m: number, n: number, k: number, batches: number, lanes = 256): Tile {
   if (fits(m, n, batches, largeProduct)) return largeProduct.tile;
@@ -67,8 +67,8 @@ export function chooseGemmTile(m: number, n: number, k: number, batches: number,
 export const workgroupsOf = (m: number, n: number, { tileM, tileN }: Tile): number =>
   ceilDiv(m, tileM) * ceilDiv(n, tileN);
 
-/** Lanes of a workgroup in both directions, and the blocks of 4 x 4 that a lane keeps: 2 x 2 of large tiles. For conv_tile
- *  and gemm_tile; the depth of a step is the caller's, and gives every lane a load. */
+/** Lanes of a workgroup in both directions, and the blocks of 4 x 4 that a lane keeps: 2 x 2 of large tiles. For conv/tile
+ *  and product/tile; the depth of a step is the caller's, and gives every lane a load. */
 export function tileConstants({ tileM, tileN }: Tile) {
   const blocks = tileM * tileN >= 64 * 128 ? 2 : 1;
   return {
@@ -79,7 +79,7 @@ export function tileConstants({ tileM, tileN }: Tile) {
   };
 }
 
-/** The same for gemm_sliced and conv1x1_sliced, whose tiles are of 32 x 32, 16 x 32 or 32 x 16.
+/** The same for product/sliced and conv/sliced, whose tiles are of 32 x 32, 16 x 32 or 32 x 16.
  *  @param depths of which a step is a divisor */
 export function slicedConstants({ tileM, tileN, slices = 1 }: Tile, ...depths: readonly number[]) {
   const columns = (tileM * tileN) / (16 * GROUP);
@@ -93,7 +93,7 @@ export function slicedConstants({ tileM, tileN, slices = 1 }: Tile, ...depths: r
   };
 }
 
-/** Lanes of a workgroup of conv_tile. */
+/** Lanes of a workgroup of conv/tile. */
 export function lanesOf(tile: Tile): number {
   const { LANES_M, LANES_N } = tileConstants(tile);
   return LANES_M * LANES_N * (tile.slices ?? 1);

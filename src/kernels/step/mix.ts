@@ -19,7 +19,7 @@ export interface MixIo {
   readonly y: Tensor;
 }
 
-/** Injection into the bottleneck: y = (1 - m) h + m (a h + b h_c), per sample.   Jeong et al. 2023; shaders/mix_*.wgsl
+/** Injection into the bottleneck: y = (1 - m) h + m (a h + b h_c), per sample.   Jeong et al. 2023; shaders/step/mix_*.wgsl
  *  a and b follow from the rule (step-row.ts) and gamma of content `slot`, and for the two slerps from |u|, |v| and
  *  <u, v> with u = m h and v = m h_c. Where slerp has no answer it keeps h: u or v all zero, u and v opposite.
  *  gamma = 0, and a content equal to h, return h to the bit under every slerp; gamma = 0 does under every rule.
