@@ -4,23 +4,18 @@
 // x: f32 [N, C1, H, W]; skip, where JOINED: f32 [SKIP_N, C2, H, W]; norm: f32 [NORM_N, C1 + C2, 4] = (mean, scale, shift, 0).
 // Tensors with fewer samples than y are read modulo theirs. The shader sets In, the element of x and skip, and Words, that of
 // w: it says how the weights are packed.
-// import after, prepared, half
-override C1: u32;              // uniform
-override C2: u32 = 0u;         // uniform: 0 unless JOINED
-override SKIP_N: u32 = 1u;     // uniform
+// import joined, after, prepared, half
 override NORM_N: u32 = 1u;     // uniform
-const JOINED: bool = false;
 
 @group(0) @binding(4) var<storage, read> x: array<In>;
 @group(0) @binding(5) var<storage, read> skip: array<In>;
 @group(0) @binding(6) var<storage, read> norm: array<vec4f>;
 @group(0) @binding(7) var<storage, read> w: array<Words>;
 
-// Rows of norm, and channels of skip, that lie before sample n.
+// Rows of norm before sample n.
 fn norm_start(n: u32) -> u32 { return n % NORM_N * (C1 + C2); }
-fn skip_start(n: u32) -> u32 { return n % SKIP_N * C2; }
 
-// Row i of norm; of no account without one.
+// Row i of norm, where there is one.
 fn affine_at(i: u32) -> vec4f {
   if (NORM) { return norm[i]; }
   return vec4f();

@@ -2,12 +2,8 @@
 // x: f32 [N, C1, PLANE]; skip: f32 [SKIP_N, C2, PLANE], sample n reads n % SKIP_N; PLANE % 4 == 0.
 // A lane sums about its own first value, and lanes are merged pairwise (Chan et al. 1983).
 // Dispatch (N GROUPS, 1, 1).
-// import grid, group_norm
-override C1: u32;              // uniform
-override C2: u32 = 0u;         // uniform
-override SKIP_N: u32 = 1u;     // uniform
+// import group_norm, joined
 override PLANE: u32;           // uniform: H * W
-const JOINED: bool = false;
 const LANES: u32 = 256u;
 
 @group(0) @binding(4) var<storage, read> x: array<vec4f>;
@@ -38,7 +34,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) local
   let count = per_group * fours;
   let in_x = min(max(C1, start) - start, per_group) * fours; // of count; the rest are the skip's
   let x0 = (n * C1 + start) * fours;
-  let skip0 = (n % SKIP_N * C2 + max(C1, start) - C1) * fours;
+  let skip0 = (skip_start(n) + max(C1, start) - C1) * fours;
 
   var pivot = 0.0;
   if (local < count) { pivot = load(x0, skip0, in_x, local).x; }

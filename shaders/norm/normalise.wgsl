@@ -1,10 +1,7 @@
 // y = act((v - mean) scale + shift), where (mean, scale, shift) = norm[n, c] and v are the channels of x, then of skip.
 // x: f32 [N, C1, PLANE]; skip: f32 [SKIP_N, C2, PLANE], sample n reads n % SKIP_N; norm: vec4f [N, C1 + C2];
 // y: f32 [N, COUNT], COUNT = (C1 + C2) PLANE; WIDE divides PLANE.
-// import pointwise, prepared
-override C1: u32;              // uniform
-override C2: u32 = 0u;         // uniform
-override SKIP_N: u32 = 1u;     // uniform
+// import pointwise, prepared, joined
 override PLANE: u32;           // uniform: H * W
 alias Value = f32;
 
@@ -20,7 +17,7 @@ fn each(n: u32, i: u32, id: u32) {
   if (i < in_x) {
     v = x[n * in_x + i];
   } else {
-    v = skip[n % SKIP_N * C2 * in_plane + i - in_x];
+    v = skip[skip_start(n) * in_plane + i - in_x];
   }
   let affine = norm[n * (C1 + C2) + i / in_plane];
   for (var k = 0u; k < WIDE; k++) { // unroll

@@ -3,11 +3,8 @@
 // partials[n, c, lane] = (pivot, mean - pivot, sum of (v - mean)^2, count); a lane without elements writes zeros.
 // x: f32 [N, C1, PLANE]; skip: f32 [SKIP_N, C2, PLANE], sample n reads n % SKIP_N; partials: vec4f [N, C1 + C2, LANES].
 // Dispatch: N (C1 + C2) LANES lanes, folded into x and y.
-// import grid
+// import grid, joined
 override N: u32;               // uniform
-override C1: u32;              // uniform
-override C2: u32 = 0u;         // uniform
-override SKIP_N: u32 = 1u;     // uniform
 override PLANE: u32;           // uniform: H * W
 override LANES: u32;           // uniform: of a channel
 const WIDE: u32 = 16u;         // floats that a lane loads at once: 16, 4 or 1, dividing PLANE
@@ -32,7 +29,7 @@ fn main(at: Grid, @builtin(local_invocation_index) local: u32) {
     return;
   }
   let in_x = c < C1;
-  let base = select((n % SKIP_N * C2 + max(c, C1) - C1) * blocks, (n * C1 + c) * blocks, in_x);
+  let base = select((skip_start(n) + max(c, C1) - C1) * blocks, (n * C1 + c) * blocks, in_x);
   var pivot = 0.0;
   if (in_x) { pivot = x[base + lane][0]; } else { pivot = skip[base + lane][0]; }
   var sum = vec4f();

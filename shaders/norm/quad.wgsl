@@ -3,16 +3,12 @@
 // x: f32 [N, C1, PLANE]; skip: f32 [SKIP_N, C2, PLANE], sample n reads n % SKIP_N; PLANE % 16 == 0.
 // Sums are taken about a pivot, the mean of four values of the group, so that E[x^2] - E[x]^2 never meets a large mean.
 // Dispatch: 4 lanes per sample and group: x = ceil(N GROUPS / 4).
-// import group_norm
+// import group_norm, joined
 enable subgroups;
 diagnostic(off, subgroup_uniformity);   // `id` is the same in all lanes of a quad
 
 override N: u32;               // uniform
-override C1: u32;              // uniform
-override C2: u32 = 0u;         // uniform: 0 unless JOINED
-override SKIP_N: u32 = 1u;     // uniform
 override PLANE: u32;           // uniform: H * W
-const JOINED: bool = false;
 const INPUTS: u32 = 1u + u32(JOINED);
 
 @group(0) @binding(4) var<storage, read> x: array<mat4x4f>;
@@ -36,7 +32,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) local
   let from_skip = max(c0, C1) - C1;                          // its first channel of the skip; 0 for groups within x
   let in_x = min(per_group, max(c0, C1) - c0);               // channels of this group that x has
   let x0 = (n * C1 + c0) * blocks;
-  let skip0 = (n % SKIP_N * C2 + from_skip) * blocks;
+  let skip0 = (skip_start(n) + from_skip) * blocks;
 
   var value = 0.0;
   if (!JOINED) {

@@ -1,11 +1,8 @@
 // y = f(x), f by KIND: 0 x / (1 + exp(-x)) (SiLU), 1 x tanh(ln(1 + exp x)) (Mish), 2 x (1 + erf(x / sqrt 2)) / 2 (GELU),
 // 3 max(x, 0) (ReLU).   x, y: f32 [N, COUNT].
-// import pointwise, act
+// import unary, act
 alias Value = f32;
 override KIND: u32;
-
-@group(0) @binding(0) var<storage, read> x: array<Block>;
-@group(0) @binding(1) var<storage, read_write> y: array<Block>;
 
 // erf(v) by two minimax polynomials, within 1 to 2 ulp: around 0, and of ln(1 - erf |v|) beyond 0.92.
 fn error_function(v: f32) -> f32 {
@@ -29,7 +26,7 @@ fn error_function(v: f32) -> f32 {
   return r * v + v;
 }
 
-fn activated(v: f32) -> f32 {
+fn f(v: f32) -> f32 {
   switch KIND {
     case 1u: {
       let e = exp(min(v, 20.0));   // tanh(ln(1 + e)) = e (e + 2) / (e (e + 2) + 2), 1 beyond 20
@@ -40,12 +37,4 @@ fn activated(v: f32) -> f32 {
     case 3u: { return max(v, 0.0); }
     default: { return silu(v); }
   }
-}
-
-fn each(n: u32, i: u32, id: u32) {
-  var v = x[id];
-  for (var k = 0u; k < WIDE; k++) { // unroll
-    v[k] = activated(v[k]);
-  }
-  y[id] = v;
 }

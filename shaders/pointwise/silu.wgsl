@@ -1,14 +1,5 @@
 // y = x / (1 + exp(-x)).   x, y: f32 [N, COUNT].
-// import pointwise, act
+// import unary, act
 alias Value = f32;
 
-@group(0) @binding(0) var<storage, read> x: array<Block>;
-@group(0) @binding(1) var<storage, read_write> y: array<Block>;
-
-fn each(n: u32, i: u32, id: u32) {
-  var v = x[id];
-  for (var k = 0u; k < WIDE; k++) { // unroll
-    v[k] = silu(v[k]);
-  }
-  y[id] = v;
-}
+fn f(x: f32) -> f32 { return silu(x); }

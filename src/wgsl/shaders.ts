@@ -18,6 +18,7 @@ import libGroupNorm from "../../shaders/lib/group_norm.wgsl";
 import libGroupSum from "../../shaders/lib/group_sum.wgsl";
 import libHalf from "../../shaders/lib/half.wgsl";
 import libImplicit from "../../shaders/lib/implicit.wgsl";
+import libJoined from "../../shaders/lib/joined.wgsl";
 import libLinear from "../../shaders/lib/linear.wgsl";
 import libMix from "../../shaders/lib/mix.wgsl";
 import libPointwise from "../../shaders/lib/pointwise.wgsl";
@@ -29,6 +30,7 @@ import libStepRow from "../../shaders/lib/step_row.wgsl";
 import libStore from "../../shaders/lib/store.wgsl";
 import libTile from "../../shaders/lib/tile.wgsl";
 import libTrig from "../../shaders/lib/trig.wgsl";
+import libUnary from "../../shaders/lib/unary.wgsl";
 import libWindow from "../../shaders/lib/window.wgsl";
 import libWinograd from "../../shaders/lib/winograd.wgsl";
 import normFinalize from "../../shaders/norm/finalize.wgsl";
@@ -82,6 +84,7 @@ const library: Readonly<Record<string, string>> = {
   group_sum: libGroupSum,
   half: libHalf,
   implicit: libImplicit,
+  joined: libJoined,
   linear: libLinear,
   mix: libMix,
   pointwise: libPointwise,
@@ -93,6 +96,7 @@ const library: Readonly<Record<string, string>> = {
   store: libStore,
   tile: libTile,
   trig: libTrig,
+  unary: libUnary,
   window: libWindow,
   winograd: libWinograd,
 };

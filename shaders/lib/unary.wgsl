@@ -1,0 +1,12 @@
+// The frame of a kernel that replaces each value x by f(x), which the shader declares.   x, y: f32 [N, COUNT].
+// import pointwise
+@group(0) @binding(0) var<storage, read> x: array<Block>;
+@group(0) @binding(1) var<storage, read_write> y: array<Block>;
+
+fn each(n: u32, i: u32, id: u32) {
+  var v = x[id];
+  for (var k = 0u; k < WIDE; k++) { // unroll
+    v[k] = f(v[k]);
+  }
+  y[id] = v;
+}
