@@ -95,7 +95,7 @@ function productCase(name: string, which: "scores" | "values", c: number, side: 
       const qkv = f32("qkv", 1, 3 * c, side, side);
       const out = f32("y", 1, c, side, side);
       const all = attention({ qkv, y: out }, { heads: 1, order: "new", target });
-      const middle = all.findIndex(({ shader }) => shader.startsWith("softmax"));
+      const middle = all.findIndex(({ shader }) => shader.includes("softmax"));
       const dispatches = which === "scores" ? all.slice(0, middle) : all.slice(middle + 1);
       const scores = all[middle]!.bindings[0]!.tensor;
       const [data, weights] = [seeded(1, qkv.shape), seeded(2, scores.shape)];
