@@ -8,7 +8,7 @@ alias Value = vec4f;
 alias Words = Four;
 override PLANE: u32;           // uniform: pixels of a plane
 
-fn finish(sum: vec4f, o: u32, p: u32) {
+fn finish(sum: vec4f, o: u32, p: u32, batch: u32) {
   let plane = PLANE / 4u;
   let n = p / plane;
   if (o < OC && n < N) { store(sum + base(n, o), n, o, p % plane, plane); }
@@ -66,5 +66,5 @@ fn main(at: Grid, @builtin(local_invocation_index) local: u32) {
     }
     accumulate(&sums, rows, columns);
   }
-  merge_slices(&sums, slice, lane, vec2u(m4, n4));
+  merge_slices(&sums, slice, lane, vec3u(m4, n4, 0u));
 }

@@ -36,9 +36,9 @@ fn accumulate(sums: ptr<function, Sums>, rows: array<vec4f, STEP>, columns: arra
 }
 
 // Lets the sums of all slices meet: the upper half hands its own to the lower half, which adds them. Then calls
-// finish(sum, row, column), which the shader declares, for the blocks that fall to this slice. at: the lane's first row and
-// column; these and columns count fours.
-fn merge_slices(sums: ptr<function, Sums>, slice: u32, lane: u32, at: vec2u) {
+// finish(sum, row, column, batch), which the shader declares, for the blocks that fall to this slice. at: the lane's first
+// row and column, which count fours as columns do, and its batch.
+fn merge_slices(sums: ptr<function, Sums>, slice: u32, lane: u32, at: vec3u) {
   if (SLICES > 1u) {
     if (slice >= KEPT) {
       for (var e = 0u; e < BLOCKS; e++) { // unroll
@@ -63,7 +63,7 @@ fn merge_slices(sums: ptr<function, Sums>, slice: u32, lane: u32, at: vec2u) {
           v += memory[(s * BLOCKS + e) * GROUP + lane];
         }
       }
-      finish(v, 4u * at.x + e / COLUMNS, at.y + e % COLUMNS * LANES_N);
+      finish(v, 4u * at.x + e / COLUMNS, at.y + e % COLUMNS * LANES_N, at.z);
     }
   }
 }

@@ -6,10 +6,8 @@
 alias Left = vec4f;
 alias Right = vec4f;
 
-var<private> batch: u32;
-
-fn finish(v: vec4f, m: u32, n: u32) {
-  if (m < M && n < N / 4u) { c[(batch * M + m) * (N / 4u) + n] = v; }
+fn finish(v: vec4f, m: u32, n: u32, z: u32) {
+  if (m < M && n < N / 4u) { c[(z * M + m) * (N / 4u) + n] = v; }
 }
 
 @compute @workgroup_size(LANES)
@@ -19,7 +17,6 @@ fn main(at: Grid, @builtin(local_invocation_index) local: u32) {
   let tile = flat(at);
   if (tile >= tiles_m * tiles_n * BATCHES) { return; }
   let z = tile / (tiles_m * tiles_n);
-  batch = z;
   let slice = local / GROUP;
   let lane = local % GROUP;
   let m4 = tile % tiles_m * LANES_M + lane / LANES_N;        // in fours
@@ -70,5 +67,5 @@ fn main(at: Grid, @builtin(local_invocation_index) local: u32) {
     }
     accumulate(&sums, rows, columns);
   }
-  merge_slices(&sums, slice, lane, vec2u(m4, n4));
+  merge_slices(&sums, slice, lane, vec3u(m4, n4, z));
 }

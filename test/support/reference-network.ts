@@ -69,8 +69,7 @@ function evaluate(node: StepNode, { input, optional, weights, tensors }: Context
       const norm = affineOf(x, gamma, beta, op.groups, op.eps, optional("film"), op.filmOffset ?? 0);
       return op.apply ? applied(x, norm, op.silu ?? false) : norm;
     }
-    case "conv3x3":
-    case "conv1x1":
+    case "conv":
       return convolution(op, { input, optional, weights, tensors });
     case "activation":
       return { ...input("x"), data: Array.from(input("x").data, reference.activations[op.activation]) };
@@ -253,12 +252,7 @@ function applied(x: Values, norm: Values | undefined, silu: boolean): Values {
 
 /** y[n, o, p] = bias[o] + temb[n, o] + sum_{c, dy, dx} w[o, c, dy, dx] in[n, c, stride p + (dy, dx) - pad] + residual. */
 function convolution(op: ConvOp, { input, optional, weights }: Context): Values {
-  const kernel = op.kind === "conv3x3" ? 3 : 1;
-  const {
-    stride = 1,
-    pad = op.kind === "conv3x3" && op.stride === 2 ? "asymmetric" : "same",
-    upsample = false,
-  } = op.kind === "conv3x3" ? op : {};
+  const { kernel, layers, stride = 1, pad = op.stride === 2 ? "asymmetric" : "same", upsample = false } = op;
   const before = kernel === 3 && pad === "same" ? 1 : 0;
   let x = applied(joined(input("x"), optional("skip")), optional("norm"), op.silu ?? false);
   if (upsample) {
@@ -266,13 +260,12 @@ function convolution(op: ConvOp, { input, optional, weights }: Context): Values 
     x = { shape: [n, c, 2 * h, 2 * w], data: reference.upsample2x(x.data, [n, c, h, w]) };
   }
   const [n, c, h, w] = x.shape as Shape4;
-  const layers = op.kind === "conv3x3" ? [op.layer] : op.layers;
   const weight = layers.flatMap((layer) => Array.from(weights(`${layer}.weight`)));
   const bias = layers.flatMap((layer) => Array.from(weights(`${layer}.bias`)));
   const out = (side: number) => (kernel === 1 ? side : Math.floor((side + (pad === "same" ? 2 : 1) - 3) / stride) + 1);
   const [oh, ow] = [out(h), out(w)];
   const [temb, residual] = [optional("temb"), optional("residual")];
-  const offset = op.kind === "conv3x3" ? (op.tembOffset ?? 0) : 0;
+  const offset = op.tembOffset ?? 0;
   const y = new Float64Array(n * op.channels * oh * ow);
   for (let s = 0; s < n; s++)
     for (let o = 0; o < op.channels; o++) {

@@ -11,8 +11,10 @@ export interface Suspect {
   readonly text: string;
 }
 
-/** Everything in a shader that is not of a form that cannot leave its tensors. */
-export function suspects(code: string): Suspect[] {
+/** Everything in a shader that is not of a form that cannot leave its tensors. Declarations may follow their uses. */
+export function suspects(linked: string): Suspect[] {
+  const declarations = /^(?:override|const|@group)\b[^;]*;.*$/gm;
+  const code = `${[...linked.matchAll(declarations)].join("\n")}\n${linked.replace(declarations, "")}`;
   // What a call or a later assignment tells of a name is known the next time round.
   const fromTensors = new Set<string>();
   for (;;) {
