@@ -1,7 +1,7 @@
 // 1x1 convolution for GPUs that it is too small to fill: lib/conv says of what, lib/sliced how lanes share the work.
 // w: f32, or f16 pairs, [C1 + C2, OC rounded up to fours]. PLANE, C1 and C2 are multiples of 4, and C1 and C2 of STEP.
 // Dispatch: x = ceil(OC / TILE_M) * ceil(N PLANE / TILE_N), folded into two dimensions.
-// import conv, store, sliced, grid
+// import conv, added_uniform, store, sliced, grid
 alias In = vec4f;
 alias Out = vec4f;
 alias Value = vec4f;

@@ -3,7 +3,7 @@
 // ROWS output channels.
 // w: f32, or f16 pairs, [K / UNIT, OC, UNIT], K >= C1 + C2 a multiple of DEPTH, padded with 0. PLANE is a multiple of 4 TILE_N.
 // Dispatch: 4 lanes per task: x = ceil(tasks / (WG / 4)), tasks = ceil(OC / ROWS) * PLANE / (4 TILE_N) * N.
-// import conv, stationary, grid
+// import conv, added, stationary, grid
 enable subgroups;
 diagnostic(off, subgroup_uniformity);   // `task` is the same in all lanes of a quad
 alias In = array<f32, TILE_N>;
@@ -67,7 +67,7 @@ fn main(at: Grid, @builtin(local_invocation_index) local: u32) {
           sums[j] = select(added, before[j], k0 > 0u);
         }
       }
-      if (RESIDUAL) {
+      if (has_residual()) {
         let other = residual[residual0 + m * width];
         for (var j = 0u; j < TILE_N; j++) { // unroll
           sums[j] += select(other[j], 0.0, k0 > 0u);

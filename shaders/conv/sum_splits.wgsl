@@ -1,7 +1,7 @@
 // y = sum_s parts[s] + what follows (lib/after): the rest of a convolution whose channels conv/tile or conv/matrix shared out
 // among SPLITS workgroups.   parts: f32 [SPLITS, N, OC, PLANE]
 // Dispatch: x = ceil(N OC PLANE / 64), folded into two dimensions.
-// import store, grid
+// import store, added_uniform, grid
 alias Out = f32;
 override PLANE: u32;           // uniform: OH * OW
 override SPLITS: u32;          // uniform

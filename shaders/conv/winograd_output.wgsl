@@ -2,7 +2,7 @@
 // m: f32 [SIDE^2, ROWS, COLS], ROWS >= OC; y: f32 [N, OC, OH, OW]. Where WHOLE, OW and OH are multiples of M TILES = Y_UNIT
 // and of M, and rows are stored at once; TILES is 1 otherwise.
 // Dispatch: x = ceil(OC * COLS / TILES / WG), folded into two dimensions.
-// import winograd, after, grid
+// import winograd, after, added, grid
 alias Out = array<f32, Y_UNIT>;
 override ROWS: u32;            // uniform
 override OH: u32;              // uniform
@@ -66,7 +66,7 @@ fn main(at: Grid, @builtin(local_invocation_index) local: u32) {
           out[(t * M + j) % Y_UNIT] = line[j] + added;
         }
       }
-      if (RESIDUAL) {
+      if (has_residual()) {
         let other = residual[r0 + i * down];
         for (var j = 0u; j < Y_UNIT; j++) { // unroll
           out[j] += other[j];
@@ -78,7 +78,7 @@ fn main(at: Grid, @builtin(local_invocation_index) local: u32) {
       for (var j = 0u; j < M; j++) { // unroll
         if (ox + j < OW) {
           var value = line[j] + added;
-          if (RESIDUAL) { value += residual[r0 + i * OW + j][0]; }
+          if (has_residual()) { value += residual[r0 + i * OW + j][0]; }
           y[y0 + i * OW + j][0] = value;
         }
       }

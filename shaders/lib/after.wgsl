@@ -1,11 +1,9 @@
 // What follows a convolution's sums: y[n, o, p] = sum + bias[o] + temb[n, o] + residual[n, o, p].
 // bias: f32 [OC]; temb: f32 [TEMB_N, TEMB_WIDTH], columns from TEMB_OFFSET on; residual: f32 [RESIDUAL_N, OC, pixels];
 // y: f32 [N, OC, pixels]. Tensors with fewer samples than y are read modulo theirs. The shader sets Out, the element of
-// residual and y.
+// residual and y, and imports added or added_uniform.
 override N: u32;               // uniform
 override OC: u32;              // uniform
-override TEMB: bool = false;
-override RESIDUAL: bool = false;
 override TEMB_N: u32 = 1u;     // uniform
 override TEMB_WIDTH: u32 = 0u; // uniform
 override TEMB_OFFSET: u32 = 0u; // uniform
@@ -19,6 +17,6 @@ override RESIDUAL_N: u32 = 1u; // uniform
 // What is added to all pixels of channel o of sample n.
 fn base(n: u32, o: u32) -> f32 {
   var v = bias[o];
-  if (TEMB) { v += temb[n % TEMB_N * TEMB_WIDTH + TEMB_OFFSET + o]; }
+  if (has_temb()) { v += temb[n % TEMB_N * TEMB_WIDTH + TEMB_OFFSET + o]; }
   return v;
 }

@@ -1,5 +1,5 @@
 // Direct convolutions: a lane computes TILE_M output channels of a column of TILE_Y pixels, one input channel at a time.
-// import conv, window, store, grid
+// import conv, added, window, store, grid
 alias In = f32;
 alias Out = f32;
 alias Value = f32;

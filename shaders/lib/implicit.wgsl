@@ -2,7 +2,7 @@
 // gathered input in workgroup memory. A step is one tap of DEPTH channels, so that a lane works out once where its pixel
 // reads. With SPLITS > 1, y: f32 [SPLITS, N, OC, OH, OW] holds sums over parts of the channels, for conv/sum_splits.
 // w: f32, or f16 pairs, [ceil((C1 + C2) / 16), KERNEL^2, 16, OC rounded up to fours].
-// import conv, window, store, grid
+// import conv, added_uniform, window, store, grid
 alias In = f32;
 alias Out = f32;
 alias Value = f32;

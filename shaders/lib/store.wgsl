@@ -3,6 +3,6 @@
 // Adds the residual to v and writes it to pixel p, of `plane`, of channel o; all count Outs.
 fn store(v: Out, n: u32, o: u32, p: u32, plane: u32) {
   var out = v;
-  if (RESIDUAL) { out += residual[(n % RESIDUAL_N * OC + o) * plane + p]; }
+  if (has_residual()) { out += residual[(n % RESIDUAL_N * OC + o) * plane + p]; }
   y[(n * OC + o) * plane + p] = out;
 }

@@ -8,6 +8,8 @@ import convTile from "../../shaders/conv/tile.wgsl";
 import convWinogradInput from "../../shaders/conv/winograd_input.wgsl";
 import convWinogradOutput from "../../shaders/conv/winograd_output.wgsl";
 import libAct from "../../shaders/lib/act.wgsl";
+import libAdded from "../../shaders/lib/added.wgsl";
+import libAddedUniform from "../../shaders/lib/added_uniform.wgsl";
 import libAfter from "../../shaders/lib/after.wgsl";
 import libBlocks from "../../shaders/lib/blocks.wgsl";
 import libConv from "../../shaders/lib/conv.wgsl";
@@ -74,6 +76,8 @@ import { link } from "./link";
 /** The parts that shaders share, by name: the text of shaders/lib/<name>.wgsl. */
 const library: Readonly<Record<string, string>> = {
   act: libAct,
+  added: libAdded,
+  added_uniform: libAddedUniform,
   after: libAfter,
   blocks: libBlocks,
   conv: libConv,

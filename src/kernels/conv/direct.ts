@@ -80,6 +80,7 @@ export function direct(o: { subgroups: boolean; tileM?: number; tileY?: number }
       shader: subgroups ? "conv/direct_quad" : "conv/direct",
       constants: {
         ...convConstants(io, sizes, silu),
+        JOINED: Number(sizes.c2 > 0),
         H: h,
         W: w,
         OH: oh,

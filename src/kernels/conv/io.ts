@@ -78,7 +78,6 @@ export const convConstants = (io: ConvTensors, sizes: ConvSizes, silu: boolean) 
   NORM_N: io.norm?.shape[0] ?? 1,
   NORM: Number(!!io.norm),
   SILU: Number(silu),
-  JOINED: Number(sizes.c2 > 0),
   PER_WORD: io.weight.dtype === "f16" ? 2 : 1,
 });
 
