@@ -81,8 +81,9 @@ export interface ImplicitProduct {
 export function implicitDispatches(io: ConvTensors, sizes: ConvSizes, o: ConvOptions, p: ImplicitProduct): Dispatch[] {
   const { n, c1, c2, oc, h, w, oh, ow } = sizes;
   const workgroups = workgroupsOf(oc, n * oh * ow, p.tile);
+  const alone = workgroupsOf(oc, oh * ow, p.tile); // of one sample: its sums are split alike in any batch
   const steps = ceilDiv(c1 + c2, p.depth) * o.kernel ** 2;
-  const splits = p.splits ?? chooseSplits(workgroups, p.lanes, steps);
+  const splits = p.splits ?? chooseSplits(alone, p.lanes, steps);
   const parts = f32(`${io.y.name}/parts`, splits, n, oc, oh, ow);
   const product: Dispatch = {
     label: splits > 1 ? parts.name : io.y.name,
@@ -130,7 +131,7 @@ export const tile = (o: { tile?: Tile; splits?: number } = {}): ConvVariant => (
     const { n, c1, c2, oc, h, w, oh, ow } = sizes;
     const pixels = n * oh * ow;
     if (options.kernel === 1 && [oh * ow, c1, c2].every((size) => size % 4 === 0)) {
-      const sliced = o.tile ?? chooseGemmTile(oc, pixels, c1 + c2, 1, maxLanes);
+      const sliced = o.tile ?? chooseGemmTile(oc, oh * ow, c1 + c2, 1, maxLanes);
       if (sliced.slices)
         return [
           {
@@ -146,7 +147,7 @@ export const tile = (o: { tile?: Tile; splits?: number } = {}): ConvVariant => (
           },
         ];
     }
-    const chosen = o.tile ?? chooseConvTile(oc, pixels);
+    const chosen = o.tile ?? chooseConvTile(oc, oh * ow);
     return implicitDispatches(io, sizes, options, {
       shader: "conv/tile",
       constants: { ...tileConstants(chosen), SLICES: chosen.slices ?? 1 },

@@ -249,7 +249,7 @@ function winogradDispatches(io: ConvTensors, s: ConvSizes, o: ConvOptions, v: Wi
       a: { start: 0, outer: k * rowsOf(s.oc, v), inner: 0 },
       b: { start: 0, outer: k * cols, inner: 0 },
     };
-    dispatches.push(...inputs, multiply(`${name}/gemm`, operands, product, v, tileN, target), {
+    dispatches.push(...inputs, multiply(`${name}/gemm`, operands, product, v, tileN, sample, target), {
       label: `${name}/output`,
       shader: "conv/winograd_output",
       constants: {
@@ -276,9 +276,10 @@ function multiply(
   product: Omit<GemmShape, "aColumns">,
   v: Winograd,
   tileN: StationaryTile,
+  sampleColumns: number,
   { maxLanes }: Target,
 ): Dispatch {
-  const { m, n, batches } = product;
+  const { m, batches } = product;
   switch (v.product) {
     case "stationary":
       return gemmStationary(label, operands, product, { tileN, packed: true });
@@ -287,7 +288,7 @@ function multiply(
     case "any":
       return gemmAny(label, operands, { ...product, aColumns: false });
     case "tile": {
-      const tile = v.tile ?? chooseGemmTile(m, n, product.k, batches, maxLanes);
+      const tile = v.tile ?? chooseGemmTile(m, sampleColumns, product.k, batches, maxLanes);
       return gemmTile(label, operands, { ...product, aColumns: true }, tile);
     }
     default:

@@ -116,7 +116,7 @@ function gemmUnheld(label: string, bindings: Operands, s: GemmShape, target: Tar
   const counts = [n, k, a.start, a.outer, a.inner, b.start, b.outer, b.inner, aColumns ? m : 0];
   const fours = counts.every((count) => count % 4 === 0);
   if (fours && target.adapterClass === "gpu")
-    return gemmTile(label, bindings, s, chooseGemmTile(m, n, k, s.batches, target.maxLanes));
+    return gemmTile(label, bindings, s, chooseGemmTile(m, n, k, s.inner, target.maxLanes));
   return fours && target.subgroups ? gemmQuad(label, bindings, s) : gemmAny(label, bindings, s);
 }
 

@@ -29,7 +29,8 @@ const largeProduct: TileFrom = { tile: { tileM: 64, tileN: 64 }, workgroups: 102
 const fits = (m: number, n: number, batches: number, { tile, workgroups }: TileFrom): boolean =>
   tile.tileM < 2 * m && tile.tileN < 2 * n && workgroupsOf(m, n, tile) * batches >= workgroups;
 
-/** For shaders/conv/tile.wgsl: the largest tile that makes workgroups enough and wastes less than half of itself. */
+/** For shaders/conv/tile.wgsl: the largest tile that makes workgroups enough and wastes less than half of itself.
+ *  @param pixels of one sample: the order of additions, and so the bytes of a sample, must not depend on the batch */
 export function chooseConvTile(oc: number, pixels: number): Tile {
   if (oc <= 16) return { tileM: 16, tileN: 64 };
   if (pixels <= 16) return { tileM: 32, tileN: 16, slices: 4 };
@@ -50,6 +51,7 @@ const MOST_SUMS = 2 ** 13;
 const FEW_TILES = 256;
 
 /** For `batches` products of m x n, k deep: for product/tile where they are large, else for product/sliced.
+ *  @param n columns of one sample, and `batches` those of one sample, as for `chooseConvTile`
  *  @param lanes most of a workgroup */
 export function chooseGemmTile(m: number, n: number, k: number, batches: number, lanes = 256): Tile {
   if (fits(m, n, batches, largeProduct)) return largeProduct.tile;
