@@ -143,7 +143,7 @@ export class Engine {
     const all = await inverted.readXT();
     const size = all.length / batch.length;
     batch.forEach((p, n) => {
-      const statistics = noiseStatistics(all.subarray(n * size, (n + 1) * size), this.model.resolution);
+      const statistics = noiseStatistics(all.subarray(n * size, (n + 1) * size), this.model.pictureShape.width);
       if (isUnfamiliar(statistics)) this.#unfamiliar.add(keyOf(p, steps));
     });
   }

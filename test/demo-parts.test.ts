@@ -46,7 +46,7 @@ describe("gestures", () => {
   const square: Square = { x: 100, y: 80, size: 40, degrees: 10 };
   /** Where a point of the square, in shares of its side, falls in the picture. */
   const at = (s: Square, u: number, v: number) => {
-    const m = squareMatrix(s, 1);
+    const m = squareMatrix(s, { width: 1, height: 1 });
     return [m[0]! * u + m[4]! * v + m[8]!, m[1]! * u + m[5]! * v + m[9]!];
   };
   const close = (a: readonly number[], b: readonly number[]) => {

@@ -5,7 +5,9 @@ import { testDevice } from "./support/device";
 /** Tensors computed with the official PyTorch code. `npm run golden -- DIR` runs a larger directory of the same kind. */
 const folder = new URL("./golden", import.meta.url).pathname;
 
-const cases = [folder, `${folder}/containers`].flatMap((f) => casesOf(f).map((name) => [name, f] as const));
+const cases = [folder, `${folder}/containers`, `${folder}/more`].flatMap((f) =>
+  casesOf(f).map((name) => [name, f] as const),
+);
 
 test.each(cases)("golden: %s", { timeout: 300_000 }, async (name, from) => {
   const failures: string[] = [];

@@ -161,10 +161,15 @@ test("a mask goes to the h grid as its picture goes to the model's square", asyn
   const data = Uint8Array.from({ length: 4 * width * height }, (_, i) => (i % 4 === 3 ? 255 : 255 * values[i >> 2]!));
   const x = device.gpu.createBuffer({ size: 12 * grid * grid, usage: 0x80 | 0x8 | 0x4 });
   const pixels: Pixels = { data, width, height };
-  await placeImages(device, [{ pixels, square: centreSquare(width, height) }], grid, x);
+  await placeImages(
+    device,
+    [{ pixels, square: centreSquare(width, height) }],
+    { channels: 3, height: grid, width: grid },
+    x,
+  );
   const red = new Float32Array(await readBuffer(device, x)).subarray(0, grid * grid);
   const mask = device.gpu.createBuffer({ size: 4 * grid * grid, usage: 0x80 | 0x8 | 0x4 });
-  await placeMasks(device, [{ values, width, height }], grid, mask, { width, height });
+  await placeMasks(device, [{ values, width, height }], { height: grid, width: grid }, mask, { width, height });
   const carried = new Float32Array(await readBuffer(device, mask));
   expectClose(
     carried,

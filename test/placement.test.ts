@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { MaskOption, Pixels, Placement, Square } from "../src/api";
 import { readBuffer } from "../src/gpu/buffers";
-import { type PlacedPixels, placedPixels, placeImages, placeMasks, sourceOf } from "../src/inject/images";
+import { type PlacedPixels, placedPixels, placeImages, placeMasks, sourceOf, toPixels } from "../src/inject/images";
 import { pasteBack } from "../src/inject/paste";
 import { alignEyes, centreSquare, squareMatrix, squareOf } from "../src/inject/placement";
 import { seeded } from "../src/random";
@@ -35,7 +35,12 @@ const still: Move = { degrees: 0, scale: 1, by: [0, 0] };
 async function placed(pixels: Pixels, placement: Placement | undefined, side: number): Promise<Float32Array> {
   const device = await testDevice();
   const x = device.gpu.createBuffer({ size: 12 * side * side, usage: 0x80 | 0x4 | 0x8 });
-  await placeImages(device, [await placedPixels({ image: pixels, placement }, async () => pixels)], side, x);
+  await placeImages(
+    device,
+    [await placedPixels({ image: pixels, placement }, async () => pixels)],
+    { channels: 3, height: side, width: side },
+    x,
+  );
   const values = new Float32Array(await readBuffer(device, x));
   x.destroy();
   return values;
@@ -130,7 +135,7 @@ test("eyes are aligned by the formula of FFHQ's own script", () => {
     ],
   ] as const) {
     const square = alignEyes({ eyes: [...l, ...r], mouth: m });
-    const matrix = squareMatrix(square, 1);
+    const matrix = squareMatrix(square, { width: 1, height: 1 });
     const corners = [
       [0, 0],
       [0, 1],
@@ -175,7 +180,7 @@ test("a mask of the picture's size is placed as the picture was; another square 
   const source = { width, height, square };
   const read = async (mask: MaskOption) => {
     const buffer = device.gpu.createBuffer({ size: 4 * side * side, usage: 0x80 | 0x8 | 0x4 });
-    await placeMasks(device, [mask], side, buffer, source);
+    await placeMasks(device, [mask], { height: side, width: side }, buffer, source);
     return new Float32Array(await readBuffer(device, buffer));
   };
   const red = (await placed({ data, width, height }, square, side)).subarray(0, side * side);
@@ -261,4 +266,63 @@ test("an inversion remembers a placement", () => {
   const square = { x: 2, y: 1, size: 2, degrees: 10 };
   expect(sourceOf({ pixels, square } satisfies PlacedPixels)).toEqual({ width: 4, height: 3, square });
   expect(sourceOf({ pixels: { tensor: new Float32Array(3) } })).toBeUndefined();
+});
+
+describe("models whose pictures are not square, or grey", () => {
+  const shape = { channels: 1, height: 6, width: 4 };
+  /** Red rises from the left, in 8-bit levels. */
+  const ramp = (width: number, height: number): Pixels => {
+    const data = new Uint8ClampedArray(4 * width * height);
+    for (let i = 0; i < width * height; i++) data.set([i % width, 10, 200, 255], 4 * i);
+    return { data, width, height };
+  };
+  const place = async (pixels: Pixels, placement?: Placement) => {
+    const device = await testDevice();
+    const x = device.gpu.createBuffer({ size: 4 * 24, usage: 0x80 | 0x4 | 0x8 });
+    await placeImages(device, [await placedPixels({ image: pixels, placement }, async () => pixels, shape)], shape, x);
+    return { device, x, values: new Float32Array(await readBuffer(device, x)) };
+  };
+  test("the largest middle part of the model's aspect is seen, as luminance", async () => {
+    for (const [width, height, left] of [
+      [4, 6, 0],
+      [10, 6, 3],
+    ] as const) {
+      const { values } = await place(ramp(width, height));
+      const grey = (i: number) => Math.floor(0.299 * (left + (i % 4)) + 0.587 * 10 + 0.114 * 200 + 0.5001);
+      expectClose(
+        values,
+        Array.from({ length: 24 }, (_, i) => grey(i) / 127.5 - 1),
+        [6, 4],
+        { rtol: 0, atol: 1e-6 },
+      );
+    }
+    expect(centreSquare(100, 90, shape)).toEqual({ x: 50, y: 45, size: 90 });
+    expect(centreSquare(40, 90, shape)).toEqual({ x: 20, y: 45, size: 60 });
+  });
+  test("a grey picture is read back as such", async () => {
+    const { device, x, values } = await place(ramp(4, 6));
+    const [picture] = await toPixels(device, x, 1, shape);
+    expect(picture).toMatchObject({ width: 4, height: 6 });
+    const byte = Math.round(((values[5]! + 1) / 2) * 255);
+    expect([...picture!.data.subarray(20, 24)]).toEqual([byte, byte, byte, 255]);
+  });
+  test("a mask of the model's aspect covers what it sees", async () => {
+    const device = await testDevice();
+    const grid = { height: 3, width: 2 };
+    const buffer = device.gpu.createBuffer({ size: 24, usage: 0x80 | 0x8 | 0x4 });
+    const values = [1, 0, 0, 1, 1, 0];
+    await placeMasks(device, [{ values, width: 2, height: 3 }], grid, buffer);
+    expect([...new Float32Array(await readBuffer(device, buffer))]).toEqual(values);
+    await expect(placeMasks(device, [{ values: [1], width: 1, height: 1 }], grid, buffer)).rejects.toThrow(
+      "mask: 1x1; needed a mask of the aspect 2x3",
+    );
+  });
+  test("a network of other channels takes values only", async () => {
+    const device = await testDevice();
+    const x = device.gpu.createBuffer({ size: 8 * 24, usage: 0x80 | 0x4 | 0x8 });
+    const pixels = ramp(4, 6);
+    const two = { ...shape, channels: 2 };
+    const placed = await placedPixels(pixels, async () => pixels, two);
+    await expect(placeImages(device, [placed], two, x)).rejects.toThrow("takes 2 channels, which are no picture");
+  });
 });

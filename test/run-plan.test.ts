@@ -18,7 +18,7 @@ const bank = (count: number, samples: number[]) => ({
     steps: 3,
     top: 999,
     faithful: false,
-    side: 16,
+    picture: { channels: 3, height: 16, width: 16 },
     h: shape,
     sources: Array.from({ length: count }, () => undefined),
     tap: h,

@@ -3,12 +3,14 @@
 // renormalised; where nothing of it lies in the window, the nearest pixel of the window. Colours are rounded to 8 bits as
 // PIL does: the result, and, where M keeps rows, the mean along each row.
 // image: u32 [height, width], RGBA bytes; placement: f32 [20] = M as mat3x3f, window (left, top, right, bottom), width,
-// height; y: f32 [N, 3, H, W], value / 127.5 - 1, or, LUMINANCE (ITU-R 601), f32 [N, H, W], value / 255.
+// height; y: f32 [N, 3, H, W], value / 127.5 - 1, or, LUMINANCE (ITU-R 601), f32 [N, H, W], value / 255,
+// or, SIGNED, rounded and scaled as the colours are.
 // Dispatch (ceil(W / 8), ceil(H / 8), 1)
 override H: u32;               // uniform
 override W: u32;               // uniform
 override SLOT: u32;            // uniform: sample of y that is written
 override LUMINANCE: bool;
+override SIGNED: bool;
 
 struct Placement { matrix: mat3x3f, window: vec4f, size: vec2f }
 
@@ -64,7 +66,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let plane = H * W;
   let at = id.y * W + id.x;
   if (LUMINANCE) {
-    y[SLOT * plane + at] = dot(colour, vec3f(0.299, 0.587, 0.114)) / 255.0;
+    let grey = dot(colour, vec3f(0.299, 0.587, 0.114));
+    y[SLOT * plane + at] = select(grey / 255.0, floor(grey + 0.5001) / 127.5 - 1.0, SIGNED);
     return;
   }
   let scaled = nearest_byte(colour) / 127.5 - 1.0;

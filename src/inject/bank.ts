@@ -1,3 +1,4 @@
+import type { PictureShape } from "../model/config";
 import type { SourcePicture } from "./images";
 
 /** What an inversion belongs to and how it was made. */
@@ -7,8 +8,8 @@ export interface InversionInfo {
   readonly steps: number;
   readonly top: number;
   readonly faithful: boolean;
-  /** side of the image, and [C, H, W] of h */
-  readonly side: number;
+  readonly picture: PictureShape;
+  /** [C, H, W] */
   readonly h: readonly [number, number, number];
   /** the stored pictures before they were placed; undefined for a tensor */
   readonly sources: readonly (SourcePicture | undefined)[];

@@ -3,6 +3,7 @@ import { DeviceLostError, UserError } from "../errors";
 import { Buffers } from "../gpu/buffers";
 import type { Device } from "../gpu/device";
 import type { ErrorScope } from "../gpu/error-scope";
+import { type PictureShape, pictureShape } from "../model/config";
 import { labelData, type Network } from "../model/network";
 import { alphaBars } from "../model/schedule";
 import { armCheck, explainFailure, failedStep } from "./explain";
@@ -36,7 +37,7 @@ export async function execute(network: Network, plan: RunPlan, given: Given, opt
     await Promise.all([own.ready(), kept.ready()]);
     const programs = await network.compile(plan.graphs, stepOps, bound, options.signal);
     run = new OpenRun(device, plan, programs, bound);
-    await runFrom(run, options, network.config.height);
+    await runFrom(run, options, pictureShape(network.config));
     return kept;
   } catch (error) {
     kept.destroy();
@@ -50,7 +51,7 @@ export async function execute(network: Network, plan: RunPlan, given: Given, opt
 const bytesOf = (shape: readonly number[]): number => 4 * shape.reduce((a, b) => a * b, 1);
 
 /** Runs every step, from that of `options.resume` on. */
-async function runFrom(run: OpenRun, options: RunOptions, side: number): Promise<void> {
+async function runFrom(run: OpenRun, options: RunOptions, shape: PictureShape): Promise<void> {
   const { device, plan } = run;
   const { resume, snapshotEvery } = options;
   const key = resume || snapshotEvery !== undefined ? runKey(plan) : "";
@@ -63,7 +64,7 @@ async function runFrom(run: OpenRun, options: RunOptions, side: number): Promise
   };
   try {
     errors.run(begin);
-    await submitSteps(run, options, side, errors, snapshots);
+    await submitSteps(run, options, shape, errors, snapshots);
     const failed = await failedStep(run);
     if (failed !== undefined) throw await explainFailure(run, failed, resume?.step ?? 0, begin);
   } catch (error) {
@@ -79,7 +80,7 @@ async function runFrom(run: OpenRun, options: RunOptions, side: number): Promise
 async function submitSteps(
   run: OpenRun,
   options: RunOptions,
-  side: number,
+  shape: PictureShape,
   errors: ErrorScope,
   snapshots: Snapshots | undefined,
 ): Promise<void> {
@@ -90,7 +91,7 @@ async function submitSteps(
   const pace = new Pace(device, signal);
   const preview = async (): Promise<Pixels[]> => {
     if (run.closed) throw new UserError("the run has ended, so there is no preview; read its result instead");
-    return toPixels(device, run.buffer(TENSOR.x0), batchOf(run.plan), side);
+    return toPixels(device, run.buffer(TENSOR.x0), batchOf(run.plan), shape);
   };
   const encode = (k: number): GPUCommandBuffer | undefined =>
     k < steps.length ? errors.run(() => run.encode(k, snapshots?.copies(k))) : undefined;

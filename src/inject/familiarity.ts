@@ -8,8 +8,8 @@ export interface NoiseStatistics {
   readonly neighbours: number;
 }
 
-/** @param x f32 [3, side, side]: x_T of one picture */
-export function noiseStatistics(x: Float32Array, side: number): NoiseStatistics {
+/** @param x f32 [C, H, width]: x_T of one picture */
+export function noiseStatistics(x: Float32Array, width: number): NoiseStatistics {
   const n = x.length;
   let [sum, squares, fourth, products] = [0, 0, 0, 0];
   for (let i = 0; i < n; i++) {
@@ -17,14 +17,14 @@ export function noiseStatistics(x: Float32Array, side: number): NoiseStatistics 
     sum += v;
     squares += v * v;
     fourth += v ** 4;
-    if (i % side !== side - 1) products += v * x[i + 1]!;
+    if (i % width !== width - 1) products += v * x[i + 1]!;
   }
   const second = squares / n;
   return {
     mean: sum / n,
     rms: Math.sqrt(second),
     kurtosis: fourth / n / second ** 2,
-    neighbours: products / ((n * (side - 1)) / side) / second,
+    neighbours: products / ((n * (width - 1)) / width) / second,
   };
 }
 

@@ -41,7 +41,7 @@ export async function giveInjection(
     const buffer = own.make(name, 4 * shape.reduce((a, b) => a * b, 1));
     given.set(name, buffer);
     if (mask)
-      await placeMasks(device, [request.contents[Number(mask[1])]!.mask!], shape.at(-1)!, buffer, picture, signal);
+      await placeMasks(device, [request.contents[Number(mask[1])]!.mask!], gridOf(shape), buffer, picture, signal);
     else if (drawn) own.write(buffer, 0, new Float32Array(noise!(Number(drawn[1]))!));
     else if (name === TENSOR.omegas)
       own.write(
@@ -52,9 +52,11 @@ export async function giveInjection(
     else if (name === TENSOR.omegaMasks) {
       const [, height, width] = bank.info.h;
       const masks = request.regions.map(({ mask }) => (mask === "official" ? officialMask(height, width) : mask));
-      await placeMasks(device, masks, shape.at(-1)!, buffer, picture, signal);
+      await placeMasks(device, masks, gridOf(shape), buffer, picture, signal);
     } else throw new Error(`nothing gives "${name}"`);
   }
   await own.ready();
   return given;
 }
+
+const gridOf = (shape: readonly number[]) => ({ height: shape.at(-2)!, width: shape.at(-1)! });

@@ -6,7 +6,8 @@ import { runOnce } from "../gpu/encode";
 import { f32, type Tensor, u32 } from "../kernels/dispatch";
 import { type Placement, placementData, resample } from "../kernels/pointwise/resample";
 import { toRgba8 } from "../kernels/pointwise/to-rgba8";
-import { centreSquare, sampleSquare, scaleSquare, squareIn, stretch } from "./placement";
+import type { PictureShape } from "../model/config";
+import { type Aspect, centreSquare, sampleSquare, scaleSquare, squareIn, stretch } from "./placement";
 
 /** A decoded picture, and the square of it that the model sees; a tensor is the model's square already. */
 export type PlacedPixels = { readonly pixels: Pixels; readonly square: Square } | { readonly pixels: ImageTensor };
@@ -23,49 +24,64 @@ export interface SourcePicture {
 export async function placedPixels(
   input: ImageInput,
   decode: (image: BareImage) => Promise<Pixels | ImageTensor>,
+  model?: Aspect,
 ): Promise<PlacedPixels> {
   const placed = typeof input === "object" && "image" in input;
   const { image, placement } = placed ? input : { image: input, placement: undefined };
   const pixels = await decode(image);
-  if (!("tensor" in pixels)) return { pixels, square: squareIn(pixels, placement) };
+  if (!("tensor" in pixels)) return { pixels, square: squareIn(pixels, placement, model) };
   if (placement) throw new UserError("placement: a tensor is the model's square already; leave the placement out");
   return { pixels };
 }
 
 /** What an inversion remembers of a picture's size and square. */
-export function sourceOf(placed: PlacedPixels): SourcePicture | undefined {
+export function sourceOf(placed: PlacedPixels, model?: Aspect): SourcePicture | undefined {
   if (!("square" in placed)) return undefined;
   const { width, height } = placed.pixels;
   const { square } = placed;
-  const centre = centreSquare(width, height);
+  const centre = centreSquare(width, height, model);
   const moved = !!square.degrees || square.x !== centre.x || square.y !== centre.y || square.size !== centre.size;
   const full = placed.pixels.full ?? { width, height };
   return { ...full, ...(moved && { square: scaleSquare(square, full.width / width) }) };
 }
 
-/** Places pictures into x: f32 [N, 3, side, side] in [-1, 1], by antialiased resampling on the GPU; tensors are copied.
- *  @throws UserError for an empty picture, a tensor of another size, or values that are not finite */
+/** Places pictures into x: f32 [N, C, H, W] in [-1, 1], by antialiased resampling on the GPU; tensors are copied. A model of
+ *  one channel sees the luminance.
+ *  @throws UserError for an empty picture, a tensor of another size, values that are not finite, or a model of other
+ *  channels than a picture has */
 export async function placeImages(
   device: Device,
   images: readonly PlacedPixels[],
-  side: number,
+  shape: PictureShape,
   x: GPUBuffer,
   signal?: AbortSignal,
 ): Promise<void> {
-  const count = 3 * side * side;
+  const { channels, height, width } = shape;
+  const count = channels * height * width;
   for (const [slot, image] of images.entries()) {
     if (!("square" in image)) {
       const { tensor } = image.pixels;
       if (tensor.length !== count)
-        throw new UserError(`image ${slot}: a tensor of ${tensor.length} values; the model needs 3x${side}x${side}`);
+        throw new UserError(
+          `image ${slot}: a tensor of ${tensor.length} values; the model needs ${channels}x${height}x${width}`,
+        );
       if (!tensor.every(Number.isFinite)) throw new UserError(`image ${slot}: holds values that are not finite`);
       device.gpu.queue.writeBuffer(x, slot * count * 4, new Float32Array(tensor));
       continue;
     }
-    const y = f32("x", images.length, 3, side, side);
+    expectPictures(channels);
+    const y = f32("x", images.length, channels, height, width);
     const { pixels, square } = image;
-    await resampleInto(device, pixels, sampleSquare(square, pixels.width, pixels.height, side), y, x, slot, signal);
+    await resampleInto(device, pixels, sampleSquare(square, pixels.width, pixels.height, shape), y, x, slot, signal);
   }
+}
+
+/** @throws UserError for a network whose inputs are no pictures */
+function expectPictures(channels: number): void {
+  if (channels !== 1 && channels !== 3)
+    throw new UserError(
+      `this network takes ${channels} channels, which are no picture; give and read values (tensors)`,
+    );
 }
 
 /** The official mask on an h grid, hard-coded there: rows 4 to the last but one, columns 3 and 4. */
@@ -78,51 +94,55 @@ export function officialMask(height: number, width: number): MaskInput {
   return { values, height, width };
 }
 
-/** Carries masks to the h grid, or to x: f32 [K, side, side]. A mask of the picture's own aspect is placed as the picture
- *  was. A square mask covers the model's square, unless it has the very size of a square picture that was placed.
+/** Carries masks to the h grid, or to x: f32 [K, H, W]. A mask of the picture's own aspect is placed as the picture was. A
+ *  mask of the model's aspect covers what the model sees, unless it has the very size of such a picture that was placed.
  *  @param picture the picture the masks belong to
  *  @throws UserError for values outside [0, 1], or a mask of another aspect */
 export async function placeMasks(
   device: Device,
   masks: readonly MaskOption[],
-  side: number,
+  grid: Aspect,
   to: GPUBuffer,
   picture?: SourcePicture,
   signal?: AbortSignal,
 ): Promise<void> {
-  const y = f32("mask", masks.length, side, side);
+  const y = f32("mask", masks.length, grid.height, grid.width);
   for (const [slot, mask] of masks.entries()) {
-    const { values, width, height } = mask === "official" ? officialMask(side, side) : mask;
-    const square = coversSquare({ values, width, height }, picture);
-    if (square && width === side) {
-      device.gpu.queue.writeBuffer(to, 4 * side * side * slot, Float32Array.from(values));
+    const { values, width, height } = mask === "official" ? officialMask(grid.height, grid.width) : mask;
+    const covers = coversModel({ values, width, height }, grid, picture);
+    if (covers && width === grid.width) {
+      device.gpu.queue.writeBuffer(to, 4 * width * height * slot, Float32Array.from(values));
       continue;
     }
     const data = new Uint8Array(4 * width * height);
     for (let i = 0; i < width * height; i++) data.fill(Math.round(values[i]! * 255), 4 * i, 4 * i + 4);
-    const own = picture?.square ? scaleSquare(picture.square, width / picture.width) : centreSquare(width, height);
-    const placement = square ? stretch(width, height, side, side) : sampleSquare(own, width, height, side);
+    const own = picture?.square
+      ? scaleSquare(picture.square, width / picture.width)
+      : centreSquare(width, height, grid);
+    const placement = covers ? stretch(width, height, grid.width, grid.height) : sampleSquare(own, width, height, grid);
     await resampleInto(device, { data, width, height }, placement, y, to, slot, signal);
   }
 }
 
-/** Whether a mask covers the model's square, or else the whole picture.
+/** Whether a mask covers what the model sees, or else the whole picture.
  *  @throws UserError for values outside [0, 1], or a mask of neither aspect */
-function coversSquare({ values, width, height }: MaskInput, picture: SourcePicture | undefined): boolean {
+function coversModel({ values, width, height }: MaskInput, grid: Aspect, picture: SourcePicture | undefined): boolean {
   if (values.length !== width * height) throw new UserError(`mask: ${values.length} values for ${width}x${height}`);
   const bad = Array.from(values).find((v) => !(v >= 0 && v <= 1));
   if (bad !== undefined) throw new UserError(`mask: a value of ${bad}; needed 0 to 1`);
   const follows = picture?.square && picture.width === width && picture.height === height;
-  const square = width === height && !follows;
+  const covers = width * grid.height === height * grid.width && !follows;
   const same = picture && Math.abs((width * picture.height) / (height * picture.width) - 1) < 0.01;
-  if (!square && !same) {
+  if (!covers && !same) {
     const aspect =
       picture && picture.width !== picture.height
         ? ` or of the original's aspect, as ${picture.width}x${picture.height}`
         : "";
-    throw new UserError(`mask: ${width}x${height}; needed a square mask${aspect}`);
+    throw new UserError(
+      `mask: ${width}x${height}; needed a ${grid.width === grid.height ? "square mask" : `mask of the aspect ${grid.width}x${grid.height}`}${aspect}`,
+    );
   }
-  return square;
+  return covers;
 }
 
 /** Resamples one picture into sample `slot` of y. */
@@ -162,13 +182,13 @@ export async function toPixels(
   device: Device,
   x: GPUBuffer,
   count: number,
-  width: number,
-  height = width,
+  { channels, height, width }: PictureShape,
 ): Promise<Pixels[]> {
+  expectPictures(channels);
   const size = 4 * width * height;
   const own = new Buffers(device);
   try {
-    const from = f32("x", count, 3, height, width);
+    const from = f32("x", count, channels, height, width);
     const to = u32("rgba8", count, height, width);
     const bytes = own.makeFor(to);
     await own.ready();

@@ -34,7 +34,7 @@ export async function writeInversion({ info, tensors }: InversionFile): Promise<
 export async function readInversion(bytes: Uint8Array, name: string): Promise<InversionFile> {
   const file = await openContainer(memorySource(bytes, name));
   const info = parseInfo(file.metadata, name);
-  const image = [3, info.side, info.side];
+  const image = [info.picture.channels, info.picture.height, info.picture.width];
   const shapes = new Map<string, readonly number[]>([
     ["image", image],
     ["x_T", image],
@@ -75,13 +75,15 @@ function parseInfo(metadata: Readonly<Record<string, string>>, name: string): In
   } catch {
     throw damaged;
   }
+  if (typeof info !== "object" || info === null) throw damaged;
+  const { side } = info as { side?: number }; // of files from before pictures could have other shapes
+  if (side !== undefined) info = { ...info, picture: { channels: 3, height: side, width: side } };
   const whole = (v: unknown): v is number => Number.isInteger(v) && (v as number) > 0;
   if (
-    typeof info !== "object" ||
-    info === null ||
     typeof info.model !== "string" ||
     typeof info.tap !== "string" ||
-    !whole(info.side) ||
+    typeof info.picture !== "object" ||
+    ![info.picture?.channels, info.picture?.height, info.picture?.width].every(whole) ||
     !whole(info.steps) ||
     !whole(info.top) ||
     !Array.isArray(info.h) ||

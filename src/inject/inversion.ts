@@ -62,11 +62,11 @@ export class Inversion {
   /** The pictures as the network saw them: placed in the model's square. */
   async toPixels(): Promise<Pixels[]> {
     const { count } = this.store;
-    const all = await this.#during((images) => toPixels(this.device, images, count, this.info.side), "images");
+    const all = await this.#during((images) => toPixels(this.device, images, count, this.info.picture), "images");
     return this.samples.map((n) => all[n]!);
   }
 
-  /** x_T of every picture: f32 [count, 3, side, side]. */
+  /** x_T of every picture: f32 [count, C, H, W]. */
   readXT(): Promise<Float32Array<ArrayBuffer>> {
     return this.#read("x_T");
   }
@@ -79,8 +79,8 @@ export class Inversion {
 
   /** Everything as one safetensors file: `image`, `x_T`, `h.<t>`, and in its metadata the model's hash and parameters. */
   async save(): Promise<Uint8Array<ArrayBuffer>> {
-    const { side, h } = this.info;
-    const picture = [this.count, 3, side, side];
+    const { picture: of, h } = this.info;
+    const picture = [this.count, of.channels, of.height, of.width];
     const tensors: InversionFile["tensors"][number][] = [
       { name: "image", shape: picture, data: await this.#read("images") },
       { name: "x_T", shape: picture, data: await this.readXT() },

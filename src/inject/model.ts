@@ -3,7 +3,7 @@ import { UserError } from "../errors";
 import type { Buffers } from "../gpu/buffers";
 import type { Device } from "../gpu/device";
 import { abortable } from "../gpu/patience";
-import { hShape, isConditional, type UNetConfig } from "../model/config";
+import { hShape, isConditional, type PictureShape, pictureShape, type UNetConfig } from "../model/config";
 import { checkLabels, type Evaluation, type Network, type WeightStorage } from "../model/network";
 import { networkOps } from "../model/ops";
 import type { Schedule } from "../model/schedule";
@@ -71,9 +71,13 @@ export class Model {
   get hash(): string {
     return this.network.hash;
   }
-  /** Side of its images in pixels. */
+  /** Channels and size of its pictures. */
+  get pictureShape(): PictureShape {
+    return pictureShape(this.config);
+  }
+  /** Side of its pictures in pixels, the longer one where they are not square. */
   get resolution(): number {
-    return this.config.height;
+    return Math.max(this.config.height, this.config.width);
   }
   get parameterCount(): number {
     return this.network.parameters;
@@ -108,16 +112,16 @@ export class Model {
     const list = pictureList(images);
     const { tap, ...asked } = resolveInvert(options);
     const plan = this.#planInvert(list.length, { ...asked, tap }, options.labels);
-    const decoding = Promise.all(list.map((image) => placedPixels(image, this.#platform.decode)));
+    const decoding = Promise.all(list.map((image) => placedPixels(image, this.#platform.decode, this.config)));
     const pictures = await abortable(decoding, options.signal);
-    const info = { ...this.#inversionInfo({ ...asked, tap }), sources: pictures.map(sourceOf) };
+    const info = { ...this.#inversionInfo({ ...asked, tap }), sources: pictures.map((p) => sourceOf(p, this.config)) };
     return this.#runner.run(
       plan,
       {
         stores: [],
         given: async (own) => {
           const buffer = own.make("images", bytesOf(plan.given.images!));
-          await placeImages(this.device, pictures, this.resolution, buffer, options.signal);
+          await placeImages(this.device, pictures, this.pictureShape, buffer, options.signal);
           await own.ready();
           return new Map([["images", buffer]]);
         },
@@ -246,7 +250,7 @@ export class Model {
   async #result(kept: Buffers, keep: (store: Store) => Promise<void>, parameters: Result["parameters"]) {
     const store = new Store(kept, parameters.length, { name: "this result", cure: "run again" });
     await keep(store);
-    return new Result(store, this.#platform, this.resolution, parameters);
+    return new Result(store, this.#platform, this.pictureShape, parameters);
   }
 
   #planInvert(batch: number, asked: ReturnType<typeof resolveInvert>, labels: readonly number[] | undefined): RunPlan {
@@ -297,7 +301,7 @@ export class Model {
 
   #inversionInfo({ steps, top, faithful, tap = this.network.unet(1).h }: ReturnType<typeof resolveInvert>) {
     const h = this.tapShape(tap);
-    return { model: this.hash, steps, top, faithful, side: this.resolution, h, tap } satisfies Omit<
+    return { model: this.hash, steps, top, faithful, picture: this.pictureShape, h, tap } satisfies Omit<
       InversionInfo,
       "sources"
     >;

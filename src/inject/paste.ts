@@ -32,7 +32,7 @@ export async function pasteBack(
   if (side !== picture.height) throw new UserError(`paste: a picture of ${side}x${picture.height}; expected a square`);
   if (!(feather >= 0 && feather <= 0.5)) throw new UserError(`feather ${feather}: expected 0 to 0.5`);
   const square = squareIn(photo, placement);
-  const toSquare = mat3.inverse(squareMatrix(square, side));
+  const toSquare = mat3.inverse(squareMatrix(square, picture));
   const [l, t, r, b] = boundsOf(square);
   const [left, top] = [Math.max(0, Math.floor(l)), Math.max(0, Math.floor(t))];
   const [right, bottom] = [Math.min(width, Math.ceil(r)), Math.min(height, Math.ceil(b))];
@@ -62,7 +62,7 @@ async function resampled(device: Device, picture: Pixels, matrix: Float32Array, 
     const x = own.makeFor(y);
     await own.ready();
     await resampleInto(device, picture, { matrix, width: picture.width, height: picture.height }, y, x, 0);
-    return (await toPixels(device, x, 1, width, height))[0]!;
+    return (await toPixels(device, x, 1, { channels: 3, height, width }))[0]!;
   } finally {
     own.destroy();
   }

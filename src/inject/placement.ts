@@ -7,8 +7,22 @@ import type { Placement as Sampling } from "../kernels/pointwise/resample";
  *  of FFHQ's aligned faces. */
 const MOUTH = 1.04;
 
-/** The largest centred square: what the official preparation crops to. Its corner is rounded half to even, as Python rounds. */
-export function centreSquare(width: number, height: number): Square {
+/** Width and height, of which only the proportion counts. */
+export interface Aspect {
+  readonly width: number;
+  readonly height: number;
+}
+const SQUARE: Aspect = { width: 1, height: 1 };
+
+/** The largest centred square: what the official preparation crops to. Its corner is rounded half to even, as Python rounds.
+ *  A model of another shape sees the middle of its square, whose side is the picture's longer one: then the largest whose
+ *  middle lies in the picture. */
+export function centreSquare(width: number, height: number, model = SQUARE): Square {
+  const longer = Math.max(model.width, model.height);
+  if (model.width !== model.height) {
+    const size = Math.min((width * longer) / model.width, (height * longer) / model.height);
+    return { x: width / 2, y: height / 2, size };
+  }
   const size = Math.min(width, height);
   return { x: halfToEven((width - size) / 2) + size / 2, y: halfToEven((height - size) / 2) + size / 2, size };
 }
@@ -31,8 +45,8 @@ export function alignEyes({ eyes: [x1, y1, x2, y2], mouth }: Eyes): Square {
 
 /** The square of a placement, the centred one where there is none.
  *  @throws UserError for numbers that are not finite, a size that is not positive, or a square outside the picture */
-export function squareOf(placement: Placement | undefined, width: number, height: number): Square {
-  if (!placement) return centreSquare(width, height);
+export function squareOf(placement: Placement | undefined, width: number, height: number, model = SQUARE): Square {
+  if (!placement) return centreSquare(width, height, model);
   const numbers = "eyes" in placement ? [...placement.eyes, ...(placement.mouth ?? [])] : Object.values(placement);
   if (!numbers.every((v) => v === undefined || Number.isFinite(v)))
     throw new UserError(`placement ${JSON.stringify(placement)}: expected finite numbers`);
@@ -49,26 +63,34 @@ export function squareOf(placement: Placement | undefined, width: number, height
 
 /** The square of a placement in a decoded picture, in pixels of that: a placement is in pixels of the file's picture.
  *  @throws UserError as `squareOf` */
-export function squareIn({ width, height, full }: PictureSize, placement: Placement | undefined): Square {
-  if (!full || !placement) return squareOf(placement, width, height);
-  return scaleSquare(squareOf(placement, full.width, full.height), width / full.width);
+export function squareIn(
+  { width, height, full }: PictureSize,
+  placement: Placement | undefined,
+  model?: Aspect,
+): Square {
+  if (!full || !placement) return squareOf(placement, width, height, model);
+  return scaleSquare(squareOf(placement, full.width, full.height, model), width / full.width);
 }
 
 /** Sizes of a decoded picture. */
 export type PictureSize = Pick<Pixels, "width" | "height" | "full">;
 
-/** Source coordinates of a square's points: maps [0, side]^2 onto it. */
-export function squareMatrix({ x, y, size, degrees = 0 }: Square, side: number): Float32Array {
+/** Source coordinates of a square's points: maps [0, width] x [0, height] onto its middle, the longer side onto its own. */
+export function squareMatrix({ x, y, size, degrees = 0 }: Square, { width, height }: Aspect): Float32Array {
   const turned = mat3.rotate(mat3.translation([x, y]), (degrees * Math.PI) / 180);
-  return mat3.translate(mat3.scale(turned, [size / side, size / side]), [-side / 2, -side / 2]);
+  const scale = size / Math.max(width, height);
+  return mat3.translate(mat3.scale(turned, [scale, scale]), [-width / 2, -height / 2]);
 }
 
-/** A square of a picture as `resample` takes it, at side x side. An upright square is cropped before it is resized, as PIL
- *  does it: no pixel outside its bounds is read. */
-export function sampleSquare(square: Square, width: number, height: number, side: number): Sampling {
-  const matrix = squareMatrix(square, side);
+/** A square of a picture as `resample` takes it, at the size `out`. An upright square is cropped before it is resized, as
+ *  PIL does it: no pixel outside its bounds is read. */
+export function sampleSquare(square: Square, width: number, height: number, out: Aspect): Sampling {
+  const matrix = squareMatrix(square, out);
   if ((square.degrees ?? 0) % 360 !== 0) return { matrix, width, height };
-  const [left, top, right, bottom] = boundsOf(square);
+  const { x, y, size } = square;
+  const half = size / Math.max(out.width, out.height) / 2;
+  const [left, top] = [x - half * out.width, y - half * out.height];
+  const [right, bottom] = [x + half * out.width, y + half * out.height];
   const window = [
     Math.max(0, Math.floor(left)),
     Math.max(0, Math.floor(top)),

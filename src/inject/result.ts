@@ -2,6 +2,7 @@ import type { Pixels } from "../api";
 import { UserError } from "../errors";
 import { readBuffer } from "../gpu/buffers";
 import type { Device } from "../gpu/device";
+import type { PictureShape } from "../model/config";
 import { toPixels } from "./images";
 import type { Platform } from "./platform";
 import type { Store } from "./store";
@@ -11,11 +12,12 @@ export class Result {
   readonly #store: Store;
   readonly #platform: Platform;
 
-  /** @internal @param store holds `x`: f32 [count, 3, side, side] in [-1, 1] */
+  /** @internal @param store holds `x`: f32 [count, C, H, W] in [-1, 1] */
   constructor(
     store: Store,
     platform: Platform,
-    readonly side: number,
+    /** Channels and size of each picture. */
+    readonly shape: PictureShape,
     /** What each picture was made with, ready to be written beside it. */
     readonly parameters: readonly Readonly<Record<string, unknown>>[],
   ) {
@@ -33,7 +35,7 @@ export class Result {
 
   /** All pictures as 8-bit RGBA. */
   toPixels(): Promise<Pixels[]> {
-    return this.#during((x) => toPixels(this.device, x, this.count, this.side));
+    return this.#during((x) => toPixels(this.device, x, this.count, this.shape));
   }
 
   /** Picture n as ImageData, or where the platform has none (Node), an object of the same form. */
@@ -51,7 +53,7 @@ export class Result {
     return this.#platform.encodePng(pixels, { Parameters: JSON.stringify(this.parameters[n]), ...text });
   }
 
-  /** The values themselves: f32 [count, 3, side, side], not clamped. */
+  /** The values themselves: f32 [count, C, H, W], not clamped. */
   read(): Promise<Float32Array<ArrayBuffer>> {
     return this.#during(async (x) => new Float32Array(await readBuffer(this.device, x)));
   }

@@ -80,6 +80,19 @@ export type UNetConfig = DdpmConfig | AdmConfig;
 export const isConditional = (c: UNetConfig): boolean =>
   c.classes > 0 || (c.family === "ddpm" && c.classEmbedding === "timestep");
 
+/** Channels and size of a network's pictures. */
+export interface PictureShape {
+  readonly channels: number;
+  readonly height: number;
+  readonly width: number;
+}
+
+export const pictureShape = ({ inChannels, height, width }: UNetConfig): PictureShape => ({
+  channels: inChannels,
+  height,
+  width,
+});
+
 /** Level at which h lives: the coarsest. */
 export const bottleneckLevel = (c: UNetConfig): number => c.channelMult.length - 1;
 

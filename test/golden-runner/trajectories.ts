@@ -78,7 +78,7 @@ export async function* runGeneration(
     steps: args.n_inv_step,
     top: args.t_0,
     faithful: true,
-    side: model.resolution,
+    picture: model.pictureShape,
     h: shape,
     sources: [undefined],
     tap: model.network.unet(1).h,
