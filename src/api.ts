@@ -162,3 +162,8 @@ export interface InjectParameters {
   /** Reproduce the official program exactly, oddities included (docs/faithful.md). */
   readonly faithful: boolean;
 }
+
+/** Some parameters of an injection; gamma may be a function. */
+export type InjectVariant = {
+  readonly [K in keyof InjectParameters]?: (K extends "gamma" ? Gamma : InjectParameters[K]) | undefined;
+};

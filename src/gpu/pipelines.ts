@@ -3,8 +3,8 @@ import type { Access, Dispatch } from "../kernels/dispatch";
 import { elementwise } from "../wgsl/elementwise";
 import { shaders } from "../wgsl/shaders";
 import { specialise, uniformsOf } from "../wgsl/specialise";
-import { USAGE } from "./buffers";
 import { ErrorScope } from "./error-scope";
+import { USAGE } from "./usage";
 
 export interface Pipeline {
   readonly pipeline: GPUComputePipeline;

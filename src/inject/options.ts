@@ -1,4 +1,4 @@
-import type { Gamma, ImageInput, InjectParameters, MaskOption, RunOptions } from "../api";
+import type { Gamma, ImageInput, InjectVariant, MaskOption, RunOptions } from "../api";
 import type { Inversion } from "./inversion";
 import type { PresetName } from "./parameters";
 
@@ -22,11 +22,6 @@ export interface OmegaRegion {
 
 /** An inversion, or what is inverted before the run: a picture, or several as a batch. */
 export type InvertibleInput = Inversion | ImageInput | readonly ImageInput[];
-
-/** Some parameters of an injection; gamma may be a function. */
-export type InjectVariant = {
-  readonly [K in keyof InjectParameters]?: (K extends "gamma" ? Gamma : InjectParameters[K]) | undefined;
-};
 
 export interface InjectOptions extends RunOptions, InjectVariant {
   /** Whose x_T generation starts from: colours and texture come from here. */

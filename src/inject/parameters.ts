@@ -1,9 +1,8 @@
-import type { Gamma, InjectParameters } from "../api";
+import type { Gamma, InjectParameters, InjectVariant } from "../api";
 import { UserError } from "../errors";
 import { MIX } from "../kernels/step/step-row";
 import { TRAIN_STEPS } from "../model/schedule";
 import { between, type Check, callback, checkOptions, either, flag, oneOf, whole } from "./check-options";
-import type { InjectVariant } from "./options";
 
 /** A named set of parameters. */
 export interface Preset extends Partial<InjectParameters> {

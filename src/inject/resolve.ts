@@ -1,4 +1,4 @@
-import type { Gamma, ImageInput, MaskOption } from "../api";
+import type { Gamma, ImageInput, InjectVariant, MaskOption } from "../api";
 import { UserError } from "../errors";
 import { MAX_CONTENTS } from "../kernels/step/step-row";
 import type { Bank } from "./bank";
@@ -17,7 +17,7 @@ import {
 } from "./check-options";
 import { checkPicture } from "./check-picture";
 import { Inversion } from "./inversion";
-import type { ContentInput, InjectOptions, InjectVariant, OmegaRegion } from "./options";
+import type { ContentInput, InjectOptions, OmegaRegion } from "./options";
 import { PARAMETERS, type PresetName, presets, type RunParameters, resolveRun } from "./parameters";
 import type { InjectPlanOptions, SampleRun } from "./plan-inject";
 
