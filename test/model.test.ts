@@ -218,7 +218,7 @@ test("a preview is a picture of the predicted x0", async () => {
 });
 
 test.each([
-  [() => model.forward(new Float32Array(5), 0), "x has 5 values; needed a multiple of 3x32x32"],
+  [() => model.forward(new Float32Array(5), 0), "x has 5 values; expected a multiple of 3x32x32"],
   [() => model.forward(new Float32Array(3 * side * side), -1), "time step -1: expected a number from 0"],
   [() => model.invert([]), "no picture to invert"],
   [() => model.invert(picture(1), { steps: 1 }), "inversion steps 1"],
