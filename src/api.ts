@@ -73,8 +73,10 @@ export interface StepEvent {
   preview(): Promise<Pixels[]>;
 }
 
+/** Options of every run. */
 export interface RunOptions {
   readonly signal?: AbortSignal;
+  /** Called after every step; a promise that it returns is awaited before the next. */
   readonly onStep?: (event: StepEvent) => void | Promise<void>;
   /** Copies the run's state to the host after every so many steps, for a `DeviceLostError` to carry (its `snapshot`).
    *  Default: never, and nothing is read back from the first step to the last. */
@@ -104,6 +106,7 @@ export interface RunSnapshot {
   readonly kept: Readonly<Record<string, Float32Array>>;
 }
 
+/** Options of an inversion. */
 export interface InvertOptions extends RunOptions {
   /** DDIM steps, default 50. */
   readonly steps?: number;
@@ -132,6 +135,7 @@ export interface MaskInput {
  *  0 at the first and 1 at the last. */
 export type Gamma = number | ((u: number) => number);
 
+/** Parameters of an injection, each with a default and, in a preset, with another (docs/parameters.md). */
 export interface InjectParameters {
   /** Share of the content's h, in [0, 1]; above 0.6 the paper advises against. */
   readonly gamma: number;

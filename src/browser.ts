@@ -26,6 +26,7 @@ export { type ModelPreset, modelPresets } from "./model/presets";
 export { decodeImage, encodePng } from "./platform/browser";
 export { openDevice };
 
+/** The model that `loadModel()` loads. */
 export const DEFAULT_MODEL = "portraits64";
 
 /** Where the shipped models lie: beside the library, in the package's own folder. */

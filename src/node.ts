@@ -30,6 +30,7 @@ export { decodeImage, encodePng } from "./platform/images-node";
 export type { PictureLimits } from "./platform/picture-files";
 export { openDevice, shippedModels };
 
+/** The model that `loadModel()` loads. */
 export const DEFAULT_MODEL = "portraits64";
 
 /** Loads a model onto the GPU.

@@ -16,6 +16,7 @@ interface AdapterInfo extends GPUAdapterInfo {
   }[];
 }
 
+/** Options of `openDevice`. */
 export interface DeviceOptions {
   /** Use this device instead of opening one. It stays the caller's: `dispose()` leaves it open. */
   readonly device?: GPUDevice;
@@ -78,9 +79,11 @@ export class Device {
     this.#on = this.#watch(gpu, info);
   }
 
+  /** The device of WebGPU behind this one. */
   get gpu(): GPUDevice {
     return this.#on.gpu;
   }
+  /** The adapter, as WebGPU describes it. */
   get info(): GPUAdapterInfo {
     return this.#on.info;
   }
@@ -148,6 +151,7 @@ export class Device {
     await this.#reopening;
   }
 
+  /** Whether a GPU or a CPU runs the kernels. */
   get adapterClass(): AdapterClass {
     return /swiftshader|llvmpipe|lavapipe|software|microsoft basic render/i.test(this.description) ? "software" : "gpu";
   }
@@ -158,6 +162,7 @@ export class Device {
     return [...new Set([description, device, vendor, architecture].filter(Boolean))].join(", ") || "unnamed adapter";
   }
 
+  /** Whether the device has a feature of WebGPU. */
   has(feature: string): boolean {
     return this.gpu.features.has(feature as GPUFeatureName);
   }
@@ -250,6 +255,7 @@ export class Device {
     this.dispose();
   }
 
+  /** Frees the device: what `using` calls. */
   [Symbol.dispose](): void {
     this.dispose();
   }

@@ -11,6 +11,7 @@ export interface PreparedKernels {
   readonly buffers: ReadonlyMap<string, GPUBuffer>;
   /** Frees the buffers made here; yours stay. */
   dispose(): void;
+  /** Frees the buffers made here: what `using` calls. */
   [Symbol.dispose](): void;
 }
 

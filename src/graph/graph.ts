@@ -21,7 +21,9 @@ export interface Node<O extends Operation = Operation> {
 /** Shape and type of a graph input. The first dimension of an activation is the batch. */
 export type GraphInput = Pick<Tensor, "shape" | "dtype">;
 
+/** A graph input of f32. */
 export const f32Input = (...shape: number[]): GraphInput => ({ shape, dtype: "f32" });
+/** A graph input of u32. */
 export const u32Input = (...shape: number[]): GraphInput => ({ shape, dtype: "u32" });
 
 /** An explicit, ordered network: plain data that prints and diffs. Nodes read graph inputs and earlier outputs. */

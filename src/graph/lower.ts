@@ -33,6 +33,7 @@ export interface NodeIo {
   readonly name: string;
   /** @throws ShapeError if the node has no such input */
   input(role: string): Tensor;
+  /** The input of a role, if the node has one. */
   optional(role: string): Tensor | undefined;
   /** name of a further output, if the node asks for it */
   sideOutput(role: string): string | undefined;
@@ -71,6 +72,7 @@ export interface Lowered {
   readonly external: ReadonlyMap<string, Tensor>;
 }
 
+/** All dispatches of a lowered graph, in order. */
 export const dispatchesOf = (lowered: Lowered): Dispatch[] => lowered.nodes.flatMap((n) => n.dispatches);
 
 /** Chooses kernels for every node.

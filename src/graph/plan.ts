@@ -9,6 +9,7 @@ export interface Place {
   readonly bytes: number;
 }
 
+/** Where each intermediate tensor lies: in which shared buffer, and at which offset. */
 export interface BufferPlan {
   readonly places: ReadonlyMap<string, Place>;
   readonly slotBytes: readonly number[];

@@ -19,6 +19,7 @@ export interface Programs {
   bufferOf(program: string, tensor: string): GPUBuffer;
   /** where any tensor lies */
   rangeOf(program: string, tensor: string): BufferRange;
+  /** Frees the buffers. */
   destroy(): void;
 }
 
@@ -26,6 +27,7 @@ export interface Programs {
 export const externalNames = (lowered: Lowered): Set<string> =>
   new Set([...lowered.external.keys(), ...[...lowered.weights.values()].map((w) => w.tensor.name)]);
 
+/** Places the intermediate tensors of a lowered graph in shared buffers. */
 export const planOf = (lowered: Lowered, maxSlotBytes?: number): BufferPlan =>
   planBuffers(dispatchesOf(lowered), externalNames(lowered), maxSlotBytes);
 

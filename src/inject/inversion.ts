@@ -32,6 +32,7 @@ export class Inversion {
     return new Inversion(store.device, info, store, all);
   }
 
+  /** Number of pictures. */
   get count(): number {
     return this.samples.length;
   }
@@ -123,6 +124,7 @@ export class Inversion {
     if (!this.selection) this.store.life.dispose();
   }
 
+  /** Frees the GPU memory: what `using` calls. */
   [Symbol.dispose](): void {
     this.dispose();
   }

@@ -57,9 +57,11 @@ export class Model {
   get network(): Network {
     return this.#runner.network;
   }
+  /** The device that the model runs on. */
   get device(): Device {
     return this.network.device;
   }
+  /** The configuration of the network. */
   get config(): UNetConfig {
     return this.network.config;
   }
@@ -79,6 +81,7 @@ export class Model {
   get resolution(): number {
     return Math.max(this.config.height, this.config.width);
   }
+  /** Number of values in the network's weights. */
   get parameterCount(): number {
     return this.network.parameters;
   }
@@ -230,6 +233,7 @@ export class Model {
     this.#runner.life.dispose();
   }
 
+  /** Frees the model: what `using` calls. */
   [Symbol.dispose](): void {
     this.dispose();
   }

@@ -44,6 +44,7 @@ export interface InjectOptions extends RunOptions, InjectVariant {
   readonly labels?: readonly number[];
 }
 
+/** Options of a reconstruction. */
 export interface ReconstructOptions extends RunOptions {
   /** default: as many as the inversion has */
   readonly steps?: number;
@@ -51,6 +52,7 @@ export interface ReconstructOptions extends RunOptions {
   readonly labels?: readonly number[];
 }
 
+/** Options of sampling from noise. */
 export interface SampleOptions extends RunOptions {
   readonly count?: number;
   readonly seed?: number;

@@ -36,6 +36,7 @@ export const presets = {
   artistic: { stepsInversion: 1000, steps: 1000, gamma: 0.4, tEdit: 400, tBoost: 0 },
 } as const satisfies Record<string, Preset>;
 
+/** Name of a preset. */
 export type PresetName = keyof typeof presets;
 
 /** What each parameter may be. */

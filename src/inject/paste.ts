@@ -7,6 +7,7 @@ import { f32 } from "../kernels/dispatch";
 import { resampleInto, toPixels } from "./images";
 import { boundsOf, squareIn, squareMatrix } from "./placement";
 
+/** Options of `pasteBack`. */
 export interface PasteOptions {
   /** where the picture came from; default: the photo's largest centred square */
   readonly placement?: Placement | undefined;

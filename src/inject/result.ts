@@ -25,10 +25,12 @@ export class Result {
     this.#platform = platform;
   }
 
+  /** The device that holds the pictures. */
   get device(): Device {
     return this.#store.device;
   }
 
+  /** Number of pictures. */
   get count(): number {
     return this.#store.count;
   }
@@ -68,10 +70,12 @@ export class Result {
     return this.#store.life.during(async () => work((await this.#store.buffers()).get("x")!));
   }
 
+  /** Frees the GPU memory. */
   dispose(): void {
     this.#store.life.dispose();
   }
 
+  /** Frees the GPU memory: what `using` calls. */
   [Symbol.dispose](): void {
     this.dispose();
   }

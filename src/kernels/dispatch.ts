@@ -11,6 +11,7 @@ export interface Tensor {
 /** How a dispatch touches a tensor. `step` is a read of this step's row of the step table (dynamic offset). */
 export type Access = "read" | "write" | "update" | "step";
 
+/** A tensor that a dispatch binds, and how it is accessed. */
 export interface Binding {
   readonly tensor: Tensor;
   readonly access: Access;
@@ -28,14 +29,20 @@ export interface Dispatch {
   readonly workgroups: readonly [number, number, number];
 }
 
+/** Binds a tensor that is read. */
 export const read = (tensor: Tensor): Binding => ({ tensor, access: "read" });
+/** Binds a tensor that is written whole. */
 export const write = (tensor: Tensor): Binding => ({ tensor, access: "write" });
+/** Binds a tensor that is read and written. */
 export const update = (tensor: Tensor): Binding => ({ tensor, access: "update" });
 export const step = (tensor: Tensor): Binding => ({ tensor, access: "step" });
 
+/** A tensor of f32 by name and shape. */
 export const f32 = (name: string, ...shape: number[]): Tensor => ({ name, shape, dtype: "f32" });
+/** A tensor of u32 by name and shape. */
 export const u32 = (name: string, ...shape: number[]): Tensor => ({ name, shape, dtype: "u32" });
 
+/** Number of values. */
 export const elements = (t: { readonly shape: readonly number[] }): number => t.shape.reduce((a, b) => a * b, 1);
 /** Bytes of a tensor's buffer: a multiple of 4. */
 export const byteLength = (t: Tensor): number => Math.ceil((elements(t) * (t.dtype === "f16" ? 2 : 4)) / 4) * 4;

@@ -32,6 +32,7 @@ export interface NetworkOptions {
   readonly tune?: "quick" | undefined;
   /** Where winners are remembered; default: nowhere beyond this network. */
   readonly tuneStore?: TuneStore | undefined;
+  /** Called after each kind of convolution that was timed. */
   readonly onTuned?: ((done: number, all: number) => void) | undefined;
   readonly signal?: AbortSignal;
 }

@@ -15,6 +15,7 @@ export const linearWeight = (name: string, rows: number, columns: number, dtype:
  *  rows of whole fours, shaders/product/linear_rows.wgsl. */
 export type LinearVariant = "lanes" | "rows";
 
+/** The variant of `linear` for rows of this length on a target. */
 export const chooseLinear = (columns: number, { adapterClass }: Pick<Target, "adapterClass">): LinearVariant =>
   adapterClass === "gpu" && columns % 4 === 0 ? "rows" : "lanes";
 

@@ -45,4 +45,5 @@ export const MAX_CONTENTS = 8;
  *  slerp: norm-matched spherical interpolation; slerpRaw: the same without matching |h_c| to |h|;
  *  lerp: (1 - gamma) h + gamma h_c; add: h + gamma h_c; replace: h_c. */
 export const MIX = { slerp: 0, slerpRaw: 1, lerp: 2, add: 3, replace: 4 } as const;
+/** Name of a mixing rule. */
 export type MixRule = keyof typeof MIX;
