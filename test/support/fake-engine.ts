@@ -72,7 +72,7 @@ const greys = (count: number, from: number) => Array.from({ length: count }, (_,
 const inversion = (count: number, steps = 50): Inversion =>
   ({
     count,
-    info: { steps, side: 16 },
+    info: { steps, picture: { channels: 3, height: 16, width: 16 } },
     readXT: async () => new Float32Array(0),
     select: (...indices: number[]) => inversion(indices.length, steps),
     toPixels: async () => greys(count, 100),

@@ -127,6 +127,8 @@ export const factsOf = (c: Omit<DdpmConfig, keyof Settings | "midGroups">): Requ
 
 function inferDdpm(tensors: Tensors): Omit<DdpmConfig, keyof Settings | "midGroups"> {
   const has = (name: string) => tensors.has(`${name}.weight`);
+  // Any tensor of a module says that it is there, so that a missing one is an error and not another network.
+  const hasAny = (module: string) => [...tensors.keys()].some((name) => name.startsWith(`${module}.`));
   const channels = size(tensors, "conv_in.weight", 0);
   const levels = run(tensors, (l) => `down.${l}.block.0.conv1.weight`);
   if (levels === 0) broken("down.0.block.0.conv1.weight is missing");
@@ -142,9 +144,9 @@ function inferDdpm(tensors: Tensors): Omit<DdpmConfig, keyof Settings | "midGrou
     channels,
     channelMult: all.map((l) => size(tensors, `down.${l}.block.0.conv1.weight`, 0) / channels),
     resBlocks: run(tensors, (j) => `down.0.block.${j}.conv1.weight`),
-    attention: all.filter((l) => has(`down.${l}.attn.0.q`)),
-    upAttention: all.filter((l) => has(`up.${l}.attn.0.q`)),
-    midAttention: has("mid.attn_1.q"),
+    attention: all.filter((l) => hasAny(`down.${l}.attn.0`)),
+    upAttention: all.filter((l) => hasAny(`up.${l}.attn.0`)),
+    midAttention: hasAny("mid.attn_1"),
     qkvRows: "channels",
     resDown,
     resUp,
