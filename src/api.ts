@@ -123,6 +123,13 @@ export interface InvertOptions extends RunOptions {
 /** Where a content acts; "official" is the region that the official program has built in. */
 export type MaskOption = MaskInput | "official";
 
+/** A mixing rule of your own, in WGSL. The text defines
+ *  `fn mix_rule(gamma: f32, norm_h: f32, norm_content: f32, cosine: f32) -> vec2f`, the weights (a, b) of
+ *  h~ = a h + b h_c, from gamma and the norms and cosine of h and h_c of one picture. */
+export interface OwnRule {
+  readonly wgsl: string;
+}
+
 /** A mask as numbers. */
 export interface MaskInput {
   /** Values in [0, 1] on any grid, row-major; resampled to the h grid. */
@@ -160,7 +167,8 @@ export interface InjectParameters {
   /** Inject at this many of the steps only (the official content_replace_step): those t that a run of so many steps
    *  would have; the rest are plain, without noise. undefined: at every step. */
   readonly replaceSteps?: number | undefined;
-  readonly rule: MixRule;
+  /** Mixing of h and the content's h, by name or by a rule of your own. */
+  readonly rule: MixRule | OwnRule;
   /** Seed of the noise of quality boosting. */
   readonly seed: number;
   /** Reproduce the official program exactly, oddities included (docs/faithful.md). */

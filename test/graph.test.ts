@@ -124,7 +124,7 @@ test("the official program keeps no h at the top step; this one does", () => {
 test("which step runs which graph", () => {
   const sample = (given: Parameters<typeof resolveParameters>[0]) => {
     const parameters = resolveParameters({ steps: 10, ...given });
-    return { parameters, gammas: [parameters.gamma], rules: [parameters.rule] };
+    return { parameters, gammas: [parameters.gamma], rules: ["slerp" as const] };
   };
   const programs = (given: Parameters<typeof resolveParameters>[0]) =>
     injectSteps([sample(given)], [0, 500]).map((s) => s.graph);

@@ -105,7 +105,7 @@ type Shown = { readonly [K in "gamma" | "omega" | "tEdit" | "tBoost"]?: string }
 export function describe(parameters: InjectParameters, stepsInversion: number, shown: Shown = {}): string {
   const { gamma, omega, tEdit, tBoost, steps, seed, rule, dtLambda, faithful } = parameters;
   return [
-    rule === "slerp" ? "" : rule,
+    rule === "slerp" ? "" : typeof rule === "string" ? rule : "own rule",
     `γ ${shown.gamma ?? gamma}`,
     `ω ${shown.omega ?? omega}`,
     `t_edit ${shown.tEdit ?? tEdit}`,

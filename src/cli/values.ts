@@ -1,5 +1,7 @@
+import { readFileSync } from "node:fs";
 import { InvalidArgumentError, Option } from "commander";
-import { MIX } from "../kernels/step/step-row";
+import type { InjectParameters } from "../api";
+import { MIX, type MixRule } from "../kernels/step/step-row";
 
 /** Parsers of option values. A value that they refuse ends the program with exit status 2 and one line. */
 
@@ -61,4 +63,19 @@ export const list =
 
 /** The mixing rules, as a choice. */
 export const ruleOption = () =>
-  new Option("--rule <name>", "mixing of h and the content's h").choices(Object.keys(MIX));
+  new Option(
+    "--rule <name>",
+    `mixing of h and the content's h: ${Object.keys(MIX).join(", ")}, or a file *.wgsl with a rule of your own`,
+  ).argParser(rule);
+
+/** A mixing rule by name, or the text of a WGSL file. */
+function rule(text: string): InjectParameters["rule"] {
+  if (Object.hasOwn(MIX, text)) return text as MixRule;
+  if (!text.endsWith(".wgsl"))
+    throw new InvalidArgumentError(`Expected one of ${Object.keys(MIX).join(", ")}, or a file *.wgsl.`);
+  try {
+    return { wgsl: readFileSync(text, "utf8") };
+  } catch (error) {
+    throw new InvalidArgumentError(`The file cannot be read (${(error as NodeJS.ErrnoException).code}).`);
+  }
+}

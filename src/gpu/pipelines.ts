@@ -1,7 +1,7 @@
-import { DeviceLostError } from "../errors";
+import { DeviceLostError, UserError } from "../errors";
 import type { Access, Dispatch } from "../kernels/dispatch";
 import { elementwise } from "../wgsl/elementwise";
-import { shaders } from "../wgsl/shaders";
+import { ownShaders, shaders } from "../wgsl/shaders";
 import { specialise, uniformsOf } from "../wgsl/specialise";
 import { ErrorScope } from "./error-scope";
 import { USAGE } from "./usage";
@@ -18,7 +18,7 @@ export interface Prepared {
 }
 
 const sourceOf = (d: Dispatch): string => {
-  const source = (shaders as Record<string, string>)[d.shader];
+  const source = (shaders as Record<string, string>)[d.shader] ?? ownShaders.get(d.shader);
   if (!source) throw new Error(`${d.label}: there is no shader "${d.shader}"`);
   return source;
 };
@@ -48,6 +48,21 @@ const bindingType: Record<Access, GPUBufferBindingLayout> = {
   update: { type: "storage" },
   step: { type: "read-only-storage", hasDynamicOffset: true },
 };
+
+/** Says where a caller's own rule does not compile, by the lines of its own text.
+ *  @param source the text with the rule, and `code` what was compiled of it, behind lines that were added at the top */
+function ownRuleError(
+  source: string,
+  code: string,
+  messages: readonly GPUCompilationMessage[],
+  error: Error,
+): UserError {
+  const lineOf = (text: string) => text.slice(0, text.indexOf("mix_rule")).split("\n").length;
+  const first = messages.find(({ type }) => type === "error");
+  const line = first && first.lineNum - lineOf(code) + lineOf(source);
+  const why = first ? `line ${line}: ${first.message}` : error.message;
+  return new UserError(`rule: the WGSL does not compile (${why.split("\n")[0]})`);
+}
 
 /** The compute pipelines of one device. Compilation is asynchronous and shared by concurrent callers. */
 export class PipelineCache {
@@ -164,6 +179,7 @@ export class PipelineCache {
     } catch (error) {
       if (error instanceof DeviceLostError) throw error;
       const { messages } = await module.getCompilationInfo();
+      if (ownShaders.has(shader)) throw ownRuleError(source, code, messages, error as Error);
       const lines = messages.map((m) => `shaders/${shader}.wgsl:${m.lineNum}:${m.linePos} ${m.type}: ${m.message}`);
       throw new Error([`${label}: ${shader}.wgsl does not compile (${(error as Error).message})`, ...lines].join("\n"));
     }

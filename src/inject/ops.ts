@@ -16,7 +16,7 @@ export type DiffusionOp =
   /** `a` and `b` on the batch axis: what follows runs on both, over the same skips */
   | { readonly kind: "stack" }
   /** `h` and `content` mixed by the rule and gamma of content `slot`, inside `mask` if given */
-  | { readonly kind: "mix"; readonly slot: number }
+  | { readonly kind: "mix"; readonly slot: number; readonly shader?: string }
   /** P of `x` and `eps` */
   | { readonly kind: "predictX0" }
   /** mean and standard deviation of each sample of `x` */
@@ -43,12 +43,12 @@ const diffusionOps: Ops<DiffusionOp> = {
     return { dispatches: stack({ a, b, y }), output: y };
   },
 
-  mix({ slot }, io) {
+  mix({ slot, shader }, io) {
     const h = io.input("h");
     const mask = io.optional("mask");
     const y = f32(io.name, ...h.shape);
     const tensors = { steps: io.input("steps"), h, content: io.input("content"), ...(mask && { mask }), y };
-    return { dispatches: mix(tensors, { slot }), output: y };
+    return { dispatches: mix(tensors, { slot, ...(shader && { shader }) }), output: y };
   },
 
   predictX0(_, io) {

@@ -1,7 +1,8 @@
-import type { Gamma, InjectParameters, InjectVariant } from "../api";
+import type { Gamma, InjectParameters, InjectVariant, OwnRule } from "../api";
 import { UserError } from "../errors";
 import { MIX } from "../kernels/step/step-row";
 import { TRAIN_STEPS } from "../model/schedule";
+import { definesRule } from "../wgsl/own-rule";
 import { between, type Check, callback, checkOptions, either, flag, oneOf, whole } from "./check-options";
 
 /** A named set of parameters. */
@@ -52,7 +53,11 @@ export const PARAMETERS: Readonly<Record<keyof InjectParameters, Check>> = {
   steps: whole(2, TRAIN_STEPS),
   stepsInversion: whole(2, TRAIN_STEPS),
   replaceSteps: whole(1),
-  rule: oneOf(...Object.keys(MIX)),
+  rule: either(
+    `one of ${Object.keys(MIX).join(", ")}, or { wgsl } that defines fn mix_rule(...)`,
+    oneOf(...Object.keys(MIX)),
+    (rule) => (definesRule(String((rule as OwnRule | null)?.wgsl)) ? undefined : "a rule in WGSL"),
+  ),
   seed: whole(0, 2 ** 32 - 1),
   faithful: flag,
 };

@@ -50,6 +50,8 @@ export interface InjectPlanOptions {
   readonly contents: readonly (Bank & { readonly masked: boolean })[];
   readonly tap: string;
   readonly omegaRegions: number;
+  /** shader with a mixing rule of its own */
+  readonly mixShader?: string;
   readonly labels?: readonly number[] | undefined;
   /** whether step k takes its noise from the given tensor `noise.<k>` */
   readonly givenNoise?: (k: number) => boolean;
@@ -69,13 +71,19 @@ export const GIVEN = {
  *  regions `omega.masks` [K, side, side] and `omega.values` [K]; `noise.<k>`. Kept: `x`, the pictures. */
 export function planInject(net: UNet, options: InjectPlanOptions): RunPlan {
   const { model, samples, variants, original, contents, tap, omegaRegions, labels, givenNoise, mutate } = options;
-  const { schedule = DDPM_SCHEDULE } = options;
+  const { schedule = DDPM_SCHEDULE, mixShader } = options;
   const x = net.graph.inputs.x!.shape;
   const [batch, ...picture] = x as [number, ...number[]];
   const { times, info } = contents[0]!;
   const planned = injectSteps(samples, times, schedule);
   const steps = mutate?.(planned) ?? planned;
-  const spec = { tap, contents, omegaRegions, givenNoise: givenNoise !== undefined };
+  const spec = {
+    tap,
+    contents,
+    omegaRegions,
+    givenNoise: givenNoise !== undefined,
+    ...(mixShader && { mixShader }),
+  };
   const make: Record<StepKind, () => StepGraph> = {
     plain: () => plainStep(net, { givenNoise: spec.givenNoise }),
     injected: () => injectedStep(net, spec, info.h),

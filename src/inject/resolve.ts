@@ -1,6 +1,7 @@
 import type { Gamma, ImageInput, InjectVariant, MaskOption } from "../api";
 import { UserError } from "../errors";
-import { MAX_CONTENTS } from "../kernels/step/step-row";
+import { MAX_CONTENTS, type MixRule } from "../kernels/step/step-row";
+import { ownRuleShader } from "../wgsl/own-rule";
 import type { Bank } from "./bank";
 import {
   between,
@@ -176,6 +177,7 @@ export function matchBanks(
   checkShared(variants);
   const { top } = original.info;
   if (variants[0]!.top !== top) throw new UserError(`top ${variants[0]!.top}: the original was inverted up to ${top}`);
+  const ownRule = ownText(variants[0]!.rule);
   const tap = asked ?? banks[0]!.info.tap;
   const other = banks.find(({ info }) => info.tap !== tap);
   if (other)
@@ -193,6 +195,7 @@ export function matchBanks(
     })),
     tap,
     omegaRegions: regions.length,
+    ...(ownRule !== undefined && { mixShader: ownRuleShader(ownRule) }),
   };
 }
 
@@ -202,10 +205,16 @@ function sampleRun(parameters: RunParameters, contents: InjectRequest["contents"
     gammas: contents.map(({ gamma }) => gamma ?? parameters.gamma),
     // The official program does not match norms inside a mask.
     rules: contents.map((c) =>
-      c.mask && parameters.faithful && parameters.rule === "slerp" ? "slerpRaw" : parameters.rule,
+      c.mask && parameters.faithful && parameters.rule === "slerp" ? "slerpRaw" : namedRule(parameters.rule),
     ),
   };
 }
+
+/** A rule of one's own is in the shader; the row's is not read then. */
+const namedRule = (rule: RunParameters["rule"]): MixRule => (typeof rule === "string" ? rule : "slerp");
+
+/** Text of a mixing rule of one's own, if that is what it is. */
+const ownText = (rule: RunParameters["rule"]): string | undefined => (typeof rule === "string" ? undefined : rule.wgsl);
 
 /** @throws UserError for parameters that have to agree within a batch and do not */
 function checkShared(variants: readonly RunParameters[]): void {
@@ -213,6 +222,8 @@ function checkShared(variants: readonly RunParameters[]): void {
   for (const parameters of variants) {
     const key = (["steps", "top", "faithful", "replaceSteps"] as const).find((name) => parameters[name] !== one[name]);
     if (key) throw new UserError(`${key} differs within a batch (${one[key]} and ${parameters[key]}); run them apart`);
+    if (ownText(parameters.rule) !== ownText(one.rule))
+      throw new UserError("a mixing rule in WGSL holds for a whole batch; run the variants apart");
     if ((parameters.omega === "off") !== (one.omega === "off"))
       throw new UserError("calibration is on for some of a batch and off for others; run them apart");
   }

@@ -8,6 +8,8 @@ export interface InjectionSpec {
   readonly tap?: string;
   /** contents mixed in one after another; those with a mask act inside it only */
   readonly contents: readonly { readonly masked: boolean }[];
+  /** shader with a mixing rule of its own; default: the rule of the step row */
+  readonly mixShader?: string;
   /** parts of the picture with an omega of their own; none: the row's everywhere */
   readonly omegaRegions?: number;
   /** take the noise of eta > 0 from the tensor "noise" instead of the generator (to reproduce recorded runs) */
@@ -74,14 +76,18 @@ export function calibratedStep(net: UNet, spec: InjectionSpec, shapes: TapShape)
 /** [C, H, W] of the tensor at the tap. */
 export type TapShape = readonly [number, number, number];
 
-function inject(net: UNet, { tap = net.h, contents }: InjectionSpec, [c, height, width]: TapShape): StepGraph {
+function inject(
+  net: UNet,
+  { tap = net.h, contents, mixShader: shader }: InjectionSpec,
+  [c, height, width]: TapShape,
+): StepGraph {
   const batch = net.graph.inputs.x!.shape[0]!;
   const mixes = contents.map(({ masked }, slot): StepNode => {
     const h = slot === 0 ? tap : `${tap}/mix.${slot - 1}`;
     const name = `${tap}/mix.${slot}`;
     const mask: Record<string, string> = masked ? { mask: TENSOR.mask(slot) } : {};
     const inputs = { steps: "steps", h, content: TENSOR.content(slot), ...mask };
-    return { name, op: { kind: "mix", slot }, inputs, output: name };
+    return { name, op: { kind: "mix", slot, ...(shader && { shader }) }, inputs, output: name };
   });
   const both = `${tap}/both`;
   const stack: StepNode = {

@@ -157,3 +157,6 @@ const files = {
 export const shaders = Object.fromEntries(
   Object.entries(files).map(([name, source]) => [name, link(source, library)]),
 ) as Readonly<Record<keyof typeof files, string>>;
+
+/** Shaders made of a caller's own text, by name: see own-rule.ts. */
+export const ownShaders = new Map<string, string>();

@@ -23,8 +23,12 @@ export interface MixIo {
  *  a and b follow from the rule (step-row.ts) and gamma of content `slot`, and for the two slerps from |u|, |v| and
  *  <u, v> with u = m h and v = m h_c. Where slerp has no answer it keeps h: u or v all zero, u and v opposite.
  *  gamma = 0, and a content equal to h, return h to the bit under every slerp; gamma = 0 does under every rule.
+ *  @param shader one with a rule of its own, in place of the row's: see src/wgsl/own-rule.ts
  *  @throws ShapeError if the shapes do not fit each other, or the row holds no such content. */
-export function mix({ steps, h, content, mask, y }: MixIo, { slot }: { slot: number }): Dispatch[] {
+export function mix(
+  { steps, h, content, mask, y }: MixIo,
+  { slot, shader }: { slot: number; shader?: string },
+): Dispatch[] {
   const [n, c, height, width] = dims4(h);
   if (!(slot >= 0 && slot < MAX_CONTENTS))
     throw new ShapeError(`${y.name}: content ${slot}, a step row holds contents 0 to ${MAX_CONTENTS - 1}`);
@@ -58,7 +62,7 @@ export function mix({ steps, h, content, mask, y }: MixIo, { slot }: { slot: num
     },
     {
       label: `${y.name}/weights`,
-      shader: "step/mix_weights",
+      shader: shader ?? "step/mix_weights",
       constants: { LANES, SLOT: slot },
       bindings: [step(steps), read(partials), write(weights)],
       workgroups: [n, 1, 1],
