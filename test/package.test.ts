@@ -16,6 +16,7 @@ import { fileURLToPath } from "node:url";
 import { type BuildOptions, build } from "esbuild";
 import { publint } from "publint";
 import { formatMessage } from "publint/utils";
+import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, type TestContext, test } from "vitest";
 import { satisfies } from "../engines.mjs";
 
@@ -25,8 +26,9 @@ const folder = mkdtempSync(join(tmpdir(), "injectfusion-package-"));
 const project = join(folder, "project");
 const tools = join(root, "node_modules");
 const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as {
-  readonly exports: Record<string, unknown>;
   readonly engines: { readonly node: string };
+  readonly dependencies: Readonly<Record<string, string>>;
+  readonly optionalDependencies: Readonly<Record<string, string>>;
 };
 let tarball = "";
 /** Why nothing could be installed, or undefined. */
@@ -65,13 +67,30 @@ beforeAll(() => {
   const missing = /ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|ENOTCACHED/.exec(installed.stderr);
   if (missing) offline = `npm's registry cannot be reached (${missing[0]})`;
   else expect(installed.status, installed.stderr).toBe(0);
+  if (offline) unpackInto(project);
+  // The software adapter is an optional peer: a user without a GPU installs it.
+  symlink(join(tools, "@sparticuz"), join(project, "node_modules", "@sparticuz"));
 }, 240_000);
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
+/** What an installation leaves, without the network: the package itself, and the packages it names from this clone. */
+function unpackInto(folder: string): void {
+  const at = join(folder, "node_modules", "injectfusion");
+  mkdirSync(at, { recursive: true });
+  execFileSync("tar", ["-xzf", tarball, "-C", at, "--strip-components=1"]);
+  for (const name of [...Object.keys(manifest.dependencies), ...Object.keys(manifest.optionalDependencies)])
+    symlink(join(tools, name), join(folder, "node_modules", name));
+}
+
+function symlink(target: string, path: string): void {
+  mkdirSync(dirname(path), { recursive: true });
+  symlinkSync(target, path);
+}
+
 const installedPackage = join(project, "node_modules", "injectfusion");
 
-/** Skips a test, visibly, where nothing could be installed. */
-const needInstall = (context: TestContext) => context.skip(offline !== undefined, offline);
+/** Skips a test, visibly, where it would have to install something and cannot. */
+const needRegistry = (context: TestContext) => context.skip(offline !== undefined, offline);
 
 /** Writes the files of a project below the one with the package, which its imports find. */
 function subproject(name: string, files: Readonly<Record<string, string>>): string {
@@ -121,8 +140,7 @@ describe("the packed file", () => {
   });
 });
 
-test("Node: every subpath, one class of errors, weights and package.json", { timeout: 60_000 }, (context) => {
-  needInstall(context);
+test("Node: every subpath, one class of errors, weights and package.json", { timeout: 60_000 }, () => {
   const at = subproject("node", {
     "main.js": `
       import { UserError, shippedModels } from "injectfusion";
@@ -151,9 +169,10 @@ test("Node: every subpath, one class of errors, weights and package.json", { tim
 });
 
 const appText = `
-  import { loadModel, openDevice, UserError, type Pixels } from "injectfusion";
+  import { decodeImage, encodePng, loadModel, openDevice, UserError, type Pixels } from "injectfusion";
   import { type Dispatch, f32, prepareKernels, silu } from "injectfusion/kernels";
   import { type Graph, taps } from "injectfusion/graph";
+  import { connect } from "injectfusion/worker";
   export async function run(pictures: Blob[]): Promise<Pixels[]> {
     const device = await openDevice();
     const model = await loadModel("portraits64", { device });
@@ -163,36 +182,31 @@ const appText = `
   }
   export const kernels: Dispatch[] = silu({ x: f32("x", 4), y: f32("y", 4) });
   export const names = (graph: Graph): string[] => taps(graph);
-  export { prepareKernels, UserError };`;
+  export { connect, decodeImage, encodePng, prepareKernels, UserError };`;
 
 test.for([
   ["nodenext", { module: "nodenext", moduleResolution: "nodenext" }],
   ["bundler", { module: "preserve", moduleResolution: "bundler" }],
   ["bundler for browsers", { module: "preserve", moduleResolution: "bundler", customConditions: ["browser"] }],
-] as const)(
-  "TypeScript, %s: strict, and with the libraries checked",
-  { timeout: 60_000 },
-  ([name, options], context) => {
-    needInstall(context);
-    const at = subproject(name.replaceAll(" ", "-"), {
-      "app.ts": appText,
-      "tsconfig.json": JSON.stringify({
-        compilerOptions: {
-          ...options,
-          target: "es2022",
-          lib: ["esnext", "dom", "dom.iterable"],
-          types: [],
-          strict: true,
-          exactOptionalPropertyTypes: true,
-          verbatimModuleSyntax: true,
-          noEmit: true,
-        },
-        files: ["app.ts"],
-      }),
-    });
-    run(process.execPath, [join(tools, "typescript", "bin", "tsc"), "-p", at], at);
-  },
-);
+] as const)("TypeScript, %s: strict, and with the libraries checked", { timeout: 60_000 }, ([name, options]) => {
+  const at = subproject(name.replaceAll(" ", "-"), {
+    "app.ts": appText,
+    "tsconfig.json": JSON.stringify({
+      compilerOptions: {
+        ...options,
+        target: "es2022",
+        lib: ["esnext", "dom", "dom.iterable"],
+        types: [],
+        strict: true,
+        exactOptionalPropertyTypes: true,
+        verbatimModuleSyntax: true,
+        noEmit: true,
+      },
+      files: ["app.ts"],
+    }),
+  });
+  run(process.execPath, [join(tools, "typescript", "bin", "tsc"), "-p", at], at);
+});
 
 const pageText = `
   import { loadModel, openDevice } from "injectfusion";
@@ -201,8 +215,7 @@ const pageText = `
   const model = await loadModel(new URL(weights, location.href), { device });
   document.title = String(model.resolution);`;
 
-test("Vite: a production build with the weights as an asset", { timeout: 60_000 }, (context) => {
-  needInstall(context);
+test("Vite: a production build with the weights as an asset", { timeout: 60_000 }, () => {
   const at = subproject("vite", {
     "index.html": `<!doctype html><title>app</title><script type="module" src="./main.js"></script>`,
     "main.js": pageText,
@@ -229,8 +242,7 @@ const bundle = (at: string, options: BuildOptions = {}) =>
     ...options,
   });
 
-test("esbuild: for a page, with the weights as a file; nothing of Node", { timeout: 60_000 }, async (context) => {
-  needInstall(context);
+test("esbuild: for a page, with the weights as a file; nothing of Node", { timeout: 60_000 }, async () => {
   const at = subproject("esbuild", { "main.js": pageText.replace("?url", "") });
   await bundle(at, { loader: { ".safetensors": "file" } });
   const out = readdirSync(join(at, "out"));
@@ -241,7 +253,7 @@ test("esbuild: for a page, with the weights as a file; nothing of Node", { timeo
 test("without optional packages a page still builds, and Node names what is missing", {
   timeout: 120_000,
 }, async (context) => {
-  needInstall(context);
+  needRegistry(context);
   const at = join(folder, "lean");
   mkdirSync(at);
   writeFileSync(join(at, "package.json"), JSON.stringify({ name: "lean", private: true, type: "module" }));
@@ -269,7 +281,7 @@ test.for(promised.slice(0, 1))(
   "Node %s, the oldest that is promised: imports and runs",
   { timeout: 180_000 },
   (version, context) => {
-    needInstall(context);
+    needRegistry(context);
     context.skip(process.platform !== "linux" || process.arch !== "x64", "npm has this Node for Linux on x64 only");
     const at = join(folder, `node-${version}`);
     mkdirSync(at);
@@ -291,4 +303,55 @@ test("an older Node is refused in one line", () => {
   expect(satisfies("21.7.0", manifest.engines.node)).toBe(false);
   for (const version of [...promised, "20.20.2", "22.12.1", "23.0.0", "24.3.0"])
     expect(satisfies(version, manifest.engines.node), version).toBe(true);
+});
+
+describe("the examples, as they are in the package", () => {
+  const at = (...path: string[]) => join(project, "examples", ...path);
+  const portrait = (n: number) => join(installedPackage, "weights", "examples", `portrait-0${n}.png`);
+  const example = (name: string, ...args: string[]) => run(process.execPath, [at(name), ...args], project);
+  /** Side of a picture, or an error where it is none. */
+  const sideOf = async (file: string) => (await sharp(file).metadata()).width;
+  beforeAll(() => {
+    cpSync(join(installedPackage, "examples"), at(), { recursive: true });
+    for (const [folder, n] of [
+      ["a", 1],
+      ["a", 2],
+      ["b", 3],
+    ] as const) {
+      mkdirSync(at(folder), { recursive: true });
+      cpSync(portrait(n), at(folder, `${n}.png`));
+    }
+  });
+  const SLOW = { timeout: 240_000 };
+
+  test("batch: every content into every original", SLOW, async () => {
+    expect(example("batch.mjs", at("a"), at("b"), at("out"), "3")).toBe("3.png: 2 pictures\n");
+    expect(readdirSync(at("out")).sort()).toEqual(["3--1.png", "3--2.png"]);
+    expect(await sideOf(at("out", "3--1.png"))).toBe(64);
+  });
+
+  test("kernel: softmax on a device of one's own", SLOW, () => {
+    expect(example("kernel.mjs")).toBe(`columns sum to${" 1.00000".repeat(8)}\n`);
+  });
+
+  test("read-h: h at every step", SLOW, () => {
+    const lines = example("read-h.mjs", portrait(1), portrait(2), "3").trim().split("\n");
+    expect(lines).toHaveLength(3);
+    for (const line of lines) expect(line).toMatch(/^t +\d+ {2}\|h\| \d+\.\d+ {2}cosine -?[01]\.\d{4}$/);
+  });
+
+  test("own-rule: a rule as a WGSL file", SLOW, async () => {
+    example("own-rule.mjs", portrait(1), portrait(2), at("ruled.png"), "3");
+    expect(await sideOf(at("ruled.png"))).toBe(64);
+  });
+
+  test("shared-device: work of one's own behind the engine's", SLOW, () => {
+    expect(example("shared-device.mjs", portrait(1), portrait(2), "3")).toMatch(/^mean red \d+\.\d\n$/);
+  });
+
+  test("worker: steps come back, and a picture", SLOW, async () => {
+    const said = example("worker/main.mjs", portrait(1), portrait(2), at("worked.png"), "3");
+    expect(said).toMatch(/^portraits64: 64 x 64\n(?:invert \d\/3\n){3}(?:generate \d\/3\n){3}$/);
+    expect(await sideOf(at("worked.png"))).toBe(64);
+  });
 });
