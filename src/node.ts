@@ -7,7 +7,7 @@ import type { SourceLike } from "./model/checkpoint/source";
 import { openSource, type SourceOptions } from "./model/checkpoint/source-node";
 import { encodePng } from "./platform/images-node";
 import { expectModel, pixelsOf, shippedModel, shippedModels } from "./platform/node";
-import type { PictureLimits } from "./platform/picture-files";
+import type { PictureLimits } from "./platform/picture-limits";
 import { fileStore } from "./platform/tune-store-node";
 import { isUrl } from "./urls";
 
@@ -27,7 +27,7 @@ export type { ConfigHints } from "./model/checkpoint/described";
 export type { UNetConfig } from "./model/config";
 export { type ModelPreset, modelPresets } from "./model/presets";
 export { decodeImage, encodePng } from "./platform/images-node";
-export type { PictureLimits } from "./platform/picture-files";
+export type { PictureLimits } from "./platform/picture-limits";
 export { openDevice, shippedModels };
 
 /** The model that `loadModel()` loads. */

@@ -1,4 +1,4 @@
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -71,4 +71,13 @@ test("commands that the guides name are scripts of package.json", () => {
 
 test("AGENTS.md and llms.txt are what the guides make of them: node docs/agents.mjs", () => {
   for (const [file, text] of Object.entries(generated())) expect(read(file), file).toBe(text);
+});
+
+test("every public name has a doc comment: npm run docs", () => {
+  const typedoc = join(root, "node_modules", "typedoc", "bin", "typedoc");
+  const { status, stdout, stderr } = spawnSync(process.execPath, [typedoc, "--emit", "none"], {
+    cwd: root,
+    encoding: "utf8",
+  });
+  expect(status, stdout + stderr).toBe(0);
 });

@@ -3,7 +3,8 @@ import type { MaskInput, Pixels } from "../api";
 import { UserError } from "../errors";
 import { isUrl, shortUrl } from "../urls";
 import { readWhole, writeWhole } from "./files-node";
-import { formatOf, openPicture, PICTURES, type PictureLimits } from "./picture-files";
+import { formatOf, openPicture, PICTURES } from "./picture-files";
+import type { PictureLimits } from "./picture-limits";
 import { addPngText } from "./png-text";
 import { sharpLibrary } from "./sharp";
 

@@ -6,7 +6,7 @@ import type { Platform } from "../inject/platform";
 import { expectModelName, isBareName } from "../model/model-name";
 import { decodeImage, encodePng } from "./images-node";
 import { packageRoot } from "./package-root";
-import type { PictureLimits } from "./picture-files";
+import type { PictureLimits } from "./picture-limits";
 
 /** Any form of a picture that Node knows, decoded; pixels and tensors pass through.
  *  @throws UserError for a bad file, and for what only browsers have. */

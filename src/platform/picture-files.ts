@@ -1,16 +1,10 @@
 import type { Metadata, Sharp } from "sharp";
 import { UserError } from "../errors";
+import type { PictureLimits } from "./picture-limits";
 import { sharpLibrary } from "./sharp";
 
 /** Formats that are decoded, for messages. */
 export const PICTURES = "a picture (JPEG, PNG, WebP, AVIF, GIF, TIFF)";
-
-/** Limits on the pictures that are decoded. */
-export interface PictureLimits {
-  /** Pixels a picture may have; default 2^26 (67 million), or `INJECTFUSION_MAX_PIXELS`. Pictures that cannot be decoded row
-   *  by row (AVIF, GIF, WebP, progressive JPEG, interlaced PNG) may have half as many. */
-  readonly maxPixels?: number | undefined;
-}
 
 const MAX_PIXELS = 2 ** 26;
 

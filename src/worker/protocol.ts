@@ -32,8 +32,11 @@ export interface ModelInfo {
 
 /** One end of the line: a Worker, a MessagePort, a worker's own scope, or either of them in Node. */
 export interface Line {
+  /** Sends a message. */
   postMessage(message: unknown, transfer?: Transferable[]): void;
+  /** How pages and workers hear messages. */
   addEventListener?(type: string, listener: (event: Event) => void): void;
+  /** How Node's ends hear messages. */
   // biome-ignore lint/suspicious/noExplicitAny: Node's emitters type each event's listener apart
   on?(type: string, listener: (data: any) => void): unknown;
 }
