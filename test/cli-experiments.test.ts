@@ -86,7 +86,7 @@ test("grid: a second run keeps what is there and makes what is missing", async (
       .map(({ file }) => file),
   ).toEqual(["grey--red.png", "white--blue.png"]);
   const other = await cli(`${gridLine} --gamma 0.1`);
-  expect([other.code, other.stderr]).toEqual([1, expect.stringMatching(/give another --out, or --replace/)]);
+  expect([other.code, other.stderr]).toEqual([1, expect.stringMatching(/give another --out, or add --replace/)]);
 });
 
 test("grid: bad pictures and failing pairs are reported, the others are made, the status is 1", async () => {

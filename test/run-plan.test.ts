@@ -4,6 +4,7 @@ import { checkPlan, printPlan, type RunPlan, runKey } from "../src/inject/plan";
 import { injectSteps, planInject, type SampleRun } from "../src/inject/plan-inject";
 import { planInvert } from "../src/inject/plan-invert";
 import { planSample } from "../src/inject/plan-sample";
+import type { MixRule } from "../src/kernels/step/step-row";
 import { hShape } from "../src/model/config";
 import { unet } from "../src/model/unet";
 import { DDPM_TINY } from "./checkpoint-models";
@@ -29,7 +30,7 @@ const bank = (count: number, samples: number[]) => ({
 
 function injectPlan(given: Parameters<typeof resolveRun>[0], extra: Partial<Parameters<typeof planInject>[1]> = {}) {
   const parameters = resolveRun({ steps: 3, tEdit: 400, ...given });
-  const sample: SampleRun = { parameters, gammas: [parameters.gamma], rules: [parameters.rule] };
+  const sample: SampleRun = { parameters, gammas: [parameters.gamma], rules: [parameters.rule as MixRule] };
   return planInject(unet(DDPM_TINY, 1), {
     model: "m",
     samples: [sample],

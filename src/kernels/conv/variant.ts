@@ -51,8 +51,9 @@ export interface ConvVariant {
   readonly runs: (shape: ConvShape, target: Target) => boolean;
   /** Estimated time, in a unit that all variants share on one class of adapter. */
   readonly cost: (shape: ConvShape, target: Target) => number;
-  /** The packed weights: the tensor, and its bytes.   w: [OC, C1 + C2, kernel, kernel] */
+  /** The tensor of the packed weights. */
   readonly weight: (name: string, shape: ConvShape, target: Target) => Tensor;
+  /** Packs weights into the bytes of that tensor.   w: [OC, C1 + C2, kernel, kernel] */
   readonly pack: (w: Float32Array, shape: ConvShape, target: Target) => Uint8Array<ArrayBuffer>;
   /** The dispatches that compute it. The batch may be another than when the weights were packed. */
   readonly dispatches: (io: ConvTensors, sizes: ConvSizes, options: ConvOptions, target: Target) => Dispatch[];
