@@ -95,7 +95,7 @@ describe("--place and --eyes", () => {
 test("a picture that is far from what the model knows is announced", async () => {
   const inverted = (value: (i: number) => number) => ({
     count: 1,
-    info: { steps: 2, side: 16 },
+    info: { steps: 2, picture: { channels: 3, height: 16, width: 16 } },
     select: () => inverted(value),
     readXT: async () => Float32Array.from({ length: 3 * 256 }, (_, i) => value(i)),
     toPixels: async () => [{ data: new Uint8Array(1024), width: 16, height: 16 }],
