@@ -5,7 +5,7 @@ import { checkLoad, type LoadOptions, modelFrom, presetOf } from "./load";
 import type { SourceLike } from "./model/checkpoint/source";
 import { openSource, type SourceOptions } from "./model/checkpoint/source-browser";
 import { expectModelName } from "./model/model-name";
-import { encodePng, pixelsOf } from "./platform/browser";
+import { platform as pictures } from "./platform/browser";
 import { opfsStore } from "./platform/tune-store-browser";
 
 export type * from "./api";
@@ -49,7 +49,7 @@ export async function loadModel(
   const own = typeof source === "string" && Object.hasOwn(shipped, source) ? shipped[source] : undefined;
   expectModelName(source, shippedModels());
   const { source: from, preset } = presetOf(own ? placeOf(own) : source);
-  const platform = { decode: pixelsOf, encodePng, tuneStore: opfsStore(), openDevice };
+  const platform = { ...pictures, tuneStore: opfsStore(), openDevice };
   const open = () => openSource(resolved(from), options);
   const model = modelFrom(open, own && String(source), options, platform, preset);
   return own ? model.catch((error: unknown) => Promise.reject(notBeside(error))) : model;

@@ -12,7 +12,7 @@ import { Network } from "../src/model/network";
 import { networkOps } from "../src/model/ops";
 import { modelPresets } from "../src/model/presets";
 import { unet } from "../src/model/unet";
-import { nodePlatform, shippedExamples, shippedModel } from "../src/platform/node";
+import { platform, shippedExamples, shippedModel } from "../src/platform/node";
 import { DDPM_TINY, open, stateOf } from "./checkpoint-models";
 import { encode, type State, safetensors } from "./checkpoint-writers";
 import { expectClose, seeded } from "./support/close";
@@ -46,7 +46,7 @@ for (const [name, config] of Object.entries(configs))
 
 const tiny = stateOf(DDPM_TINY);
 const load = async (checkpoint: ModelCheckpoint, dtype: "f32" | "f16") =>
-  new Model(await Network.load(checkpoint, await testDevice(), { dtype }), nodePlatform, { name: dtype });
+  new Model(await Network.load(checkpoint, await testDevice(), { dtype }), platform, { name: dtype });
 const tinyModel = async (state: State, dtype: "f32" | "f16") =>
   load(await open(await safetensors(state), { resolution: 16 }), dtype);
 const x = seeded(1, [1, 3, 16, 16]);

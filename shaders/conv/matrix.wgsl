@@ -71,8 +71,9 @@ fn main(at: Grid, @builtin(local_invocation_index) local: u32, @builtin(subgroup
           w_next[i] = unpacked4(w[((c / 16u * TAPS + step % TAPS) * 16u + c % 16u) * width + m]);
         }
       }
+      let tap = tap_of(source, step);
       for (var i = 0u; i < X_LOADS; i++) { // unroll
-        x_next[i] = input(source, step, step / TAPS * DEPTH + local / TILE_N + i * (LANES / TILE_N));
+        x_next[i] = input(source.n, tap, step / TAPS * DEPTH + local / TILE_N + i * (LANES / TILE_N));
       }
     }
     if (step > task.first) {

@@ -47,8 +47,9 @@ fn main(at: Grid, @builtin(local_invocation_index) local: u32) {
         w_next[i] = vec4f();
         if (m < width) { w_next[i] = unpacked4(w[(step * DEPTH + e / (TILE_M / 4u)) * width + m]); }
       }
+      let tap = tap_of(source, step);
       for (var i = 0u; i < X_LOADS; i++) { // unroll
-        x_next[i] = input(source, step, step / TAPS * DEPTH + local / TILE_N + i * (LANES / TILE_N));
+        x_next[i] = input(source.n, tap, step / TAPS * DEPTH + local / TILE_N + i * (LANES / TILE_N));
       }
     }
     if (step > task.first) {

@@ -44,25 +44,37 @@ fn gathered(p: u32) -> Gathered {
   return Gathered(at / plane, at % plane / OW * STRIDE - PAD, at % plane % OW * STRIDE - PAD);
 }
 
-// Input of a step, channel c; 0 outside.
-fn input(at: Gathered, step: u32, c: u32) -> f32 {
-  let iy = at.oy + step % TAPS / KERNEL;
-  let ix = at.ox + step % KERNEL;
-  if (!row_inside(iy) || !column_inside(ix) || c >= C1 + C2) { return 0.0; }
-  let p = row_at(iy) + column_at(ix);
+// Where that pixel reads in a step: an offset in the plane of a channel, or nothing outside the picture.
+struct Tap {
+  inside: bool,
+  at: u32,
+}
+
+fn tap_of(pixel: Gathered, step: u32) -> Tap {
+  let iy = pixel.oy + step % TAPS / KERNEL;
+  let ix = pixel.ox + step % KERNEL;
+  return Tap(row_inside(iy) && column_inside(ix), row_at(iy) + column_at(ix));
+}
+
+// Input of channel c of sample n; 0 outside. Without early returns: unrolled, they take SwiftShader minutes to compile.
+fn input(n: u32, tap: Tap, c: u32) -> f32 {
   var v = 0.0;
-  if (c < C1) { v = x[(at.n * C1 + c) * H * W + p]; } else { v = skip[(skip_start(at.n) + c - C1) * H * W + p]; }
-  return prepared(v, affine_at(norm_start(at.n) + c));
+  if (tap.inside && c < C1 + C2) {
+    if (c < C1) { v = x[(n * C1 + c) * H * W + tap.at]; } else { v = skip[(skip_start(n) + c - C1) * H * W + tap.at]; }
+    v = prepared(v, affine_at(norm_start(n) + c));
+  }
+  return v;
 }
 
 // Stores the sum of channel o at pixel p, counted over all samples.
 fn finish(sum: f32, split: u32, o: u32, p: u32) {
   let plane = OH * OW;
   let n = p / plane;
-  if (n >= N || o >= OC) { return; }
-  if (SPLITS == 1u) {
-    store(sum + base(n, o), n, o, p % plane, plane);
-  } else {
-    y[((split * N + n) * OC + o) * plane + p % plane] = sum;
+  if (n < N && o < OC) {
+    if (SPLITS == 1u) {
+      store(sum + base(n, o), n, o, p % plane, plane);
+    } else {
+      y[((split * N + n) * OC + o) * plane + p % plane] = sum;
+    }
   }
 }

@@ -1,5 +1,6 @@
 import type { BareImage, ImageTensor, Pixels } from "../api";
 import { UserError } from "../errors";
+import type { Platform } from "../inject/platform";
 import { shortUrl } from "../urls";
 import { addPngText } from "./png-text";
 
@@ -48,6 +49,9 @@ export async function encodePng(
     throw new UserError(`${width}x${height} pixels: the browser could not write the PNG; try a smaller picture`);
   return addPngText(new Uint8Array(await blob.arrayBuffer()), text);
 }
+
+/** Pictures in a page or a worker. */
+export const platform: Platform = { decode: pixelsOf, encodePng };
 
 type Drawable = ImageBitmap | HTMLCanvasElement | OffscreenCanvas;
 

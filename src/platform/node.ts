@@ -20,7 +20,7 @@ export async function pixelsOf(input: BareImage, limits: PictureLimits = {}): Pr
 }
 
 /** Pictures in Node. */
-export const nodePlatform: Platform = { decode: pixelsOf, encodePng };
+export const platform: Platform = { decode: pixelsOf, encodePng };
 
 /** Names of the models that come with the package. */
 export function shippedModels(): string[] {

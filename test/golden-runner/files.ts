@@ -8,7 +8,7 @@ import type { ConfigHints } from "../../src/model/checkpoint/described";
 import { openModel } from "../../src/model/checkpoint/model";
 import { openSource } from "../../src/model/checkpoint/source-node";
 import { Network } from "../../src/model/network";
-import { nodePlatform } from "../../src/platform/node";
+import { platform } from "../../src/platform/node";
 import type { Values } from "./kernels";
 
 /** What network cases read of a manifest. */
@@ -49,7 +49,7 @@ export async function openNetwork(
   const source = await openSource(join(folder, file));
   const checkpoint = await openModel(source, hintsOf(manifest.config));
   try {
-    return new Model(await Network.load(checkpoint, device, { precision }), nodePlatform, { name: manifest.case });
+    return new Model(await Network.load(checkpoint, device, { precision }), platform, { name: manifest.case });
   } finally {
     checkpoint.close();
   }
