@@ -9,7 +9,7 @@ import { stepOps } from "../src/inject/ops";
 import { plainStep } from "../src/inject/step-graphs";
 import type { UNetConfig } from "../src/model/config";
 import { Network, type NetworkOptions } from "../src/model/network";
-import { nodePlatform } from "../src/platform/node";
+import { platform } from "../src/platform/node";
 import { ddpm32 } from "./forwards/ddpm32";
 import { feed, macsOf, replayOf } from "./forwards/steps";
 import { Stopwatch } from "./kernels/gpu";
@@ -126,7 +126,7 @@ async function step(device: Device, config: UNetConfig, batch: number, options: 
 async function stepSeries(device: Device, options: NetworkOptions): Promise<ScalingResult[]> {
   const config = { ...ddpm32, height: 16, width: 16 };
   const network = await Network.load(randomCheckpoint("ddpm32", config), device, options);
-  using model = new Model(network, nodePlatform, { name: "ddpm32" });
+  using model = new Model(network, platform, { name: "ddpm32" });
   const graph = plainStep(network.unet(1));
   const flop = 2 * macsOf(network, graph);
   const { bytes, lowerBound } = planOf(network.lower(graph, stepOps), device.gpu.limits.maxBufferSize);

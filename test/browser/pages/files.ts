@@ -1,6 +1,7 @@
 /** Stands in, inside a page, for what test bodies ask of `node:fs`, `node:path` and the library's own opener of files:
  *  a folder fetched whole before the tests begin. */
 import { UserError } from "../../../src/errors";
+import { chooseWeights } from "../../../src/model/checkpoint/choose";
 import { type ByteSource, memorySource } from "../../../src/model/checkpoint/source";
 
 const files = new Map<string, Uint8Array<ArrayBuffer>>();
@@ -31,7 +32,19 @@ export const readdirSync = (folder: string): string[] =>
     .filter((path) => path.startsWith(`${folder}/`) && !path.slice(folder.length + 1).includes("/"))
     .map((path) => path.slice(folder.length + 1));
 
+/** Opens a file, or the weights of a folder; files beside it are its siblings. */
 export async function openSource(path: string): Promise<ByteSource> {
+  const inside = [...files.keys()].filter((file) => file.startsWith(`${path}/`));
+  if (inside.length > 0) {
+    const names = inside.map((file) => file.slice(path.length + 1));
+    return openSource(`${path}/${chooseWeights(names, path)}`);
+  }
   if (!files.has(path)) throw new UserError(`${path}: no such file`);
-  return memorySource(bytesOf(path), path);
+  return {
+    ...memorySource(bytesOf(path), path),
+    async sibling(relative) {
+      const { pathname } = new URL(relative, new URL(path, "file:///"));
+      return files.has(pathname) ? openSource(pathname) : undefined;
+    },
+  };
 }
