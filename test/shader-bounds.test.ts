@@ -20,7 +20,7 @@ const allowed: readonly { readonly reason: string; readonly texts: readonly stri
   {
     reason: "in the branch, or the arm of a select, for channels of the skip: where it wraps, it is not used",
     texts: [
-      "difference: skip_start(at.n) + c - C1",
+      "difference: skip_start(n) + c - C1",
       "difference: skip_start(n) * in_plane + i - in_x",
       "difference: n % SKIP_N * (COUNT / WIDE - in_x) + i - in_x",
       "difference: id - A_N * (COUNT / WIDE)",

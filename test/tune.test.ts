@@ -117,7 +117,7 @@ test("a kernel that is wrong is not timed, and never chosen", async () => {
   const device = await openDevice();
   const right = shaders["conv/tile"];
   try {
-    const wrong = right.replace("var out = v;", "var out = 1.001 * v;");
+    const wrong = right.replace("finish(four[r],", "finish(1.001 * four[r],");
     expect(wrong).not.toBe(right);
     Object.assign(shaders, { "conv/tile": wrong });
     // As on a GPU, where the tile would be the heuristic's choice.
