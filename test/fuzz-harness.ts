@@ -6,6 +6,8 @@ export interface FuzzTarget {
   readonly name: string;
   /** Share of the time beside the others; default 1. */
   readonly share?: number;
+  /** Bytes that a case may take at most; default 192 MiB. */
+  readonly maxBytes?: number;
   /** Good files to start from. */
   seeds(): Promise<readonly Uint8Array[]> | readonly Uint8Array[];
   /** Mutation that knows the format; the harness has others that do not. */
@@ -142,7 +144,8 @@ export async function fuzz(
     slowestMs = Math.max(slowestMs, ms);
     if (ms > MAX_MS) throw new Error(`fuzz: ${repeat}: took ${ms.toFixed(0)} ms`);
     const grown = Math.max(process.memoryUsage().arrayBuffers - before, peak() - highest);
-    if (grown > MAX_BYTES) throw new Error(`fuzz: ${repeat}: allocated ${grown} bytes for a file of ${bytes.length}`);
+    if (grown > (target.maxBytes ?? MAX_BYTES))
+      throw new Error(`fuzz: ${repeat}: allocated ${grown} bytes for a file of ${bytes.length}`);
   }
   return {
     target: target.name,

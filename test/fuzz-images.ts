@@ -69,6 +69,7 @@ const formats: readonly (readonly [
 export const imageTargets: readonly FuzzTarget[] = formats.map(([name, format, options, mutate]) => ({
   name,
   share: 1.1,
+  maxBytes: 2 ** 28,
   seeds: async () => [new Uint8Array(await picture().toFormat(format, options).toBuffer())],
   mutate,
   async run(bytes) {

@@ -118,7 +118,7 @@ describe("pictures from strangers", () => {
     expect(process.resourceUsage().maxRSS - before).toBeLessThan(256 * 1024);
   });
 
-  test("formats that are decoded whole have half the limit", async () => {
+  test("formats that are decoded whole have a share of the limit", async () => {
     const baseline = await grey(100, 100).jpeg().toBuffer();
     const progressive = await grey(100, 100).jpeg({ progressive: true }).toBuffer();
     const interlaced = await grey(100, 100).png({ progressive: true }).toBuffer();
@@ -126,7 +126,25 @@ describe("pictures from strangers", () => {
     await expect(decodeImage(baseline, "p", { maxPixels: 9_999 })).rejects.toThrow(/at most 9999 /);
     for (const bytes of [progressive, interlaced])
       await expect(decodeImage(bytes, "p", { maxPixels: 19_999 })).rejects.toThrow(/INJECTFUSION_MAX_PIXELS=20000/);
+    for (const [share, bytes] of [
+      [1 / 4, await grey(100, 100).gif().toBuffer()],
+      [3 / 16, await grey(100, 100).avif({ effort: 0 }).toBuffer()],
+    ] as const) {
+      const maxPixels = Math.ceil(10_000 / share);
+      expect((await decodeImage(bytes, "p", { maxPixels })).width).toBe(100);
+      await expect(decodeImage(bytes, "p", { maxPixels: maxPixels - 1 })).rejects.toThrow(
+        `INJECTFUSION_MAX_PIXELS=${maxPixels}`,
+      );
+    }
     await expect(decodeImage(baseline, "p", { maxPixels: -1 })).rejects.toThrow(/expected a whole number of pixels/);
+  });
+
+  test("a side beyond the limit is refused, for rows are held in strips", async () => {
+    const wide = await grey(16_385, 3).png().toBuffer();
+    await expect(decodeImage(wide, "wide.png")).rejects.toThrow(
+      "wide.png: has a side of 16385 pixels (16385x3), expected at most 16384; make it smaller, or raise the limit (option maxPixels, or INJECTFUSION_MAX_PIXELS=67117057)",
+    );
+    expect((await decodeImage(wide, "wide.png", { maxPixels: 67_117_057 })).width).toBe(16_385);
   });
 
   test("pictures of more than 2^24 pixels are reduced, upright, in their aspect", async () => {

@@ -41,9 +41,13 @@ export function formatOf(bytes: Uint8Array): string | undefined {
 /** Is this text with an SVG element near its start? */
 const isSvg = (bytes: Uint8Array): boolean => /^[^\w<]*<.*?svg[\s>]/is.test(latin1(bytes, 1000));
 
-/** Does libvips hold all rows of such a picture at once? */
-const isWhole = ({ format, isProgressive }: Metadata): boolean =>
-  isProgressive === true || format === "gif" || format === "webp" || format === "heif";
+/** Share of the limit that a picture may have whose rows are all held at once: measured, so that decoding takes less than
+ *  256 MB. An AVIF takes 20 bytes a pixel, an animated canvas of GIF 12. */
+function shareOf({ format, isProgressive }: Metadata): number {
+  if (format === "heif") return 3 / 16;
+  if (format === "gif") return 1 / 4;
+  return isProgressive || format === "webp" ? 1 / 2 : 1;
+}
 
 function limitOf({ maxPixels }: PictureLimits): number {
   const limit = maxPixels ?? Number(process.env.INJECTFUSION_MAX_PIXELS ?? MAX_PIXELS);
@@ -61,7 +65,7 @@ export interface Size {
 
 /** Opens a picture upright (EXIF), reduced to at most 2^24 pixels, and decodes it with `decode`. JPEG and WebP are decoded
  *  at the reduced size, the other formats row by row where they can be: memory is about 4 bytes for each pixel of the
- *  result, and as many for each pixel of pictures that cannot be decoded row by row.
+ *  result, and 4 to 20 for each pixel of pictures that cannot be decoded row by row.
  *  @param decode called with the picture and its size before it was reduced
  *  @throws UserError for a file of another format, one that is damaged, or one with too many pixels */
 export async function openPicture<T>(
@@ -97,14 +101,23 @@ export async function openPicture<T>(
   }
 }
 
+/** A strip of rows is held for every operation, so a side has a limit as well: a PNG of 1,000,000 x 67 took 1.7 GB. */
 function checkPixels(meta: Metadata, name: string, most: number): void {
   const pixels = meta.width * meta.height;
-  const whole = isWhole(meta);
-  const allowed = whole ? most / 2 : most;
-  if (pixels <= allowed) return;
-  throw new UserError(
-    `${name}: has ${pixels} pixels (${meta.width}x${meta.height}); at most ${allowed} are decoded in this format; make it smaller, or raise the limit (option maxPixels, or INJECTFUSION_MAX_PIXELS=${whole ? 2 * pixels : pixels})`,
-  );
+  const size = `${meta.width}x${meta.height}`;
+  const raised = (to: number) =>
+    `make it smaller, or raise the limit (option maxPixels, or INJECTFUSION_MAX_PIXELS=${to})`;
+  const allowed = Math.floor(most * shareOf(meta));
+  if (pixels > allowed) {
+    const found = `has ${pixels} pixels (${size}); at most ${allowed} are decoded in this format`;
+    throw new UserError(`${name}: ${found}; ${raised(Math.ceil(pixels / shareOf(meta)))}`);
+  }
+  const side = Math.max(meta.width, meta.height);
+  const longest = Math.floor(2 * Math.sqrt(most));
+  if (side > longest)
+    throw new UserError(
+      `${name}: has a side of ${side} pixels (${size}), expected at most ${longest}; ${raised(Math.ceil((side / 2) ** 2))}`,
+    );
 }
 
 /** Turns an error of the decoder into one line. */
