@@ -1,4 +1,5 @@
 import type { MixRule } from "./kernels/step/step-row";
+import type { Solver, Spacing } from "./model/schedule";
 
 /** A decoded picture: 8-bit RGBA, rows top to bottom. `ImageData` is one. */
 export interface Pixels {
@@ -108,8 +109,12 @@ export interface RunSnapshot {
 
 /** Options of an inversion. */
 export interface InvertOptions extends RunOptions {
-  /** DDIM steps, default 50. */
+  /** Steps, default 50. */
   readonly steps?: number;
+  /** How the next x is solved for: "ddim" (default), or "dpm++2m", which needs fewer steps. */
+  readonly solver?: Solver;
+  /** What the time steps are evenly spaced in: "time" or "lambda"; default: the solver's, "lambda" for "dpm++2m". */
+  readonly spacing?: Spacing;
   /** Largest time step, default 999. */
   readonly top?: number;
   /** As the official program does it: f32 schedule, no h at the top step. */
@@ -164,6 +169,12 @@ export interface InjectParameters {
   readonly steps: number;
   /** Steps of the inversions that `inject` makes of pictures. */
   readonly stepsInversion: number;
+  /** How the next x is solved for, in the generation and in the inversions that `inject` makes: "ddim", or "dpm++2m",
+   *  which needs fewer steps (docs/methods.md). */
+  readonly solver: Solver;
+  /** What the time steps are evenly spaced in: "time", or "lambda", half the logarithm of the signal-to-noise ratio.
+   *  Default: the solver's, "lambda" for "dpm++2m". Inversions have to agree with it. */
+  readonly spacing: Spacing;
   /** Inject at this many of the steps only (the official content_replace_step): those t that a run of so many steps
    *  would have; the rest are plain, without noise. undefined: at every step. */
   readonly replaceSteps?: number | undefined;

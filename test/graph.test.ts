@@ -117,8 +117,8 @@ test("time steps and the nearest stored one", () => {
 });
 
 test("the official program keeps no h at the top step; this one does", () => {
-  expect(inversionTimes(3, 999, true)).toEqual([0, 499]);
-  expect(inversionTimes(3, 999, false)).toEqual([0, 499, 999]);
+  expect(inversionTimes({ steps: 3, top: 999, faithful: true })).toEqual([0, 499]);
+  expect(inversionTimes({ steps: 3, top: 999, faithful: false })).toEqual([0, 499, 999]);
 });
 
 test("which step runs which graph", () => {

@@ -79,6 +79,21 @@ for (const { shape, extra } of [
         );
       });
 
+    test("ddimStep with what the step before left, read in rows with a factor only", async () => {
+      const { all, steps, x, eps, inputs, xs, es } = batch(shape, 2 * n, extra);
+      const rows = all.map((row, i) => ({ ...row, SIGMA: 0, BEFORE: i % 2 ? 0 : -0.7 }));
+      inputs.set(steps, stepRows(...rows).data);
+      const [before, next, x0] = [f32("before", ...shape), f32("next", ...shape), f32("x0", ...shape)];
+      const b = seeded(4, shape).map((v, i) => (rows[Math.floor(i / (c * h * w))]!.BEFORE ? v : Number.NaN));
+      inputs.set(before, b);
+      const dispatches = ddimStep({ steps, x, eps, noise: x, before, next, x0 }, { asymmetric: true });
+      const [got] = await runDispatches(dispatches, inputs, [next]);
+      const expected = rows.flatMap((row, i) => [
+        ...reference.ddim(row, xs(i), es(i), es(n + i), xs(i), reference.sample(b, n, i)),
+      ]);
+      expectClose(got!, expected, shape, close);
+    });
+
     for (const rescale of [1, 0])
       test(`calibrate, rescale ${rescale}`, async () => {
         const { all, steps, x, eps, inputs, xs, es } = batch(shape, 2 * n, extra);
@@ -162,6 +177,6 @@ test("shapes that do not fit are refused", () => {
   expect(() => run([2, 3, 4, 5])).toThrow("eps: shape [2,3,4,5], expected [2,3,4,4]");
   expect(() => run([2, 3, 4, 4], true)).toThrow("eps: shape [2,3,4,4], expected [4,3,4,4]");
   expect(() => ddimStep({ steps: stepRows({}).steps, x, eps: x, next }, { asymmetric: false })).toThrow(
-    "steps: shape [1,32], expected one row of 32 for each of 2 samples",
+    "steps: shape [1,36], expected one row of 36 for each of 2 samples",
   );
 });

@@ -1,6 +1,6 @@
 // The step rows, f32 [N, STEP_FLOATS], and their columns. src/kernels/step/step-row.ts explains both.
 // The shader sets Scalar: f32, or u32 for the bits.
-const STEP_FLOATS: u32 = 32u;
+const STEP_FLOATS: u32 = 36u;
 const T: u32 = 0u;
 const SQRT_ALPHA: u32 = 1u;
 const SQRT_ONE_MINUS_ALPHA: u32 = 2u;
@@ -19,6 +19,7 @@ const EPS_O: u32 = 14u;
 const CLIP: u32 = 15u;
 const GAMMA: u32 = 16u;        // of content 0; others follow
 const RULE: u32 = 24u;
+const BEFORE: u32 = 32u;
 // Values of RULE.
 const SLERP: u32 = 0u;
 const SLERP_RAW: u32 = 1u;

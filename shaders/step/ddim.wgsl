@@ -1,18 +1,21 @@
-// next = SQRT_ALPHA_NEXT P + DIRECTION e + SIGMA z,   P = X0_X x + X0_O o',   e = EPS_X x + EPS_O o,   Song et al. 2021, eq. 12
+// next = SQRT_ALPHA_NEXT P + DIRECTION e + SIGMA z + BEFORE b,   P = X0_X x + X0_O o',   e = EPS_X x + EPS_O o
+// Song et al. 2021, eq. 12, where BEFORE is 0; b, read if MULTISTEP and where BEFORE is not 0 only: what the last step left.
 // o = output of the network, o' = sample n + FIRST of it: o itself (FIRST = 0), or the injected one (FIRST = N).   Kwon et
 // al. 2023, eq. 5.   P is clamped to +-CLIP where CLIP is not 0.
-// steps: f32 [N, STEP_FLOATS]; x, z, next, x0: f32 [N, COUNT]; eps: f32 [N or 2N, EPS_COUNT], the first COUNT values of each
+// steps: f32 [N, STEP_FLOATS]; x, z, b, next, x0: f32 [N, COUNT]; eps: f32 [N or 2N, EPS_COUNT], the first COUNT values of each
 // sample; x0 = P. z is read where SIGMA is not 0 only. WIDE divides EPS_COUNT, too.
 // import pointwise, step_row
 alias Scalar = f32;
 override EPS_COUNT: u32;       // uniform
 override FIRST: u32;           // uniform
+override MULTISTEP: bool;
 
 @group(0) @binding(1) var<storage, read> x: array<Block>;
 @group(0) @binding(2) var<storage, read> eps: array<Block>;
 @group(0) @binding(3) var<storage, read> z: array<Block>;
-@group(0) @binding(4) var<storage, read_write> next: array<Block>;
-@group(0) @binding(5) var<storage, read_write> x0: array<Block>;
+@group(0) @binding(4) var<storage, read> before: array<Block>;
+@group(0) @binding(5) var<storage, read_write> next: array<Block>;
+@group(0) @binding(6) var<storage, read_write> x0: array<Block>;
 
 fn each(n: u32, i: u32, id: u32) {
   let eps_blocks = EPS_COUNT / WIDE;
@@ -38,6 +41,15 @@ fn each(n: u32, i: u32, id: u32) {
     let fresh = z[id];
     for (var k = 0u; k < WIDE; k++) { // unroll
       v[k] += sigma * fresh[k];
+    }
+  }
+  if (MULTISTEP) {
+    let factor = step_value(n, BEFORE);
+    if (factor != 0.0) {
+      let last = before[id];
+      for (var k = 0u; k < WIDE; k++) { // unroll
+        v[k] += factor * last[k];
+      }
     }
   }
   next[id] = v;

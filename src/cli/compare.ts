@@ -3,6 +3,7 @@ import type { InjectParameters, Pixels } from "../api";
 import { DEFAULT_BATCH } from "../experiments/batches";
 import { mixVectors, rules } from "../experiments/correlation";
 import { runVariants } from "../experiments/sweep";
+import { inversionOf } from "../inject/inversion-options";
 import { cosine, norm, pearson } from "../metrics/statistics";
 import { writeWhole } from "../platform/files-node";
 import { BEYOND, type Beyond, type Cell, compareBeyond } from "./compare-beyond";
@@ -223,10 +224,9 @@ function layout(
 async function bottleneckRows({ model, talk, signal }: Session, pair: ReadPair, options: Options, chosen: Chosen) {
   const { h, g } = model.network.unet(1);
   const pictures = [pair.original, pair.content];
-  const { faithful, top } = chosen.parameters;
   const keep = async (tap: string) =>
     talk.phase(tap === h ? "invert (h)" : "invert (skip)", (report) =>
-      model.invert(pictures, { steps: chosen.stepsInversion, faithful, top, tap, signal, onStep: stepsTo(report) }),
+      model.invert(pictures, { ...inversionOf(chosen.parameters), tap, signal, onStep: stepsTo(report) }),
     );
   const [ofH, ofG] = [await keep(h), await keep(g)];
   const share = options.gamma ?? chosen.parameters.gamma;

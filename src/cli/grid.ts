@@ -176,7 +176,6 @@ async function runPairs(
           pending,
           {
             parameters,
-            stepsInversion,
             batch: options.batch,
             ...(tap && { tap }),
             mutate: scheduleGamma(gammaSchedule),

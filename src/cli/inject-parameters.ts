@@ -3,10 +3,11 @@ import type { InjectParameters } from "../api";
 import { UserError } from "../errors";
 import type { PresetName } from "../inject/parameters";
 import { isModelPreset, modelPresets } from "../model/presets";
+import { type Solver, SPACINGS, type Spacing } from "../model/schedule";
 import type { Engine } from "./engine";
 import { UsageError } from "./failure";
 import type { Talk } from "./talk";
-import { omega, ruleOption, seed, steps, timeStep, within } from "./values";
+import { omega, ruleOption, seed, solverOption, steps, timeStep, within } from "./values";
 
 /** The options of an injection as commander passes them: undefined where not given. */
 export interface ParameterOptions {
@@ -17,6 +18,8 @@ export interface ParameterOptions {
   readonly tBoost?: number;
   readonly stepsInversion?: number;
   readonly steps?: number;
+  readonly solver?: Solver;
+  readonly spacing?: Spacing;
   readonly replaceSteps?: number;
   readonly seed?: number;
   readonly rule?: InjectParameters["rule"];
@@ -41,8 +44,13 @@ export function withParameterOptions(command: Command, without: readonly string[
     new Option("--t-boost <t>", "add fresh noise at time steps t <= this, for sharper detail; 0: never").argParser(
       timeStep,
     ),
-    new Option("--steps-inversion <n>", "DDIM steps of the inversions").argParser(steps),
+    new Option("--steps-inversion <n>", "steps of the inversions").argParser(steps),
     new Option("--steps <n>", "steps of the generation").argParser(steps),
+    solverOption(),
+    new Option(
+      "--spacing <name>",
+      "what the time steps are evenly spaced in: time, or lambda (the solver's default)",
+    ).choices(SPACINGS),
     new Option("--replace-steps <n>", "inject at this many of the steps only").argParser(steps),
     new Option("--seed <n>", "seed of the noise that --t-boost adds").argParser(seed),
     ruleOption(),
@@ -82,7 +90,7 @@ export function chooseParameters(engine: Engine, options: ParameterOptions, gamm
 const inFlags = (message: string): string =>
   message
     .replace(/\b(?:tEdit|tBoost|replaceSteps|dtLambda|stepsInversion)\b/g, (name) => `--${kebab(name)}`)
-    .replace(/^(?:gamma|omega|steps|seed|rule)\b/, (name) => `--${name}`);
+    .replace(/^(?:gamma|omega|steps|seed|rule|solver|spacing)\b/, (name) => `--${name}`);
 
 const kebab = (name: string): string => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 
@@ -103,7 +111,7 @@ type Shown = { readonly [K in "gamma" | "omega" | "tEdit" | "tBoost"]?: string }
 
 /** Parameters in a few words, for the foot of a strip. */
 export function describe(parameters: InjectParameters, stepsInversion: number, shown: Shown = {}): string {
-  const { gamma, omega, tEdit, tBoost, steps, seed, rule, dtLambda, faithful } = parameters;
+  const { gamma, omega, tEdit, tBoost, steps, solver, seed, rule, dtLambda, faithful } = parameters;
   return [
     rule === "slerp" ? "" : typeof rule === "string" ? rule : "own rule",
     `γ ${shown.gamma ?? gamma}`,
@@ -112,6 +120,7 @@ export function describe(parameters: InjectParameters, stepsInversion: number, s
     `t_boost ${shown.tBoost ?? tBoost}`,
     dtLambda === 1 ? "" : `dt_lambda ${dtLambda}`,
     `${stepsInversion}+${steps} steps`,
+    solver === "ddim" ? "" : solver,
     tBoost > 0 ? `seed ${seed}` : "",
     faithful ? "faithful" : "",
   ]

@@ -4,6 +4,7 @@ import { UserError } from "../errors";
 import { type ScheduleName, scheduleGamma } from "../experiments/gamma-schedule";
 import { withHooks } from "../inject/hooks";
 import type { Inversion } from "../inject/inversion";
+import { inversionOf } from "../inject/inversion-options";
 import type { InjectOptions, OmegaRegion } from "../inject/options";
 import { pasteBack } from "../inject/paste";
 import { printPlan } from "../inject/plan";
@@ -303,10 +304,9 @@ async function invertAll(
   chosen: Chosen,
   tap: string | undefined,
 ): Promise<Inversions> {
-  const { faithful, top } = chosen.parameters;
   const pictures = input.original ? [input.original, ...input.contents] : input.contents;
   const names = (input.original ? [input.originalName, ...input.contentNames] : input.contentNames).map(nameOf);
-  const options = { steps: chosen.stepsInversion, faithful, top, ...(tap && { tap }), signal };
+  const options = { ...inversionOf(chosen.parameters), ...(tap && { tap }), signal };
   const fresh =
     pictures.length === 0
       ? []

@@ -3,6 +3,7 @@ import type { Pixels } from "../api";
 import { type ScheduleName, scheduleGamma, schedules } from "../experiments/gamma-schedule";
 import { withHooks } from "../inject/hooks";
 import type { Inversion } from "../inject/inversion";
+import { inversionOf } from "../inject/inversion-options";
 import { COMPILING, type Session, stepsTo } from "./context";
 import { noteUnfamiliar } from "./familiar";
 import type { Chosen } from "./inject-parameters";
@@ -74,14 +75,11 @@ export async function invertPair(
   chosen: Chosen,
 ) {
   const { tap } = options;
-  const { faithful, top } = chosen.parameters;
   const both = await talk.phase(
     "invert",
     (report) =>
       model.invert([pair.content, pair.original], {
-        steps: chosen.stepsInversion,
-        faithful,
-        top,
+        ...inversionOf(chosen.parameters),
         ...(tap && { tap }),
         signal,
         onStep: stepsTo(report),

@@ -1,6 +1,7 @@
 import { Command, Option } from "commander";
 import type { Pixels } from "../api";
 import { psnr } from "../metrics/psnr";
+import type { Solver } from "../model/schedule";
 import { writePng } from "../platform/images-node";
 import {
   COMPILING,
@@ -17,11 +18,12 @@ import { nameOf, provenance } from "./provenance";
 import { inputFiles, readPicture } from "./read-picture";
 import { type Report, Talk } from "./talk";
 import { checkPngName, checkTargets, type TargetOptions, withReplaceOption } from "./targets";
-import { list, steps } from "./values";
+import { list, solverOption, steps } from "./values";
 
 interface Options extends CommonOptions, TargetOptions, PlacementOptions {
   readonly stepsInversion: number;
   readonly steps: number;
+  readonly solver: Solver;
   readonly out?: string;
   readonly report?: number[] | true;
 }
@@ -37,8 +39,9 @@ export function reconstruct(context: Context): Command {
       "the picture: a file, - for stdin, or an address; its centre square is used unless it is placed",
     )
     .optionsGroup("Reconstruction:")
-    .addOption(new Option("--steps-inversion <n>", "DDIM steps of the inversion").argParser(steps).default(50))
+    .addOption(new Option("--steps-inversion <n>", "steps of the inversion").argParser(steps).default(50))
     .addOption(new Option("--steps <n>", "steps of the generation").argParser(steps).default(50))
+    .addOption(solverOption().default("ddim"))
     .option("--out <file.png>", "reconstruction (of a report: the last one)")
     .addOption(
       new Option("--report [steps]", `PSNR for each of these numbers of steps (default: ${REPORTED})`).argParser(
@@ -74,17 +77,23 @@ async function run(context: Context, image: string, options: Options): Promise<v
         const { target, pixels } = await once(
           session,
           picture!,
-          stepsInversion,
-          steps,
+          { stepsInversion, steps, solver: options.solver },
           rows.length === 0 && nameOf(image),
         );
         rows.push({ stepsInversion, steps, psnr: psnr(target, pixels) });
         last = pixels;
       }
       signal.throwIfAborted();
-      const text = provenance(model, "reconstruct", { image: nameOf(image), ...rows.at(-1) });
+      const text = provenance(model, "reconstruct", { image: nameOf(image), solver: options.solver, ...rows.at(-1) });
       if (options.out) await writePng(options.out, last!, text);
-      return { image, model: model.name, rows, adapter: device.description, seconds: talk.seconds };
+      return {
+        image,
+        model: model.name,
+        solver: options.solver,
+        rows,
+        adapter: device.description,
+        seconds: talk.seconds,
+      };
     },
     talk,
   );
@@ -108,15 +117,14 @@ interface Row {
 async function once(
   { model, talk, signal }: Session,
   picture: Placing,
-  stepsInversion: number,
-  steps: number,
+  { stepsInversion, steps, solver }: Pick<Options, "stepsInversion" | "steps" | "solver">,
   name: string | false,
 ) {
   const work = async (report: Report) => {
     const all = stepsInversion + steps;
     const onInvert = ({ step }: { step: number }) => report(step, all);
     const onGenerate = ({ step }: { step: number }) => report(stepsInversion + step, all);
-    const inversion = await model.invert(picture, { steps: stepsInversion, signal, onStep: onInvert });
+    const inversion = await model.invert(picture, { steps: stepsInversion, solver, signal, onStep: onInvert });
     try {
       if (name) await noteUnfamiliar(inversion, [name], talk);
       const result = await model.reconstruct(inversion, { steps, signal, onStep: onGenerate });

@@ -1,5 +1,6 @@
 import { Command, Option } from "commander";
 import type { Pixels } from "../api";
+import type { Solver } from "../model/schedule";
 import { writeWhole } from "../platform/files-node";
 import { writePng } from "../platform/images-node";
 import {
@@ -17,13 +18,14 @@ import { provenance } from "./provenance";
 import { inputFiles } from "./read-picture";
 import { type Report, Talk } from "./talk";
 import { checkPngName, checkTargets, type TargetOptions, withReplaceOption } from "./targets";
-import { integer, seed, steps, within } from "./values";
+import { integer, seed, solverOption, steps, within } from "./values";
 
 interface Options extends CommonOptions, TargetOptions {
   readonly count: number;
   readonly seed: number;
   readonly steps: number;
   readonly eta: number;
+  readonly solver: Solver;
   readonly out: string;
 }
 
@@ -43,6 +45,7 @@ export function sample(context: Context): Command {
     .addOption(
       new Option("--eta <value>", "0: DDIM, 1: as much fresh noise as DDPM").argParser(within(0, 1)).default(0),
     )
+    .addOption(solverOption().default("ddim"))
     .option("--out <file.png>", "picture or sheet", "sample.png");
   return withExamples(
     withCommonOptions(withReplaceOption(command)),
@@ -55,9 +58,9 @@ async function run(context: Context, options: Options): Promise<void> {
   const out = { flag: "--out", file: options.out };
   checkPngName(out);
   await checkTargets([out], inputFiles(["--model", options.model]), options);
-  const { count, seed, steps, eta } = options;
+  const { count, seed, steps, eta, solver } = options;
   const talk = new Talk(context.terminal, options.quiet);
-  const details = { count, seed, steps, eta };
+  const details = { count, seed, steps, eta, solver };
   const report = await withSession(
     context,
     options,
@@ -81,16 +84,17 @@ interface Details {
   readonly seed: number;
   readonly steps: number;
   readonly eta: number;
+  readonly solver: Solver;
 }
 
 /** Draws all samples, in batches; sample n of a seed is the same in any batch. */
-async function drawAll({ model, talk, signal }: Session, { count, seed, steps, eta }: Details): Promise<Pixels[]> {
+async function drawAll({ model, talk, signal }: Session, { count, ...asked }: Details): Promise<Pixels[]> {
   const work = async (report: Report) => {
     const all: Pixels[] = [];
     for (let first = 0; first < count; first += BATCH) {
       const size = Math.min(BATCH, count - first);
       const onStep = stepsTo(report, first / BATCH, Math.ceil(count / BATCH));
-      const result = await model.sample({ count: size, first, seed, steps, eta, signal, onStep });
+      const result = await model.sample({ count: size, first, ...asked, signal, onStep });
       try {
         all.push(...(await result.toPixels()));
       } finally {

@@ -2,6 +2,7 @@ import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Command } from "commander";
 import { UserError } from "../errors";
+import { inversionOf } from "../inject/inversion-options";
 import { writeWhole } from "../platform/files-node";
 import { decodeImage, writePng } from "../platform/images-node";
 import { shippedExamples } from "../platform/node";
@@ -54,7 +55,7 @@ async function run(context: Context, { out, ...options }: Options): Promise<void
       const { preset, parameters, stepsInversion } = chooseParameters(engine, {});
       const inversion = await talk.phase(
         "invert",
-        (report) => model.invert(pictures, { steps: stepsInversion, signal, onStep: stepsTo(report) }),
+        (report) => model.invert(pictures, { ...inversionOf(parameters), signal, onStep: stepsTo(report) }),
         COMPILING,
       );
       const [original, content] = [inversion.select(0), inversion.select(1)];

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { InvalidArgumentError, Option } from "commander";
 import type { InjectParameters } from "../api";
 import { MIX, type MixRule } from "../kernels/step/step-row";
+import { SOLVERS } from "../model/schedule";
 
 /** Parsers of option values. A value that they refuse ends the program with exit status 2 and one line. */
 
@@ -60,6 +61,10 @@ export const list =
     const spaced = Array.from({ length: count! }, (_, i) => from! + ((to! - from!) * i) / (count! - 1));
     return spaced.map((value) => item(String(Number(value.toPrecision(10)))));
   };
+
+/** The solvers, as a choice. */
+export const solverOption = () =>
+  new Option("--solver <name>", "ddim, or dpm++2m, which needs fewer steps (docs/methods.md)").choices(SOLVERS);
 
 /** The mixing rules, as a choice. */
 export const ruleOption = () =>

@@ -1,6 +1,7 @@
 import type { InjectParameters, Pixels } from "../api";
 import { type Hooks, withHooks } from "../inject/hooks";
 import type { Inversion } from "../inject/inversion";
+import { inversionOf } from "../inject/inversion-options";
 import type { Model } from "../inject/model";
 import {
   byBatch,
@@ -21,7 +22,6 @@ export interface Pair {
 
 export interface GridOptions {
   readonly parameters: InjectParameters;
-  readonly stepsInversion: number;
   /** most pairs in a batch */
   readonly batch: number;
   readonly tap?: string;
@@ -45,11 +45,9 @@ export async function runGrid(
   const usedContents = distinct(pairs.map((pair) => pair.content));
   const usedOriginals = distinct(pairs.map((pair) => pair.original));
   const pictures = [...usedContents.map((i) => contents[i]!), ...usedOriginals.map((i) => originals[i]!)];
-  const { parameters, stepsInversion, batch, tap, signal, onInverted } = options;
+  const { parameters, batch, tap, signal, onInverted } = options;
   const outcomes = await invertMany(model, pictures, {
-    steps: stepsInversion,
-    faithful: parameters.faithful,
-    top: parameters.top,
+    ...inversionOf(parameters),
     batch,
     ...(tap && { tap }),
     signal,

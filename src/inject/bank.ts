@@ -1,4 +1,5 @@
 import type { PictureShape } from "../model/config";
+import type { Solver, Spacing } from "../model/schedule";
 import type { SourcePicture } from "./images";
 
 /** What an inversion belongs to and how it was made. */
@@ -8,6 +9,9 @@ export interface InversionInfo {
   readonly steps: number;
   readonly top: number;
   readonly faithful: boolean;
+  /** absent: ddim, evenly spaced in time */
+  readonly solver?: Solver;
+  readonly spacing?: Spacing;
   readonly picture: PictureShape;
   /** [C, H, W] */
   readonly h: readonly [number, number, number];

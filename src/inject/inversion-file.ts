@@ -3,6 +3,7 @@ import { openContainer } from "../model/checkpoint/checkpoint";
 import { writeSafetensors } from "../model/checkpoint/safetensors-writer";
 import { sha256 } from "../model/checkpoint/sha256";
 import { memorySource } from "../model/checkpoint/source";
+import { SOLVERS, SPACINGS } from "../model/schedule";
 import type { InversionInfo } from "./bank";
 
 /** A saved inversion: tensors `image`, `x_T` and `h.<t>`, f32 with the batch first. */
@@ -78,6 +79,7 @@ function parseInfo(metadata: Readonly<Record<string, string>>, name: string): In
   if (typeof info !== "object" || info === null) throw damaged;
   const { side } = info as { side?: number }; // of files from before pictures could have other shapes
   if (side !== undefined) info = { ...info, picture: { channels: 3, height: side, width: side } };
+  const known = (names: readonly unknown[], v: unknown) => v === undefined || names.includes(v);
   const whole = (v: unknown): v is number => Number.isInteger(v) && (v as number) > 0;
   if (
     typeof info.model !== "string" ||
@@ -86,6 +88,8 @@ function parseInfo(metadata: Readonly<Record<string, string>>, name: string): In
     ![info.picture?.channels, info.picture?.height, info.picture?.width].every(whole) ||
     !whole(info.steps) ||
     !whole(info.top) ||
+    !known(SOLVERS, info.solver) ||
+    !known(SPACINGS, info.spacing) ||
     !Array.isArray(info.h) ||
     info.h.length !== 3 ||
     !info.h.every(whole) ||

@@ -12,6 +12,7 @@ import { giveInjection } from "./given";
 import { hooksOf } from "./hooks";
 import { placedPixels, placeImages, sourceOf } from "./images";
 import { Inversion } from "./inversion";
+import { inversionOf } from "./inversion-options";
 import type { InjectOptions, ReconstructOptions, SampleOptions } from "./options";
 import type { PresetName } from "./parameters";
 import type { RunPlan } from "./plan";
@@ -108,7 +109,7 @@ export class Model {
     return this.#runner.life.during(() => this.network.forward(x, t, labels ?? this.#defaultLabels(batch)));
   }
 
-  /** DDIM inversion of one picture or a batch: x_T, and h of every step, kept on the GPU.
+  /** Inversion of one picture or a batch: x_T, and h of every step, kept on the GPU.
    *  @throws UserError for a bad picture or number of steps; NonFiniteError; the signal's reason when cancelled */
   async invert(images: ImageInput | readonly ImageInput[], options: InvertOptions = {}): Promise<Inversion> {
     this.#runner.life.check();
@@ -182,7 +183,7 @@ export class Model {
     const made: Bank = {
       info,
       samples: [],
-      times: inversionTimes(asked.steps, asked.top, asked.faithful, this.schedule),
+      times: inversionTimes(asked, this.schedule),
     };
     const inject = this.#planInject(request, options, (source) => bankIn(source, pictures, made));
     return pictures.length > 0 ? [this.#planInvert(pictures.length, asked, undefined), inject] : [inject];
@@ -191,10 +192,10 @@ export class Model {
   /** The inverted pictures generated back, nothing injected. The nearer to the pictures, the better the inversion. */
   reconstruct(inversion: Inversion, options: ReconstructOptions = {}): Promise<Result> {
     checkReconstruct(options);
-    const { steps = inversion.info.steps } = options;
-    const { top } = inversion.info;
+    const { top, spacing = "time" } = inversion.info;
+    const { steps = inversion.info.steps, solver = inversion.info.solver ?? "ddim" } = options;
     const off = { preset: "quick", gamma: 0, tBoost: 0 } as const;
-    return this.inject({ ...options, ...off, content: inversion, original: inversion, steps, top });
+    return this.inject({ ...options, ...off, content: inversion, original: inversion, steps, solver, spacing, top });
   }
 
   /** New pictures from seeded noise. Sample n of seed s is the same in any batch.
@@ -202,7 +203,7 @@ export class Model {
   async sample(options: SampleOptions = {}): Promise<Result> {
     this.#runner.life.check();
     const asked = resolveSample(options);
-    const { streams, steps, seed, eta } = asked;
+    const { streams, steps, seed, eta, solver } = asked;
     const labels = this.#labels(streams.length, options.labels);
     const plan = planSample(this.network.unet(streams.length), {
       ...asked,
@@ -210,7 +211,7 @@ export class Model {
       labels,
       schedule: this.schedule,
     });
-    const made = { model: this.name, modelHash: this.hash, steps, eta, seed };
+    const made = { model: this.name, modelHash: this.hash, steps, solver, eta, seed };
     const parameters = streams.map((stream) => ({ ...made, stream }));
     return this.#runner.run(
       plan,
@@ -287,12 +288,9 @@ export class Model {
 
   /** How the pictures of an injection are inverted. */
   #invertFor({ variants, tap }: InjectRequest, options: RunOptions & { labels?: readonly number[] }): InvertOptions {
-    const { stepsInversion: steps, top, faithful } = variants[0]!;
     const { signal, onStep, snapshotEvery, onSnapshot, recover, resume } = options;
     return {
-      steps,
-      top,
-      faithful,
+      ...inversionOf(variants[0]!),
       ...(tap !== undefined && { tap }),
       ...(signal && { signal }),
       ...(onStep && { onStep }),
@@ -303,12 +301,9 @@ export class Model {
     };
   }
 
-  #inversionInfo({ steps, top, faithful, tap = this.network.unet(1).h }: ReturnType<typeof resolveInvert>) {
+  #inversionInfo({ tap = this.network.unet(1).h, ...asked }: ReturnType<typeof resolveInvert>) {
     const h = this.tapShape(tap);
-    return { model: this.hash, steps, top, faithful, picture: this.pictureShape, h, tap } satisfies Omit<
-      InversionInfo,
-      "sources"
-    >;
+    return { model: this.hash, ...asked, picture: this.pictureShape, h, tap } satisfies Omit<InversionInfo, "sources">;
   }
 
   /** @throws UserError for an inversion that was disposed, or is on another device */

@@ -23,7 +23,7 @@ export type DiffusionOp =
   | { readonly kind: "moments" }
   /** `x` moved by latent calibration; omega of the row, or of `omegas` inside `masks` */
   | { readonly kind: "calibrate" }
-  /** next x of `x` and `eps`, with `noise` if given; side output `x0`: P
+  /** next x of `x` and `eps`, with `noise` if given, and `before`: what the last step left; side output `x0`: P
    *  asymmetric: `eps` is (e; e~), P comes from e~ and the direction from e */
   | { readonly kind: "ddim"; readonly asymmetric: boolean }
   /** standard normal noise, of the shape of `like` */
@@ -81,10 +81,11 @@ const diffusionOps: Ops<DiffusionOp> = {
 
   ddim({ asymmetric }, io) {
     const x = io.input("x");
-    const noise = io.optional("noise");
+    const [noise, before] = [io.optional("noise"), io.optional("before")];
     const next = f32(io.name, ...x.shape);
     const x0 = f32(io.sideOutput("x0") ?? `${io.name}/x0`, ...x.shape);
-    const tensors = { steps: io.input("steps"), x, eps: io.input("eps"), ...(noise && { noise }), next, x0 };
+    const given = { ...(noise && { noise }), ...(before && { before }) };
+    const tensors = { steps: io.input("steps"), x, eps: io.input("eps"), ...given, next, x0 };
     return { dispatches: ddimStep(tensors, { asymmetric }), output: next, sideOutputs: { x0 } };
   },
 

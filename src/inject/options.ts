@@ -1,4 +1,5 @@
 import type { Gamma, ImageInput, InjectVariant, MaskOption, RunOptions } from "../api";
+import type { Solver } from "../model/schedule";
 import type { Inversion } from "./inversion";
 import type { PresetName } from "./parameters";
 
@@ -48,6 +49,8 @@ export interface InjectOptions extends RunOptions, InjectVariant {
 export interface ReconstructOptions extends RunOptions {
   /** default: as many as the inversion has */
   readonly steps?: number;
+  /** default: that of the inversion */
+  readonly solver?: Solver;
   readonly faithful?: boolean;
   readonly labels?: readonly number[];
 }
@@ -61,5 +64,7 @@ export interface SampleOptions extends RunOptions {
   readonly steps?: number;
   /** Share of fresh noise: 0 DDIM, 1 ancestral. */
   readonly eta?: number;
+  /** "ddim" (default), or "dpm++2m": fewer steps. With eta it solves the stochastic equation. */
+  readonly solver?: Solver;
   readonly labels?: readonly number[];
 }

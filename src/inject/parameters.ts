@@ -1,7 +1,7 @@
 import type { Gamma, InjectParameters, InjectVariant, OwnRule } from "../api";
 import { UserError } from "../errors";
 import { MIX } from "../kernels/step/step-row";
-import { TRAIN_STEPS } from "../model/schedule";
+import { SOLVERS, SPACINGS, spacingOf, TRAIN_STEPS } from "../model/schedule";
 import { definesRule } from "../wgsl/own-rule";
 import { between, type Check, callback, checkOptions, either, flag, oneOf, whole } from "./check-options";
 
@@ -22,6 +22,8 @@ export const defaults: InjectParameters = {
   top: TRAIN_STEPS - 1,
   steps: 50,
   stepsInversion: 50,
+  solver: "ddim",
+  spacing: "time",
   replaceSteps: undefined,
   rule: "slerp",
   seed: 0,
@@ -52,6 +54,8 @@ export const PARAMETERS: Readonly<Record<keyof InjectParameters, Check>> = {
   top: whole(1, TRAIN_STEPS - 1),
   steps: whole(2, TRAIN_STEPS),
   stepsInversion: whole(2, TRAIN_STEPS),
+  solver: oneOf(...SOLVERS),
+  spacing: oneOf(...SPACINGS),
   replaceSteps: whole(1),
   rule: either(
     `one of ${Object.keys(MIX).join(", ")}, or { wgsl } that defines fn mix_rule(...)`,
@@ -61,6 +65,15 @@ export const PARAMETERS: Readonly<Record<keyof InjectParameters, Check>> = {
   seed: whole(0, 2 ** 32 - 1),
   faithful: flag,
 };
+
+/** @throws UserError for what the official program does not have */
+export function checkFaithful({ faithful, solver, spacing }: Pick<RunParameters, "faithful" | "solver" | "spacing">) {
+  if (!faithful) return;
+  if (solver !== "ddim")
+    throw new UserError(`solver ${solver}: the official program has ddim only; leave out faithful`);
+  if (spacing !== "time")
+    throw new UserError(`spacing ${spacing}: the official program spaces by time; leave out faithful`);
+}
 
 const NAMES = Object.keys(defaults) as (keyof InjectParameters)[];
 
@@ -90,10 +103,12 @@ export function resolveRun(given: InjectVariant, preset?: PresetName, otherwise:
   const complete = NAMES.every((name) => Object.hasOwn(given, name));
   const base: Preset = presets[preset ?? (complete ? "quick" : otherwise)];
   const own = NAMES.flatMap((name) => (given[name] === undefined ? [] : [[name, given[name]]]));
-  const p: RunParameters = { ...defaults, ...base, ...Object.fromEntries(own) };
+  const merged: RunParameters = { ...defaults, ...base, ...Object.fromEntries(own) };
+  const p = { ...merged, spacing: given.spacing ?? base.spacing ?? spacingOf(merged.solver) };
   checkOptions("parameters", p, PARAMETERS);
   for (const name of ["steps", "stepsInversion"] as const)
     if (p[name] > p.top + 1) throw new UserError(`${name} ${p[name]}: expected a whole number from 2 to ${p.top + 1}`);
+  checkFaithful(p);
   if (p.tBoost > p.tEdit && !p.faithful)
     throw new UserError(
       `tBoost ${p.tBoost} is above tEdit ${p.tEdit}: boosting would drown the injection; lower tBoost or raise tEdit`,

@@ -4,10 +4,11 @@ import type { MixRule } from "../kernels/step/step-row";
 import {
   DDPM_SCHEDULE,
   generationSteps,
+  lastTimes,
   nearestTime,
   onScale,
   type Schedule,
-  timeSteps,
+  spacedBy,
   topTime,
 } from "../model/schedule";
 import type { UNet } from "../model/unet";
@@ -76,16 +77,18 @@ export function planInject(net: UNet, options: InjectPlanOptions): RunPlan {
   const [batch, ...picture] = x as [number, ...number[]];
   const { times, info } = contents[0]!;
   const planned = injectSteps(samples, times, schedule);
+  const multistep = samples[0]!.parameters.solver !== "ddim";
   const steps = mutate?.(planned) ?? planned;
   const spec = {
     tap,
     contents,
     omegaRegions,
     givenNoise: givenNoise !== undefined,
+    multistep,
     ...(mixShader && { mixShader }),
   };
   const make: Record<StepKind, () => StepGraph> = {
-    plain: () => plainStep(net, { givenNoise: spec.givenNoise }),
+    plain: () => plainStep(net, { givenNoise: spec.givenNoise, multistep }),
     injected: () => injectedStep(net, spec, info.h),
     calibrated: () => calibratedStep(net, spec, info.h),
   };
@@ -119,7 +122,10 @@ export function planInject(net: UNet, options: InjectPlanOptions): RunPlan {
       ...(step.graph === "plain" ? [] : inject(step)),
       ...noise(k),
     ],
-    after: [{ from: TENSOR.next, to: "x" }],
+    after: [
+      { from: TENSOR.next, to: "x" },
+      ...(multistep ? [{ from: TENSOR.x0, to: TENSOR.before } satisfies Move] : []),
+    ],
   }));
   const regions = [
     ...contents.flatMap(({ masked }, k) => (masked ? [TENSOR.mask(k)] : [])),
@@ -136,7 +142,7 @@ export function planInject(net: UNet, options: InjectPlanOptions): RunPlan {
     ...(labels && { labels }),
     given,
     kept: { x },
-    state: ["x"],
+    state: ["x", ...(multistep ? [TENSOR.before] : [])],
     steps: plan,
   };
 }
@@ -148,8 +154,8 @@ export function injectSteps(
   bankTimes: readonly number[],
   schedule: Schedule = DDPM_SCHEDULE,
 ): InjectStep[] {
-  const { steps, top } = samples[0]!.parameters;
-  const pairs = generationSteps(timeSteps(steps, topTime(top, schedule)));
+  const { steps, top, spacing } = samples[0]!.parameters;
+  const pairs = generationSteps(spacedBy(spacing, steps, topTime(top, schedule), schedule));
   const rows = samples.map((sample, stream) => sampleSteps(sample, pairs, stream, schedule));
   return pairs.map(({ t }, k) => {
     const row = rows.map((of) => of[k]!);
@@ -176,25 +182,31 @@ function sampleSteps(
 ) {
   const [tEdit, tBoost, dtEnd] = [p.tEdit, p.tBoost, p.dtEnd].map((v) => onScale(v, of)) as [number, number, number];
   const replacedTimes =
-    p.replaceSteps === undefined ? undefined : new Set(timeSteps(p.replaceSteps, topTime(p.top, of)));
+    p.replaceSteps === undefined ? undefined : new Set(spacedBy(p.spacing, p.replaceSteps, topTime(p.top, of), of));
   const replaced = ({ t }: Pair) => replacedTimes?.has(t) ?? true;
   const injectsAny = gammas.some((g) => typeof g === "function" || g > 0);
   const injects = (pair: Pair) => replaced(pair) && pair.t >= tEdit && injectsAny;
   const [first, last] = [pairs.findIndex(injects), pairs.findLastIndex(injects)];
   const position = (k: number) => (last > first ? (k - first) / (last - first) : 0.5);
+  const calibrates = p.omega !== "off" && (p.omega > 0 || !p.faithful);
+  const kindOf = (pair: Pair): StepKind => (!injects(pair) ? "plain" : calibrates ? "calibrated" : "injected");
+  const from = lastTimes(p.solver, pairs, of);
   return pairs.map((pair, draw): { graph: StepKind; step: Step } => {
     const { t, next } = pair;
-    const injected = injects(pair);
+    const graph = kindOf(pair);
+    const injected = graph !== "plain";
+    // Between an edited and a plain prediction lies the edit itself, which must not be extrapolated.
+    const last = draw > 0 && kindOf(pairs[draw - 1]!) === graph ? from[draw] : undefined;
     // The official program runs injected steps at t <= t_noise with eta 1, the others without noise.
     const boosted = t <= tBoost && (replaced(pair) || !p.faithful);
-    const calibrates = injected && p.omega !== "off" && (p.omega > 0 || !p.faithful);
     // With calibration on, the official program forgets lambda.
     const forgotten = p.faithful && p.omega !== "off" && p.omega > 0;
     return {
-      graph: calibrates ? "calibrated" : injected ? "injected" : "plain",
+      graph,
       step: {
         t,
         next,
+        ...(last !== undefined && { last }),
         eta: boosted ? 1 : 0,
         dtLambda: replaced(pair) && t >= dtEnd && !forgotten ? p.dtLambda : 1,
         gammas: gammas.map((g) => (injected ? gammaAt(g, position(draw)) : 0)),

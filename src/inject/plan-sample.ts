@@ -1,4 +1,4 @@
-import { DDPM_SCHEDULE, type Schedule, samplingSteps } from "../model/schedule";
+import { DDPM_SCHEDULE, lastTimes, multistepPairs, type Schedule, type Solver, samplingSteps } from "../model/schedule";
 import type { UNet } from "../model/unet";
 import type { StepGraph } from "./ops";
 import type { PlannedStep, RunPlan } from "./plan";
@@ -12,42 +12,49 @@ export interface SamplePlanOptions {
   readonly steps: number;
   readonly seed: number;
   readonly eta: number;
+  /** default: ddim */
+  readonly solver?: Solver | undefined;
   /** number of each sample: the noise of a seed is the same in any batch */
   readonly streams: readonly number[];
   readonly labels?: readonly number[] | undefined;
   readonly schedule?: Schedule;
 }
 
-/** Generation from seeded noise, which a first step draws, at the time steps of the model's scheduler. Kept: `x`, the
- *  pictures. */
+/** Generation from seeded noise, which a first step draws, at the time steps of the model's scheduler; those of diffusers'
+ *  DPMSolverMultistepScheduler for "dpm++2m", which clamps nothing either. Kept: `x`, the pictures. */
 export function planSample(net: UNet, options: SamplePlanOptions): RunPlan {
-  const { model, seed, eta, streams, labels, schedule = DDPM_SCHEDULE } = options;
+  const { model, seed, eta, solver = "ddim", streams, labels, schedule = DDPM_SCHEDULE } = options;
   const start: StepGraph = {
     inputs: net.graph.inputs,
     nodes: [{ name: "x_T", op: { kind: "gaussian" }, inputs: { steps: "steps", like: "x" }, output: TENSOR.next }],
     outputs: [TENSOR.next],
   };
-  const pairs = samplingSteps(options.steps, schedule);
+  const multistep = solver !== "ddim";
+  const pairs = (multistep ? multistepPairs : samplingSteps)(options.steps, schedule);
+  const from = lastTimes(solver, pairs, schedule, schedule.finalAlphaOne);
+  const clip = multistep ? 0 : schedule.clip;
   const clean = schedule.finalAlphaOne ? "one" : "first";
   const after = [{ from: TENSOR.next, to: "x" }];
+  const remember = multistep ? [{ from: TENSOR.x0, to: TENSOR.before }] : [];
   const step = (graph: string, t: number, samples: PlannedStep["samples"]): PlannedStep => ({
     graph,
     t,
     samples,
     before: [],
-    after,
+    after: graph === "start" ? after : [...after, ...remember],
   });
+  const extrapolated = (k: number) => (from[k] === undefined ? {} : { last: from[k] });
   const first = pairs[0]!;
   return {
     phase: "generate",
     model,
     schedule,
     precision: "f64",
-    graphs: { start, plain: plainStep(net) },
+    graphs: { start, plain: plainStep(net, { multistep }) },
     ...(labels && { labels }),
     given: {},
     kept: { x: net.graph.inputs.x!.shape },
-    state: ["x"],
+    state: ["x", ...(multistep ? [TENSOR.before] : [])],
     steps: [
       step(
         "start",
@@ -58,7 +65,7 @@ export function planSample(net: UNet, options: SamplePlanOptions): RunPlan {
         step(
           "plain",
           t,
-          streams.map((stream) => ({ t, next, clean, clip: schedule.clip, eta, seed, stream, draw })),
+          streams.map((stream) => ({ ...extrapolated(draw), t, next, clean, clip, eta, seed, stream, draw })),
         ),
       ),
     ],

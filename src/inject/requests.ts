@@ -1,16 +1,21 @@
 import type { ImageInput, InvertOptions } from "../api";
 import { UserError } from "../errors";
-import { TRAIN_STEPS } from "../model/schedule";
-import { between, type Check, checkOptions, flag, listOf, RUN_OPTIONS, text, whole } from "./check-options";
+import { SOLVERS, SPACINGS, spacingOf, TRAIN_STEPS } from "../model/schedule";
+import { between, type Check, checkOptions, flag, listOf, oneOf, RUN_OPTIONS, text, whole } from "./check-options";
 import { checkPicture } from "./check-picture";
 import type { ReconstructOptions, SampleOptions } from "./options";
+import { checkFaithful } from "./parameters";
 
 const labels = listOf("classes", whole(0));
+
+const solver = oneOf(...SOLVERS);
 
 const INVERT_OPTIONS = {
   steps: () => undefined, // checked against `top` below
   top: whole(1, TRAIN_STEPS - 1),
   faithful: flag,
+  solver,
+  spacing: oneOf(...SPACINGS),
   tap: text,
   labels,
   ...RUN_OPTIONS,
@@ -19,10 +24,12 @@ const INVERT_OPTIONS = {
 /** @throws UserError in one line */
 export function resolveInvert(options: InvertOptions) {
   checkOptions("invert", options, INVERT_OPTIONS);
-  const { steps = 50, top = TRAIN_STEPS - 1, faithful = false, tap } = options;
+  const { steps = 50, top = TRAIN_STEPS - 1, faithful = false, solver = "ddim", tap } = options;
+  const { spacing = spacingOf(solver) } = options;
   if (!Number.isInteger(steps) || steps < 2 || steps > top + 1)
     throw new UserError(`inversion steps ${steps}: expected a whole number from 2 to ${top + 1}`);
-  return { steps, top, faithful, tap };
+  checkFaithful({ faithful, solver, spacing });
+  return { steps, top, faithful, solver, spacing, tap };
 }
 
 /** One picture or several, as a list. @throws UserError for what is no picture */
@@ -41,6 +48,7 @@ const SAMPLE_OPTIONS = {
   first: whole(0, 2 ** 32 - 1),
   steps: whole(2, TRAIN_STEPS),
   eta: between(0, 1),
+  solver,
   labels,
   ...RUN_OPTIONS,
 } satisfies Record<keyof SampleOptions, Check>;
@@ -48,17 +56,19 @@ const SAMPLE_OPTIONS = {
 /** @throws UserError in one line */
 export function resolveSample(options: SampleOptions) {
   checkOptions("sample", options, SAMPLE_OPTIONS);
-  const { count = 1, seed = 0, steps = 50, eta = 0, first = 0 } = options;
+  const { count = 1, seed = 0, steps = 50, eta = 0, solver = "ddim", first = 0 } = options;
   return {
     seed,
     eta,
     steps,
+    solver,
     streams: Array.from({ length: count }, (_, n) => first + n),
   };
 }
 
 const RECONSTRUCT_OPTIONS = {
   steps: whole(2, TRAIN_STEPS),
+  solver,
   faithful: flag,
   labels,
   ...RUN_OPTIONS,

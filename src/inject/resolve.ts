@@ -177,6 +177,12 @@ export function matchBanks(
   checkShared(variants);
   const { top } = original.info;
   if (variants[0]!.top !== top) throw new UserError(`top ${variants[0]!.top}: the original was inverted up to ${top}`);
+  const { spacing } = variants[0]!;
+  const odd = all.find(({ info }) => (info.spacing ?? "time") !== spacing);
+  if (odd)
+    throw new UserError(
+      `spacing "${spacing}": an inversion is spaced by "${odd.info.spacing ?? "time"}"; invert and inject alike`,
+    );
   const ownRule = ownText(variants[0]!.rule);
   const tap = asked ?? banks[0]!.info.tap;
   const other = banks.find(({ info }) => info.tap !== tap);
@@ -220,7 +226,9 @@ const ownText = (rule: RunParameters["rule"]): string | undefined => (typeof rul
 function checkShared(variants: readonly RunParameters[]): void {
   const one = variants[0]!;
   for (const parameters of variants) {
-    const key = (["steps", "top", "faithful", "replaceSteps"] as const).find((name) => parameters[name] !== one[name]);
+    const key = (["steps", "top", "faithful", "replaceSteps", "solver", "spacing"] as const).find(
+      (name) => parameters[name] !== one[name],
+    );
     if (key) throw new UserError(`${key} differs within a batch (${one[key]} and ${parameters[key]}); run them apart`);
     if (ownText(parameters.rule) !== ownText(one.rule))
       throw new UserError("a mixing rule in WGSL holds for a whole batch; run the variants apart");

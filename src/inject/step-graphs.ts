@@ -14,12 +14,16 @@ export interface InjectionSpec {
   readonly omegaRegions?: number;
   /** take the noise of eta > 0 from the tensor "noise" instead of the generator (to reproduce recorded runs) */
   readonly givenNoise?: boolean;
+  /** extrapolate from the prediction that the last step left in "x0_before" */
+  readonly multistep?: boolean;
 }
 
 /** Tensors by which a run feeds and reads the step graphs. */
 export const TENSOR = {
   next: "x_next",
   x0: "x0",
+  /** predicted x0 of the step before, for multistep solvers */
+  before: "x0_before",
   noise: "noise",
   flag: "non_finite",
   content: (k: number) => `content.${k}`,
@@ -28,17 +32,27 @@ export const TENSOR = {
   omegas: "omega.values",
 } as const;
 
-/** x -> x_next by one DDIM step. Used by inversion, and by generation where nothing is injected.   Song et al. 2021 */
-export function plainStep(net: UNet, options: { givenNoise?: boolean; keep?: readonly string[] } = {}): StepGraph {
-  const { givenNoise = false, keep = [] } = options;
-  return withUpdate(net.graph, net.graph.nodes, { x: "x", eps: net.eps, asymmetric: false, givenNoise }, keep);
+/** x -> x_next by one step of the solver. Used by inversion, and by generation where nothing is injected.
+ *  Song et al. 2021; Lu et al. 2022 */
+export function plainStep(net: UNet, options: StepOptions & { keep?: readonly string[] } = {}): StepGraph {
+  const { keep = [], ...more } = options;
+  return withUpdate(net.graph, net.graph.nodes, { x: "x", eps: net.eps, asymmetric: false, ...more }, keep);
 }
 
+type StepOptions = Pick<InjectionSpec, "givenNoise" | "multistep">;
+
 /** One injected step: h~ is mixed at the tap and everything behind it runs on [h; h~] as a batch of two, over the same
- *  skips; P comes from e~, the direction from e.   Kwon et al. 2023, eq. 5 */
+ *  skips; P comes from e~, the direction from e.   Kwon et al. 2023, eq. 5
+ *  For DPM-Solver++(2M) that settles which of its forms is used. With D in place of P, and K and r as in step-table.ts,
+ *  x_next = sqrt(a_next) P + sqrt(1 - a_next) e + K (P - P_last) is the solver's own step, with the noise written out: every
+ *  P in it, the kept one too, is an edited prediction, and e alone is plain. In the usual form, with x where e stands here,
+ *  the edit would enter with the small weight 1 - e^-h only, as if both P and the direction were edited. Between an edited
+ *  step and a plain one P - P_last would hold the edit itself, so that the first step after either is of first order. At
+ *  gamma 0 every step is the plain solver's, to the bit. */
 export function injectedStep(net: UNet, spec: InjectionSpec, shapes: TapShape): StepGraph {
   const edited = inject(net, spec, shapes);
-  const update = { x: "x", eps: net.eps, asymmetric: true, givenNoise: spec.givenNoise ?? false };
+  const { givenNoise = false, multistep = false } = spec;
+  const update = { x: "x", eps: net.eps, asymmetric: true, givenNoise, multistep };
   return withUpdate(edited, edited.nodes, update);
 }
 
@@ -47,7 +61,7 @@ export function injectedStep(net: UNet, spec: InjectionSpec, shapes: TapShape): 
 export function calibratedStep(net: UNet, spec: InjectionSpec, shapes: TapShape): StepGraph {
   const edited = inject(net, spec, shapes);
   const steps = "steps";
-  const { omegaRegions = 0 } = spec;
+  const { omegaRegions = 0, givenNoise = false, multistep = false } = spec;
   const regions: Record<string, string> = omegaRegions > 0 ? { masks: TENSOR.omegaMasks, omegas: TENSOR.omegas } : {};
   const p = "calibration/p";
   const moved = "calibration/x";
@@ -64,7 +78,7 @@ export function calibratedStep(net: UNet, spec: InjectionSpec, shapes: TapShape)
     ...instance(net.graph.nodes, "calibrated/", { x: moved }),
   ];
   const eps = `calibrated/${net.eps}`;
-  const update = { x: moved, eps, asymmetric: false, givenNoise: spec.givenNoise ?? false };
+  const update = { x: moved, eps, asymmetric: false, givenNoise, multistep };
   const [, , ...side] = edited.inputs.x!.shape;
   const inputs: Record<string, GraphInput> =
     omegaRegions > 0
@@ -104,18 +118,24 @@ function inject(
   return { ...spliceAfter<StepOp>(net.graph, tap, [...mixes, stack], both), inputs };
 }
 
-/** Ends a step graph with the DDIM update and the check for values that are not finite. */
+interface Update extends StepOptions {
+  readonly x: string;
+  readonly eps: string;
+  readonly asymmetric: boolean;
+}
+
+/** Ends a step graph with the solver's update and the check for values that are not finite. */
 function withUpdate(
   graph: StepGraph,
   nodes: readonly StepNode[],
-  { x, eps, asymmetric, givenNoise = false }: { x: string; eps: string; asymmetric: boolean; givenNoise?: boolean },
+  { x, eps, asymmetric, givenNoise = false, multistep = false }: Update,
   keep: readonly string[] = [],
 ): StepGraph {
-  const noise: Record<string, string> = givenNoise ? { noise: TENSOR.noise } : {};
+  const more = { ...(givenNoise && { noise: TENSOR.noise }), ...(multistep && { before: TENSOR.before }) };
   const ddim: StepNode = {
     name: "ddim",
     op: { kind: "ddim", asymmetric },
-    inputs: { steps: "steps", x, eps, ...noise },
+    inputs: { steps: "steps", x, eps, ...more },
     output: TENSOR.next,
     sideOutputs: { x0: TENSOR.x0 },
   };
@@ -126,7 +146,7 @@ function withUpdate(
     output: TENSOR.flag,
   };
   return {
-    inputs: { ...graph.inputs, ...(givenNoise && { [TENSOR.noise]: graph.inputs.x! }) },
+    inputs: { ...graph.inputs, ...Object.fromEntries(Object.values(more).map((name) => [name, graph.inputs.x!])) },
     nodes: [...nodes, ddim, check],
     outputs: [TENSOR.next, TENSOR.x0, TENSOR.flag, ...keep],
   };

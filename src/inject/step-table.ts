@@ -1,7 +1,7 @@
 import { UserError } from "../errors";
 import { MAX_CONTENTS, MIX, type MixRule, STEP, STEP_FLOATS } from "../kernels/step/step-row";
 import { type Form, formsOf } from "../model/prediction";
-import type { Prediction } from "../model/schedule";
+import { logSnr, type Prediction } from "../model/schedule";
 
 /** One step of one sample, in the paper's symbols. */
 export interface Step {
@@ -10,6 +10,8 @@ export interface Step {
   readonly next: number;
   /** time step of x, where it is not t (negative: the clean image) */
   readonly from?: number;
+  /** time step of the kept prediction that this step extrapolates from, by DPM-Solver++(2M); absent: of first order */
+  readonly last?: number;
   /** alpha-bar of the clean image: 1, or that of t = 0 */
   readonly clean?: "one" | "first";
   /** share of fresh noise: 0 DDIM, 1 as noisy as DDPM */
@@ -38,17 +40,19 @@ export function stepRow(step: Step, alphaBar: Float64Array, prediction: Predicti
   const a = alphaAt(step.from ?? step.t);
   const { x0, eps } = formsOf(prediction, step.clip ? Math.max(a, LEAST_ALPHA) : a);
   const update = implicit(step, a, alphaAt(step.next), eps);
+  const extra = step.last === undefined ? 0 : extrapolation(update.clean, a, alphaAt(step.next), alphaAt(step.last));
   const row = new Float32Array(STEP_FLOATS);
   const words = new Uint32Array(row.buffer);
   row[STEP.T] = step.t;
   row[STEP.SQRT_ALPHA] = Math.sqrt(a);
   row[STEP.SQRT_ONE_MINUS_ALPHA] = Math.sqrt(1 - a);
-  row[STEP.SQRT_ALPHA_NEXT] = update.scale;
+  row[STEP.SQRT_ALPHA_NEXT] = update.scale + extra;
   row[STEP.DIRECTION] = update.direction;
   row[STEP.SIGMA] = update.sigma;
   row[STEP.OMEGA] = step.omega ?? 0;
   row[STEP.RESCALE] = step.rescale === false ? 0 : 1;
   row.set([...x0, ...update.of, step.clip ?? 0], STEP.X0_X);
+  row[STEP.BEFORE] = -extra;
   const odd = row.findIndex((v) => !Number.isFinite(v));
   if (odd >= 0)
     throw new UserError(
@@ -73,6 +77,8 @@ interface Update {
   readonly direction: number;
   readonly sigma: number;
   readonly of: Form;
+  /** weight of the predicted x0 in x_next once x is written for the noise, lambda aside */
+  readonly clean: number;
 }
 
 /** DDIM, Song et al. 2021, eq. 12: sigma = eta sqrt((1 - a_next) / (1 - a_t)) sqrt(1 - a_t / a_next).
@@ -81,12 +87,21 @@ function implicit({ eta = 0, dtLambda = 1, rederive }: Step, a: number, aNext: n
   const noisy = eta > 0 && dtLambda === 1;
   const sigma = noisy ? eta * Math.sqrt(((1 - aNext) / (1 - a)) * Math.max(0, 1 - a / aNext)) : 0;
   const scale = Math.sqrt(aNext);
-  const direction = dtLambda * Math.sqrt(Math.max(0, 1 - aNext - sigma * sigma));
-  if (!rederive) return { scale, direction, sigma, of: eps };
+  const plain = Math.sqrt(Math.max(0, 1 - aNext - sigma * sigma));
+  const direction = dtLambda * plain;
+  const clean = scale - plain * Math.sqrt(a / (1 - a));
+  if (!rederive) return { scale, direction, sigma, of: eps, clean };
   // e = (x - sqrt(a) P) / sqrt(1 - a) of the clamped P
   const noise = Math.sqrt(1 - a);
-  return { scale: scale - (direction * Math.sqrt(a)) / noise, direction: direction / noise, sigma, of: [1, 0] };
+  return { scale: scale - (direction * Math.sqrt(a)) / noise, direction: direction / noise, sigma, of: [1, 0], clean };
 }
+
+/** Factor K of P - P_last that DPM-Solver++(2M) adds to a step: P is taken to go on as it went since the last step, so that
+ *  D = P + (P - P_last) / (2 r) stands where P stood, r = (lambda_t - lambda_last) / (lambda_next - lambda_t).
+ *  Lu et al. 2022, algorithm 2, midpoint. Without noise the weight of P is sqrt(a_next) (1 - e^-h), with noise of eta 1
+ *  sqrt(a_next) (1 - e^-2h): the solver of the stochastic equation. */
+const extrapolation = (weight: number, a: number, aNext: number, aLast: number): number =>
+  (weight * (logSnr(aNext) - logSnr(a))) / (2 * (logSnr(a) - logSnr(aLast)));
 
 /** Bytes from one step's rows to the next: dynamic offsets are multiples of 256. */
 export const rowStride = (batch: number): number => Math.ceil((batch * STEP_FLOATS * 4) / 256) * 256;

@@ -12,6 +12,18 @@ export type Betas =
   /** alpha-bar itself, as files of lucidrains' code keep it */
   | { readonly kind: "alphas_cumprod"; readonly values: readonly number[] };
 
+/** How a run solves for the next x: DDIM (Song et al. 2021), or DPM-Solver++(2M) (Lu et al. 2022), which takes as many
+ *  forwards a step and needs fewer steps. */
+export type Solver = (typeof SOLVERS)[number];
+export const SOLVERS = ["ddim", "dpm++2m"] as const;
+
+/** What the time steps of a run are evenly spaced in: t, or lambda, half the logarithm of the signal-to-noise ratio. */
+export type Spacing = (typeof SPACINGS)[number];
+export const SPACINGS = ["time", "lambda"] as const;
+
+/** The spacing that suits a solver: multistep extrapolates in lambda. */
+export const spacingOf = (solver: Solver): Spacing => (solver === "ddim" ? "time" : "lambda");
+
 /** Meaning of a network's output. */
 export type Prediction = "epsilon" | "sample" | "v_prediction";
 
@@ -97,6 +109,11 @@ export function alphaBars(precision: "f64" | "f32" = "f64", schedule: Schedule =
   return bars;
 }
 
+/** lambda = ln(sqrt(a) / sqrt(1 - a)), half the logarithm of the signal-to-noise ratio.   Lu et al. 2022
+ *  Alpha-bar 0, of schedules with zero terminal SNR, counts as 2^-24 (diffusers' choice). */
+export const logSnr = (a: number): number => Math.log((a || LEAST_ALPHA) / (1 - a)) / 2;
+const LEAST_ALPHA = 2 ** -24;
+
 /** @throws UserError for a schedule that is none: T of 1, betas outside (0, 1), alphas that do not fall. */
 export function checkSchedule(schedule: Schedule, where: string): Schedule {
   const { trainSteps, betas, zeroSnr, prediction } = schedule;
@@ -137,6 +154,21 @@ export function timeSteps(count: number, top = TRAIN_STEPS - 1): number[] {
     throw new UserError(`${count} steps: expected a whole number from 1 to ${top + 1}`);
   if (count === 1) return [0]; // as linspace does
   return Array.from({ length: count }, (_, i) => Math.floor((i / (count - 1)) * top + 1e-6));
+}
+
+/** Time steps of a run of `count` steps, ascending from 0 to `top`. Where lambda leaves no time step of its own, the nearest
+ *  free one is taken. @throws UserError unless 1 <= count <= top + 1 */
+export function spacedBy(spacing: Spacing, count: number, top: number, schedule: Schedule): number[] {
+  const times = timeSteps(count, top);
+  if (spacing === "time" || count < 3) return times;
+  const lambda = Array.from(alphaBars("f64", schedule).subarray(0, top + 1), logSnr);
+  let least = 0;
+  return times.map((_, i) => {
+    const target = lambda[0]! + ((lambda[top]! - lambda[0]!) * i) / (count - 1);
+    const most = top - (count - 1 - i);
+    for (let t = least; t < most && Math.abs(lambda[t + 1]! - target) < Math.abs(lambda[t]! - target); ) least = ++t;
+    return least++;
+  });
 }
 
 /** Pairs (t, next) of inversion: each step is evaluated at t and leads to the next larger one. */
@@ -188,6 +220,67 @@ export function samplingSteps(n: number, schedule: Schedule): { t: number; next:
   const stride = Math.floor(T / n);
   return times.map((t) => ({ t, next: t - stride }));
 }
+
+/** Time steps of diffusers' DPMSolverMultistepScheduler, from the top down.   scheduling_dpmsolver_multistep.py
+ *  The paper's models get those of its default, linspace. Where the network predicts the noise, time steps beyond lambda
+ *  -5.1 are left out: the predicted picture is all error there. */
+export function multistepTimes(n: number, schedule: Schedule): number[] {
+  const { trainSteps: T, spacing, stepsOffset, prediction } = schedule;
+  const known = prediction === "epsilon" ? alphaBars("f64", schedule).findIndex((a) => logSnr(a) <= -5.1) : -1;
+  const L = known < 0 ? T : known;
+  const all = Array.from({ length: n }, (_, k) => k);
+  switch (spacing) {
+    case "leading":
+      return all.map((k) => (n - k) * Math.floor(L / (n + 1)) + stepsOffset);
+    case "trailing":
+      return all.map((k) => roundEven(L - (k * T) / n) - 1);
+    case "linspace":
+    case "paper":
+      return all.map((k) => roundEven(((n - k) * (L - 1)) / n));
+    default:
+      return spacing satisfies never;
+  }
+}
+
+/** Pairs (t, next) of a sampling run by DPM-Solver++; a negative `next` is the clean picture.
+ *  @throws UserError for fewer than 2 steps, more than there are, or an offset that leads past the last */
+export function multistepPairs(n: number, schedule: Schedule): { t: number; next: number }[] {
+  const { trainSteps: T, stepsOffset } = schedule;
+  if (!Number.isInteger(n) || n < 2 || n >= T)
+    throw new UserError(`${n} steps: expected a whole number from 2 to ${T - 1}`);
+  const times = multistepTimes(n, schedule);
+  if (times[0]! >= T || times.some((t, i) => t < 0 || t >= (times[i - 1] ?? T)))
+    throw new UserError(
+      `${n} steps: with steps_offset ${stepsOffset} they are not ${n} different time steps below ${T}; take fewer`,
+    );
+  return times.map((t, i) => ({ t, next: times[i + 1] ?? -1 }));
+}
+
+/** The time step whose prediction each step of a run extrapolates from, by DPM-Solver++(2M): that of the step before. Steps
+ *  of first order have none: the first; one to a picture without noise, which is infinitely far in lambda; the last, where
+ *  the run has fewer than 15 (diffusers' lower_order_final); and those that go much further in lambda than the one before,
+ *  as steps evenly spaced in t do when they reach t = 0.   Lu et al. 2022
+ *  @param finalAlphaOne whether a negative `next` is a picture without noise */
+export function lastTimes(
+  solver: Solver,
+  pairs: readonly { readonly t: number; readonly next: number }[],
+  schedule: Schedule,
+  finalAlphaOne = true,
+): (number | undefined)[] {
+  const moving = pairs.filter(({ t, next }) => t !== next).length;
+  const lambda = Array.from(alphaBars("f64", schedule), logSnr);
+  const strides = pairs.map(({ t, next }) =>
+    Math.abs((next < 0 && finalAlphaOne ? Infinity : lambda[Math.max(0, next)]!) - lambda[t]!),
+  );
+  return pairs.map((_, k) => {
+    const low = k === 0 || strides[k]! > FURTHER * strides[k - 1]! || (k >= moving - 1 && moving < 15);
+    return solver === "ddim" || low ? undefined : pairs[k - 1]!.t;
+  });
+}
+
+/** Strides in lambda, as a multiple of the one before, beyond which an extrapolation overshoots: at 3.8 it was twice as far
+ *  off as first order on data with a known path. */
+const FURTHER = 2.5;
 
 /** The stored time step nearest to t; of two as near, the larger one (the official program's choice). */
 export function nearestTime(stored: readonly number[], t: number): number {

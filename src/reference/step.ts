@@ -22,6 +22,8 @@ export interface Scalars {
   readonly EPS_O: number;
   /** 0: no clamp */
   readonly CLIP?: number;
+  /** 0: nothing of the step before */
+  readonly BEFORE?: number;
 }
 
 /** Scalars by which an output is the predicted noise. */
@@ -58,10 +60,12 @@ export function calibrate(
   });
 }
 
-/** x_next of one sample: P from `injected`, the direction from `e`.   Kwon et al. 2023, eq. 5 */
-export function ddim(s: Scalars, x: Numbers, e: Numbers, injected: Numbers, z: Numbers): Float64Array {
-  const { CLIP: clip = 0 } = s;
+/** x_next of one sample: P from `injected`, the direction from `e`.   Kwon et al. 2023, eq. 5
+ *  @param b what the step before left; read where BEFORE is not 0 */
+export function ddim(s: Scalars, x: Numbers, e: Numbers, injected: Numbers, z: Numbers, b: Numbers = []): Float64Array {
+  const { CLIP: clip = 0, BEFORE: before = 0 } = s;
   const p = predictX0(s, x, injected).map((v) => (clip > 0 ? Math.min(clip, Math.max(-clip, v)) : v));
   const eps = (i: number) => s.EPS_X * x[i]! + s.EPS_O * e[i]!;
-  return make(x.length, (i) => s.SQRT_ALPHA_NEXT * p[i]! + s.DIRECTION * eps(i) + s.SIGMA * z[i]!);
+  const kept = (i: number) => (before === 0 ? 0 : before * b[i]!);
+  return make(x.length, (i) => s.SQRT_ALPHA_NEXT * p[i]! + s.DIRECTION * eps(i) + s.SIGMA * z[i]! + kept(i));
 }

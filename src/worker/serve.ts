@@ -60,8 +60,9 @@ export function serveOn(line: Line, load: Load): void {
         return pixels(id, await loaded().sample({ ...(args[0] as SampleOptions), ...run }));
       case "reconstruct": {
         const [pictures, options] = args as [ImageInput | readonly ImageInput[], ReconstructOptions];
-        const { steps } = options;
-        const inversion = await loaded().invert(pictures, { ...(steps && { steps }), ...run });
+        const { steps, solver } = options;
+        const asked = { ...(steps && { steps }), ...(solver && { solver }) };
+        const inversion = await loaded().invert(pictures, { ...asked, ...run });
         try {
           return await pixels(id, await loaded().reconstruct(inversion, { ...options, ...run }));
         } finally {

@@ -8,6 +8,7 @@ import { runUNet, type UNetManifest } from "./diffusers";
 import { type RunManifest, runDiffusersRun } from "./diffusers-runs";
 import { type NetworkManifest, openNetwork, readManifest, readTensors } from "./files";
 import { type CaseResult, type Manifest, runKernelCase } from "./kernels";
+import { type MultistepManifest, runMultistep } from "./multistep";
 import { runForward, runStepCase } from "./network";
 import { runSchedule } from "./schedule";
 import { runSchedulers } from "./schedulers";
@@ -30,6 +31,8 @@ export async function* runCase(
     yield* runDiffusersRun(folder, manifest as unknown as RunManifest, tensors, device);
   else if (family === "diffusers schedulers")
     yield* runSchedulers(manifest.configs as Parameters<typeof runSchedulers>[0], tensors, device);
+  else if (family === "diffusers DPMSolverMultistepScheduler")
+    yield* runMultistep(manifest as unknown as MultistepManifest, tensors, device);
   else if (manifest.bank_keys || manifest.args || manifest.weights) {
     // One evaluation is held to 1e-4 of the values, which is finer than Winograd F(4,3); whole runs use the default.
     const whole = manifest.bank_keys !== undefined || manifest.args !== undefined;

@@ -1,7 +1,7 @@
 /** One row of the step table: every per-step scalar of one sample, computed on the host once, before the first step.
  *  The table is f32 [steps, N, STEP_FLOATS]; a step's rows start at a multiple of 256 bytes, and kernels see
  *  `array<f32>` with sample n at n * STEP_FLOATS (dynamic offset picks the step).   a_t: alpha-bar at t */
-export const STEP_FLOATS = 32;
+export const STEP_FLOATS = 36;
 
 /** Index of each scalar in a row. shaders/lib/step_row.wgsl has the same numbers; test/step-row.test.ts compares them. */
 export const STEP = {
@@ -37,6 +37,8 @@ export const STEP = {
   GAMMA: 16,
   /** mixing rule of content k: a value of MIX, as f32 */
   RULE: 24,
+  /** factor in x_next of the predicted x0 that the step before left; 0: it is not read */
+  BEFORE: 32,
 } as const;
 
 export const MAX_CONTENTS = 8;

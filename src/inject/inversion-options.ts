@@ -1,0 +1,10 @@
+import type { InjectParameters, InvertOptions } from "../api";
+
+/** How the pictures of a run with these parameters are inverted. */
+export const inversionOf = ({
+  stepsInversion: steps,
+  top,
+  faithful,
+  solver,
+  spacing,
+}: Omit<InjectParameters, "gamma">) => ({ steps, top, faithful, solver, spacing }) satisfies InvertOptions;
