@@ -23,6 +23,7 @@ export type { LoadOptions } from "./load";
 export type { ConfigHints } from "./model/checkpoint/described";
 export type { UNetConfig } from "./model/config";
 export { type ModelPreset, modelPresets } from "./model/presets";
+export type { Solver, Spacing } from "./model/schedule";
 export { decodeImage, encodePng } from "./platform/browser";
 export { openDevice };
 

@@ -26,6 +26,7 @@ export type { LoadOptions } from "./load";
 export type { ConfigHints } from "./model/checkpoint/described";
 export type { UNetConfig } from "./model/config";
 export { type ModelPreset, modelPresets } from "./model/presets";
+export type { Solver, Spacing } from "./model/schedule";
 export { decodeImage, encodePng } from "./platform/images-node";
 export type { PictureLimits } from "./platform/picture-limits";
 export { openDevice, shippedModels };
