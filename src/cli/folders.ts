@@ -5,6 +5,7 @@ import type { Pixels } from "../api";
 import { UserError } from "../errors";
 import { checkWritable, readWhole } from "../platform/files-node";
 import { decodeImage } from "../platform/images-node";
+import { openPicture } from "../platform/picture-files";
 
 const extensions = new Set([".png", ".jpg", ".jpeg", ".webp", ".avif", ".gif", ".tif", ".tiff"]);
 
@@ -13,8 +14,6 @@ export interface FolderPicture {
   /** File name. */
   readonly name: string;
   readonly pixels?: Pixels;
-  /** Of the file's bytes: first 16 digits of its SHA-256. */
-  readonly digest?: string;
   readonly error?: UserError;
 }
 
@@ -33,14 +32,55 @@ export async function readFolder(folder: string): Promise<FolderPicture[]> {
   for (const name of await pictureNames(folder)) {
     try {
       const bytes = await readWhole(join(folder, name), "a picture");
-      const digest = createHash("sha256").update(bytes).digest("hex").slice(0, 16);
-      pictures.push({ name, digest, pixels: await decodeImage(bytes, join(folder, name)) });
+      pictures.push({ name, pixels: await decodeImage(bytes, join(folder, name)) });
     } catch (error) {
       if (!(error instanceof UserError)) throw error;
       pictures.push({ name, error });
     }
   }
   return pictures;
+}
+
+/** One picture of a folder as a list has it: nothing of it stays in memory. */
+export interface ListedPicture {
+  /** File name. */
+  readonly name: string;
+  /** Of the file's bytes: first 16 digits of its SHA-256. Empty when it cannot be read. */
+  readonly digest: string;
+  readonly width: number;
+  readonly height: number;
+  /** Why it is no picture. */
+  readonly error?: string;
+}
+
+/** Every picture of a folder by name, digest and size, read one after another. Files that are no pictures are named, not
+ *  thrown; damage further back in a file shows when it is decoded. */
+export async function listFolder(folder: string, signal?: AbortSignal): Promise<ListedPicture[]> {
+  const pictures: ListedPicture[] = [];
+  for (const name of await pictureNames(folder)) {
+    signal?.throwIfAborted();
+    try {
+      const bytes = await readWhole(join(folder, name), "a picture");
+      const size = await openPicture(bytes, join(folder, name), {}, async (_, full) => full);
+      pictures.push({ name, digest: digestOf(bytes), ...size });
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error;
+      pictures.push({ name, digest: "", width: 0, height: 0, error: error.message });
+    }
+  }
+  return pictures;
+}
+
+const digestOf = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex").slice(0, 16);
+
+/** A picture of a list, decoded. @throws UserError when it cannot be read, or is not what the list has */
+export async function readListed(folder: string, { name, digest, error }: ListedPicture): Promise<Pixels> {
+  if (error !== undefined) throw new UserError(error);
+  const file = join(folder, name);
+  const bytes = await readWhole(file, "a picture");
+  if (digestOf(bytes) !== digest)
+    throw new UserError(`${file}: is another picture than when the grid was planned; run the command again`);
+  return decodeImage(bytes, file);
 }
 
 /** Makes a folder for results, unless it exists. @throws UserError when its parent is missing, or takes no files */

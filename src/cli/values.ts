@@ -26,6 +26,15 @@ export const integer = (from: number, to: number) => (text: string) => {
   return value;
 };
 
+const units = { "": 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30, T: 2 ** 40 } as const;
+
+/** A number of bytes: 2GiB, 500MiB, 2G, 0. */
+export const bytes = (text: string): number => {
+  const [, amount, unit = ""] = /^(\d+(?:\.\d+)?) ?(?:([KMGT])?(?:i?B)?)?$/i.exec(text.trim()) ?? [];
+  if (amount === undefined) throw new InvalidArgumentError('It must look like "2GiB", "500MiB" or "0".');
+  return Math.round(Number(amount) * units[unit.toUpperCase() as keyof typeof units]);
+};
+
 /** gamma, in [0, 1]. */
 export const gamma = within(0, 1);
 

@@ -104,16 +104,30 @@ function cannotWrite(code: string, folder: string): string {
   return `${reasons[code] ?? `no file can be made in ${where} (${code})`}; choose another`;
 }
 
+/** Text that comes in many small pieces, in fewer large ones. */
+function* piecesOf(bytes: Uint8Array | string | Iterable<string>): Generator<Uint8Array | string> {
+  if (typeof bytes === "string" || bytes instanceof Uint8Array) return yield bytes;
+  let text = "";
+  for (const piece of bytes) {
+    text += piece;
+    if (text.length < 2 ** 20) continue;
+    yield text;
+    text = "";
+  }
+  yield text;
+}
+
 /** Writes a file whole or not at all: into a temporary file of the same folder, flushed, then renamed.
+ *  @param bytes all of it, or its pieces one after another
  *  A run that is interrupted leaves neither. @throws UserError when the folder cannot be written. */
-export async function writeWhole(file: string, bytes: Uint8Array | string): Promise<void> {
+export async function writeWhole(file: string, bytes: Uint8Array | string | Iterable<string>): Promise<void> {
   const target = resolve(file);
   const temporary = partialName(target);
   partial.add(temporary);
   try {
     const handle = await open(temporary, "wx");
     try {
-      await handle.writeFile(bytes);
+      for (const piece of piecesOf(bytes)) await handle.writeFile(piece);
       await handle.sync();
     } finally {
       await handle.close();

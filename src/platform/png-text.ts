@@ -79,9 +79,27 @@ export function addPngText(png: Uint8Array, text: Readonly<Record<string, string
 }
 
 /** The texts of a PNG file (tEXt and uncompressed iTXt). */
-export function readPngText(png: Uint8Array): Record<string, string> {
+export const readPngText = (png: Uint8Array): Record<string, string> => textsOf(chunksOf(png));
+
+/** The texts before the image data, from the first bytes of a PNG file: where `addPngText` puts them.
+ *  @throws Error where the bytes end before the image data begins */
+export function readPngTextAhead(head: Uint8Array): Record<string, string> {
+  const ahead: Chunk[] = [];
+  const view = new DataView(head.buffer, head.byteOffset, head.byteLength);
+  for (let start = 8; ; ) {
+    if (start + 8 > head.length) throw new Error("image data begins further back");
+    if (String.fromCharCode(...head.subarray(start + 4, start + 8)) === "IDAT") return textsOf(ahead);
+    const end = start + 12 + view.getUint32(start);
+    const [chunk] = chunksOf(concat([head.subarray(0, 8), head.subarray(start, end)]));
+    if (!chunk) throw new Error("image data begins further back");
+    ahead.push(chunk);
+    start = end;
+  }
+}
+
+function textsOf(chunks: Iterable<Chunk>): Record<string, string> {
   const text: Record<string, string> = {};
-  for (const { type, data } of chunksOf(png)) {
+  for (const { type, data } of chunks) {
     if (type !== "tEXt" && type !== "iTXt") continue;
     const zero = data.indexOf(0);
     const key = String.fromCharCode(...data.subarray(0, zero));

@@ -17,10 +17,20 @@ export function fakeEngine(overrides: Partial<Model> = {}) {
       calls.push({ name, arguments: given });
       return then(...given);
     };
+  const device = {
+    description: "fake adapter",
+    adapterClass: "software",
+    info: { vendor: "fake", architecture: "", device: "", description: "" },
+    gpu: { limits: { maxBufferSize: 2 ** 28 } },
+    destroy: note("destroy device", () => {}),
+  } as unknown as Device;
   const model = {
     name: "fake",
+    device,
     hash: "00",
     resolution: 16,
+    pictureShape: { channels: 3, height: 16, width: 16 },
+    hShape: [8, 2, 2],
     invert: note("invert", async (image: ImageInput | readonly ImageInput[], options?: InvertOptions) => {
       await tell(options, "invert");
       return inversion(Array.isArray(image) ? image.length : 1, options?.steps);
@@ -43,12 +53,6 @@ export function fakeEngine(overrides: Partial<Model> = {}) {
     dispose: note("dispose model", () => {}),
     ...overrides,
   } as unknown as Model;
-  const device = {
-    description: "fake adapter",
-    adapterClass: "software",
-    info: { vendor: "fake", architecture: "", device: "", description: "" },
-    destroy: note("destroy device", () => {}),
-  } as unknown as Device;
   const engine: Engine = {
     openDevice: note("openDevice", async () => device),
     loadModel: note("loadModel", async () => model),
