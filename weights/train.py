@@ -50,6 +50,7 @@ CONFIG = {
     "resamp_with_conv": True,
 }
 SKIP_SHARES = {8: 1, 16: 1, 32: 0.75, 64: 0.5}  # of --skip-dropout, by the size of the skip
+DATA_NOTE = "weights/portraits, --seed 1 --count 40000, then --seed 2 and --seed 3 --count 24000"
 T = 1000
 ALPHA_BAR = np.cumprod(1 - np.linspace(1e-4, 0.02, T))  # f64
 
@@ -363,9 +364,32 @@ def eps_loss(error, snr, done):
     return total
 
 
-def unit_range(pictures, device):
+def unit_range(pictures):
     """Bytes [n, 64, 64, 3] as f32 [n, 3, 64, 64] in [-1, 1]."""
-    return torch.from_numpy(pictures).to(device).permute(0, 3, 1, 2).float() / 127.5 - 1
+    return pictures.permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
+class Pictures:
+    """The training pictures, bytes [count, 64, 64, 3] of several files: mapped from disk, or whole on the GPU."""
+
+    def __init__(self, paths, device):
+        self.files = [np.memmap(path, np.uint8, "r").reshape(-1, 64, 64, 3) for path in paths]
+        self.on_gpu = torch.from_numpy(np.concatenate(self.files)).to(device) if device != "cpu" else None
+
+    def draw(self, rng, count):
+        """`count` pictures with replacement, f32 [count, 3, 64, 64]."""
+        if self.on_gpu is not None:
+            rows = torch.from_numpy(rng.integers(len(self.on_gpu), size=count)).to(self.on_gpu.device)
+            return unit_range(self.on_gpu[rows])
+        files = [self.files[k] for k in rng.integers(len(self.files), size=count)]
+        return unit_range(torch.from_numpy(np.stack([file[rng.integers(len(file))] for file in files])))
+
+    def block(self, rng, count):
+        """A run of pictures that follow each other."""
+        first = self.files[0] if self.on_gpu is None else self.on_gpu
+        start = rng.integers(max(1, len(first) - count))
+        rows = first[start : start + count]
+        return unit_range(rows if self.on_gpu is not None else torch.from_numpy(np.array(rows)))
 
 
 class Reference:
@@ -374,9 +398,8 @@ class Reference:
 
     SIZE = 1024
 
-    def __init__(self, data, rng, device):
-        start = rng.integers(max(1, len(data) - self.SIZE))
-        self.pictures = unit_range(np.array(data[start : start + self.SIZE]), device).flatten(1)
+    def __init__(self, data, rng):
+        self.pictures = data.block(rng, self.SIZE).flatten(1)
         self.squares = self.pictures.square().sum(1)
 
     def mean(self, x, x0, a):
@@ -409,10 +432,11 @@ class Flat:
 
 
 class Shared:
-    """What all workers read and write, in shared memory: weights, their average, Adam's moments, counters."""
+    """What all workers read and write: weights, their average, Adam's moments, counters. In shared memory, or on the GPU
+    that the one worker computes on."""
 
     def __init__(self, vector, workers):
-        self.gradients = torch.zeros(workers, len(vector)).share_memory_()
+        self.gradients = torch.zeros(workers, len(vector), device=vector.device).share_memory_()
         self.weights, self.ema = vector.clone().share_memory_(), vector.clone().share_memory_()
         self.m, self.v = (torch.zeros_like(vector).share_memory_() for _ in range(2))
         self.step = torch.zeros(1, dtype=torch.int64).share_memory_()
@@ -422,7 +446,7 @@ class Shared:
     NAMES = ("weights", "ema", "m", "v", "step", "spent")
 
     def save(self, path):
-        torch.save({name: getattr(self, name) for name in self.NAMES}, path + ".new")
+        torch.save({name: getattr(self, name).cpu() for name in self.NAMES}, path + ".new")
         os.replace(path + ".new", path)
 
     def load(self, path):
@@ -450,7 +474,7 @@ def train(args):
     torch.manual_seed(args.seed)
     torch.set_num_threads(1)
     os.makedirs(args.work, exist_ok=True)
-    net = UNet()
+    net = UNet(args.config)
     open_linear_path(net)
     if args.init:
         tensors, metadata = read_safetensors(args.init)
@@ -490,8 +514,8 @@ def work(rank, args, shared, barrier):
     start = shared.step.item()
     torch.manual_seed(args.seed + 1000 * start + rank)
     rng = np.random.default_rng([args.seed, start, rank])
-    data = [np.memmap(path, np.uint8, "r").reshape(-1, 64, 64, 3) for path in args.data]
-    net = UNet(CONFIG, {size: share * args.skip_dropout for size, share in SKIP_SHARES.items()})
+    data = Pictures(args.data, args.device)
+    net = UNet(args.config, {size: share * args.skip_dropout for size, share in SKIP_SHARES.items()})
     device = torch.device(args.device)
     open_linear_path(net.to(device))
     flat = Flat(net)
@@ -499,12 +523,12 @@ def work(rank, args, shared, barrier):
     snr = alpha_bar / (1 - alpha_bar)
     reference = None
     budget, saved_at, tick, parent = args.minutes * 60, shared.spent.item(), time.monotonic(), os.getppid()
+    began = shared.spent.item() if args.restart_schedule else 0
     while shared.spent.item() < budget and (rank == 0 or os.getppid() == parent):
         flat.vector.copy_(shared.weights)
         if shared.step.item() % 100 == 0 or reference is None:
-            reference = Reference(data[0], rng, device)
-        pictures = [data[k][rng.integers(len(data[k]))] for k in rng.integers(len(data), size=args.batch)]
-        x0 = unit_range(np.stack(pictures), device)
+            reference = Reference(data, rng)
+        x0 = data.draw(rng, args.batch)
         flip = torch.from_numpy(rng.random(args.batch) < 0.5).to(device)
         x0[flip] = x0[flip].flip(3)
         # one t from each of `batch` equal slices, densest where the shape of a face is decided
@@ -520,8 +544,8 @@ def work(rank, args, shared, barrier):
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda"):
             error = net(x, t) - eps
         net.zero_grad(set_to_none=True)
-        done = min(1.0, shared.spent.item() / budget)
-        eps_loss(error, snr[t], done).mean().backward()
+        done = min(1.0, (shared.spent.item() - began) / (budget - began))
+        eps_loss(error, snr[t], 1 if args.restart_schedule else done).mean().backward()
         quarter = (t * 4 // T).cpu()
         with torch.no_grad():
             shared.errors[rank, 0].index_add_(0, quarter, error.square().mean((1, 2, 3)).cpu())
@@ -585,7 +609,7 @@ def read_safetensors(path):
 
 
 def export(args):
-    net = UNet()
+    net = UNet(args.config)
     shared = Shared(Flat(net).vector, 1)
     shared.load(os.path.join(args.work, "last.pt"))
     nn.utils.vector_to_parameters(shared.ema, net.parameters())
@@ -595,9 +619,9 @@ def export(args):
     metadata = {
         "name": "portraits64",
         "layout": "ddpm",
-        "config": json.dumps(CONFIG),
+        "config": json.dumps(args.config),
         "parameters": str(sum(v.size for v in tensors.values())),
-        "data": "weights/portraits, --seed 1 --count 40000, then --seed 2 and --seed 3 --count 24000",
+        "data": args.data_note,
         "steps": str(shared.step.item()),
         "minutes": f"{shared.spent.item() / 60:.0f}",
         "weights": "EMA",
@@ -640,15 +664,27 @@ def main():
     p.add_argument("--skip-dropout", type=float, default=0.95)
     p.add_argument("--init", help="an exported file to go on from, at its step and minute, with fresh moments")
     p.add_argument("--device", default="cpu", help="cuda: with --workers 1, and a batch of 64 or more")
+    p.add_argument(
+        "--restart-schedule",
+        action="store_true",
+        help="the rate's cosine runs over the minutes that are left, and the loss is weighted in full from the start",
+    )
     p.add_argument("--bfloat16", action="store_true", help="bfloat16 3x3 convolutions, where the processor has them")
     p.add_argument("--workers", type=int, default=2, help="processes of one thread each, one per core; each adds a batch")
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--resume", action="store_true")
+    mult = ",".join(map(str, CONFIG["ch_mult"]))
+    p.add_argument("--mult", default=mult, help="ch_mult of the network")
     for name in ("export", "plot"):
         p = commands.add_parser(name)
         p.add_argument("--work", required=True)
         p.add_argument("--out", required=True)
+        if name == "export":
+            p.add_argument("--mult", default=mult, help="as given to train")
+            p.add_argument("--data-note", default=DATA_NOTE, help="what the file says it was trained on")
     args = parser.parse_args()
+    if args.command != "plot":
+        args.config = {**CONFIG, "ch_mult": [int(m) for m in args.mult.split(",")]}
     {"train": train, "export": export, "plot": plot}[args.command](args)
 
 

@@ -2,6 +2,7 @@
  *    node esbuild.mjs weights/portraits/draw.ts --count 30000 --seed 1 --out train.u8     raw bytes [count, 64, 64, 3]
  *    node esbuild.mjs weights/portraits/draw.ts --count 64 --seed 9 --sheet sheet.png     a sheet to look at
  *    node esbuild.mjs weights/portraits/draw.ts --seed 900 --pick 3,4,5,6,2,7,1,0 --examples weights/examples
+ *  `--seconds N` in place of `--count` draws to `--out` for so long.
  *  `--seed S` draws the portraits S * 1,000,000 + 0 .. count - 1; `--first I` starts at portrait I, `--pick` names them. */
 import { closeSync, openSync, writeSync } from "node:fs";
 import { parseArgs } from "node:util";
@@ -13,6 +14,7 @@ const size = 64;
 const { values } = parseArgs({
   options: {
     count: { type: "string", default: "64" },
+    seconds: { type: "string" },
     seed: { type: "string", default: "1" },
     first: { type: "string", default: "0" },
     pick: { type: "string" },
@@ -29,7 +31,9 @@ const portrait = (i: number): Uint8ClampedArray<ArrayBuffer> => drawPortrait(sam
 if (values.out) {
   const file = openSync(values.out, "w");
   const rgb = new Uint8Array(size * size * 3);
-  for (let i = 0; i < count; i++) {
+  const until = performance.now() + Number(values.seconds) * 1e3;
+  const more = (i: number) => (values.seconds ? performance.now() < until : i < count);
+  for (let i = 0; more(i); i++) {
     const rgba = portrait(i);
     for (let p = 0; p < size * size; p++) for (let c = 0; c < 3; c++) rgb[p * 3 + c] = rgba[p * 4 + c]!;
     writeSync(file, rgb);
