@@ -34,6 +34,7 @@ export function planSample(net: UNet, options: SamplePlanOptions): RunPlan {
   const from = lastTimes(solver, pairs, schedule, schedule.finalAlphaOne);
   const clip = multistep ? 0 : schedule.clip;
   const clean = schedule.finalAlphaOne ? "one" : "first";
+  const rederive = schedule.rederive ?? false;
   const after = [{ from: TENSOR.next, to: "x" }];
   const remember = multistep ? [{ from: TENSOR.x0, to: TENSOR.before }] : [];
   const step = (graph: string, t: number, samples: PlannedStep["samples"]): PlannedStep => ({
@@ -65,7 +66,7 @@ export function planSample(net: UNet, options: SamplePlanOptions): RunPlan {
         step(
           "plain",
           t,
-          streams.map((stream) => ({ ...extrapolated(draw), t, next, clean, clip, eta, seed, stream, draw })),
+          streams.map((stream) => ({ ...extrapolated(draw), t, next, clean, clip, rederive, eta, seed, stream, draw })),
         ),
       ),
     ],

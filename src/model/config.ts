@@ -73,8 +73,28 @@ export interface AdmConfig extends CommonConfig {
   readonly resblockUpdown: boolean;
 }
 
+/** The U-Net of lucidrains' denoising-diffusion-pytorch: two res blocks a level, each followed by its norm, and attention
+ *  at every level. */
+export interface LucidrainsConfig extends CommonConfig {
+  readonly family: "lucidrains";
+  /** width of the stem, which is that of the first level on its way in */
+  readonly stem: number;
+  /** width of the time MLP */
+  readonly embeddingChannels: number;
+  /** of res blocks: over the channels of each pixel (2.0 and later), or over groups */
+  readonly norm: "rms" | "group";
+  /** before and after attention, over the channels of each pixel: RMS norm, or layer norm before 1.8. Not in the weights */
+  readonly attentionNorm: "rms" | "layer";
+  /** levels whose attention is over all pairs of pixels, as the middle's always is; the others' is linear */
+  readonly fullAttention: readonly number[];
+  /** learned keys and values of each attention; 0 before 1.9 */
+  readonly memory: number;
+  /** linear attention divides its values by the number of pixels, as before 1.8. Not in the weights */
+  readonly dividedValues: boolean;
+}
+
 /** What a U-Net is made of. */
-export type UNetConfig = DdpmConfig | AdmConfig;
+export type UNetConfig = DdpmConfig | AdmConfig | LucidrainsConfig;
 
 /** Does it need a label for every picture? */
 export const isConditional = (c: UNetConfig): boolean =>

@@ -18,6 +18,8 @@ export interface ConvOp {
   readonly pad?: Padding;
   readonly upsample?: boolean;
   readonly silu?: boolean;
+  /** the layers have a bias; true unless said otherwise */
+  readonly bias?: boolean;
   /** first column of this layer's embedding in the `temb` input */
   readonly tembOffset?: number;
 }
@@ -43,7 +45,8 @@ export const convOps: Ops<ConvOp> = {
     );
     const bias = context.weight(
       f32(`${name}.bias`, oc),
-      layers.map((layer) => ({ key: `${layer}.bias`, elements: rows })),
+      op.bias === false ? [] : layers.map((layer) => ({ key: `${layer}.bias`, elements: rows })),
+      op.bias === false ? () => new Uint8Array(4 * oc) : undefined,
     );
     const y = f32(io.name, n, oc, outputSize(h, options), outputSize(w, options));
     const dispatches = conv({ ...inputs, weight, bias, y }, options, variant, target);

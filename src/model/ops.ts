@@ -1,6 +1,9 @@
 import type { Ops } from "../graph/lower";
+import { linearAttention } from "../kernels/attention/linear-attention";
+import { anyConv, anyConvSize, anyConvWeight, packAnyConv } from "../kernels/conv/any";
 import { packed } from "../kernels/conv/packing";
 import { f32, type Tensor } from "../kernels/dispatch";
+import { channelNorm } from "../kernels/norm/channel-norm";
 import { chooseGroupNorm, groupNorm } from "../kernels/norm/group-norm";
 import { type Activation, activation } from "../kernels/pointwise/activation";
 import { add } from "../kernels/pointwise/add";
@@ -8,6 +11,7 @@ import { addRow } from "../kernels/pointwise/add-row";
 import { affine } from "../kernels/pointwise/affine";
 import { avgPool2 } from "../kernels/pointwise/avg-pool2";
 import { concat } from "../kernels/pointwise/concat";
+import { spaceToDepth } from "../kernels/pointwise/space-to-depth";
 import { timeEmbedding } from "../kernels/pointwise/time-embedding";
 import { upsample2x } from "../kernels/pointwise/upsample2x";
 import { attention } from "../kernels/product/attention";
@@ -45,16 +49,55 @@ export type NetworkOp =
       /** ADM: first column of this layer's scale, then shift, in the `film` input */
       readonly filmOffset?: number;
     }
+  /** [N, C, H, W] -> the same, normalised over the channels of each pixel, `film` as for groupNorm; `residual` is added */
+  | {
+      readonly kind: "channelNorm";
+      readonly layer: string;
+      readonly norm: "rms" | "layer";
+      readonly eps: number;
+      readonly silu?: boolean;
+      readonly filmOffset?: number;
+    }
+  /** convolution of any kernel size, zeros all round */
+  | {
+      readonly kind: "anyConv";
+      readonly layer: string;
+      readonly channels: number;
+      readonly kernel: number;
+      readonly stride: number;
+      readonly pad: number;
+    }
   | { readonly kind: "activation"; readonly activation: Activation }
   /** scale x + shift */
   | { readonly kind: "affine"; readonly scale: number; readonly shift: number }
   /** x + y, sample by sample */
   | { readonly kind: "add" }
-  | { readonly kind: "attention"; readonly heads: number; readonly order: "legacy" | "new" }
+  /** `memory`: learned keys and values [2, heads, positions, d] before those of the pixels */
+  | {
+      readonly kind: "attention";
+      readonly heads: number;
+      readonly order: "legacy" | "new";
+      readonly memory?: Memory | undefined;
+    }
+  /** `memory`: [2, heads, d, positions]; `divided`: values are divided by the number of pixels first */
+  | {
+      readonly kind: "linearAttention";
+      readonly heads: number;
+      readonly divided: boolean;
+      readonly memory?: Memory | undefined;
+    }
+  /** [N, C, H, W] -> [N, 4C, H / 2, W / 2] */
+  | { readonly kind: "spaceToDepth" }
   | { readonly kind: "upsample2x" }
   | { readonly kind: "avgPool2" }
   /** [N, C1, H, W] and `skip` [N, C2, H, W] -> [N, C1 + C2, H, W] */
   | { readonly kind: "concat" };
+
+/** Learned keys and values of an attention: a checkpoint tensor, and its number of positions. */
+export interface Memory {
+  readonly key: string;
+  readonly positions: number;
+}
 
 /** Kernels of the network's operations. */
 export const networkOps: Ops<NetworkOp> = {
@@ -119,6 +162,36 @@ export const networkOps: Ops<NetworkOp> = {
     return { dispatches: groupNorm(tensors, { groups, eps, silu, variant }), output: y ?? norm };
   },
 
+  channelNorm({ layer, norm: kind, eps, silu = false, filmOffset = 0 }, io, context) {
+    const x = io.input("x");
+    const film = io.optional("film");
+    const gamma = context.parameter(`${layer}.g`, 1, x.shape[1]!, 1, 1);
+    const y = f32(io.name, ...x.shape);
+    const tensors = {
+      x,
+      gamma,
+      film: film && { tensor: film, offset: filmOffset },
+      residual: io.optional("residual"),
+      y,
+    };
+    return { dispatches: channelNorm(tensors, { kind, eps, silu }, context.target), output: y };
+  },
+
+  anyConv(op, io, context) {
+    const { layer, channels, kernel } = op;
+    const x = io.input("x");
+    const [n, c, h, w] = shapeOf(x);
+    const weight = context.weight(
+      anyConvWeight(`${layer}.weight`, channels, c, op),
+      [{ key: `${layer}.weight`, elements: channels * c * kernel ** 2 }],
+      (all) => packAnyConv(all, channels, c, kernel),
+    );
+    const bias = context.parameter(`${layer}.bias`, channels);
+    const y = f32(io.name, n, channels, anyConvSize(h, op), anyConvSize(w, op));
+    const macs = kernel ** 2 * c * y.shape.reduce((a, b) => a * b, 1);
+    return { dispatches: anyConv({ x, weight, bias, y }, op), output: y, macs };
+  },
+
   activation({ activation: kind }, io) {
     const x = io.input("x");
     const y = f32(io.name, ...x.shape);
@@ -137,12 +210,32 @@ export const networkOps: Ops<NetworkOp> = {
     return { dispatches: add({ a, b: io.input("y"), y }), output: y };
   },
 
-  attention({ heads, order }, io, { target }) {
+  attention({ heads, order, memory }, io, context) {
+    const { target } = context;
     const qkv = io.input("qkv");
     const [n, c3, h, w] = shapeOf(qkv);
-    const y = f32(io.name, n, c3 / 3, h, w);
-    const dispatches = attention({ qkv, y }, { heads, order, target });
-    return { dispatches, output: y, macs: 2 * n * (c3 / 3) * (h * w) ** 2 };
+    const c = c3 / 3;
+    const y = f32(io.name, n, c, h, w);
+    const learned = memory && context.parameter(memory.key, 2, heads, memory.positions, c / heads);
+    const dispatches = attention({ qkv, memory: learned, y }, { heads, order, target });
+    return { dispatches, output: y, macs: 2 * n * c * h * w * (h * w + (memory?.positions ?? 0)) };
+  },
+
+  linearAttention({ heads, divided, memory }, io, context) {
+    const qkv = io.input("qkv");
+    const [n, c3, h, w] = shapeOf(qkv);
+    const c = c3 / 3;
+    const y = f32(io.name, n, c, h, w);
+    const learned = memory && context.parameter(memory.key, 2, heads, c / heads, memory.positions);
+    const dispatches = linearAttention({ qkv, memory: learned, y }, { heads, divided });
+    return { dispatches, output: y, macs: 2 * n * c * (c / heads) * h * w };
+  },
+
+  spaceToDepth(_, io) {
+    const x = io.input("x");
+    const [n, c, h, w] = shapeOf(x);
+    const y = f32(io.name, n, 4 * c, h / 2, w / 2);
+    return { dispatches: spaceToDepth({ x, y }), output: y };
   },
 
   upsample2x(_, io) {

@@ -9,6 +9,8 @@ export type Betas =
   | { readonly kind: "linear" | "scaled_linear" | "sigmoid"; readonly start: number; readonly end: number }
   | { readonly kind: "squaredcos_cap_v2" }
   | { readonly kind: "trained_betas"; readonly values: readonly number[] }
+  /** alpha-bar(u) = (s(3) - s(6u - 3)) / (s(3) - s(-3)) with s the sigmoid: lucidrains' sigmoid_beta_schedule */
+  | { readonly kind: "sigmoid_alphas" }
   /** alpha-bar itself, as files of lucidrains' code keep it */
   | { readonly kind: "alphas_cumprod"; readonly values: readonly number[] };
 
@@ -35,14 +37,16 @@ export interface Schedule {
   /** alphas moved so that the last is 0.   Lin et al. 2024, algorithm 1 */
   readonly zeroSnr: boolean;
   readonly prediction: Prediction;
-  /** time steps of a sampling run: the paper's, or a rule of diffusers */
-  readonly spacing: "paper" | "leading" | "trailing" | "linspace";
+  /** time steps of a sampling run: the paper's, a rule of diffusers, or that of lucidrains' code */
+  readonly spacing: "paper" | "leading" | "trailing" | "linspace" | "lucidrains";
   /** added to the time steps of `leading` */
   readonly stepsOffset: number;
   /** does sampling end at alpha-bar 1, or at that of t = 0? */
   readonly finalAlphaOne: boolean;
   /** sampling clamps the predicted x0 to +-clip; 0: it does not. Inversion and injection never do. */
   readonly clip: number;
+  /** the noise is computed anew from the clamped x0; default: it is not */
+  readonly rederive?: boolean;
 }
 
 /** Ho et al. 2020; the schedule of every model of the paper. */
@@ -79,6 +83,11 @@ function formula(betas: Betas, n: number, i: number): number {
       return (betas.end - betas.start) / (1 + Math.exp(-linspace(-6, 6, n)(i))) + betas.start;
     case "squaredcos_cap_v2": {
       const bar = (u: number) => Math.cos(((u + 0.008) / 1.008) * (Math.PI / 2)) ** 2;
+      return Math.min(1 - bar((i + 1) / n) / bar(i / n), 0.999);
+    }
+    case "sigmoid_alphas": {
+      const s = (v: number) => 1 / (1 + Math.exp(-v));
+      const bar = (u: number) => s(3) - s(6 * u - 3);
       return Math.min(1 - bar((i + 1) / n) / bar(i / n), 0.999);
     }
     case "trained_betas":
@@ -138,6 +147,27 @@ export function checkSchedule(schedule: Schedule, where: string): Schedule {
   if (at >= 0) throw new UserError(`${where}: beta ${values[at]} at step ${at}; expected a number between 0 and 1`);
   return schedule;
 }
+
+/** The schedule of a model of lucidrains' code, whose file holds alpha-bar: sampling clamps x0 always.
+ *  @throws UserError as `checkSchedule` */
+export const alphasSchedule = (
+  values: readonly number[],
+  prediction: Prediction,
+  rederive: boolean,
+  where: string,
+): Schedule =>
+  checkSchedule(
+    {
+      ...DDPM_SCHEDULE,
+      trainSteps: values.length,
+      betas: { kind: "alphas_cumprod", values },
+      prediction,
+      spacing: "lucidrains",
+      clip: 1,
+      rederive,
+    },
+    where,
+  );
 
 /** A value on the scale of 1000 training steps, on this model's. */
 export const onScale = (value: number, { trainSteps }: Pick<Schedule, "trainSteps">): number =>
@@ -201,6 +231,8 @@ export function spacedTimes(n: number, { trainSteps: T, spacing, stepsOffset }: 
       return all.map((k) => roundEven(n === 1 ? 0 : ((n - 1 - k) * (T - 1)) / (n - 1)));
     case "paper":
       return timeSteps(n, T - 1).reverse();
+    case "lucidrains": // int(linspace(-1, T - 1, n + 1)) from the top down, without the -1; truncated towards 0
+      return all.map((k) => Math.trunc(((n - k) * T) / n - 1));
     default:
       return spacing satisfies never;
   }
@@ -212,7 +244,7 @@ export function samplingSteps(n: number, schedule: Schedule): { t: number; next:
   const { trainSteps: T, spacing, stepsOffset } = schedule;
   if (!Number.isInteger(n) || n < 1 || n > T) throw new UserError(`${n} steps: expected a whole number from 1 to ${T}`);
   const times = spacedTimes(n, schedule);
-  if (spacing === "paper") return generationSteps(times.toReversed());
+  if (spacing === "paper" || spacing === "lucidrains") return generationSteps(times.toReversed());
   if (times[0]! >= T)
     throw new UserError(
       `${n} steps: with steps_offset ${stepsOffset} they begin at ${times[0]}, past the last time step ${T - 1}; take fewer`,

@@ -4,6 +4,7 @@ import { isConditional, type UNetConfig } from "./config";
 import type { NetworkOp } from "./ops";
 import { admUNet } from "./unet-adm";
 import { ddpmUNet } from "./unet-ddpm";
+import { lucidrainsUNet } from "./unet-lucidrains";
 
 /** A U-Net as a graph, and the names by which the rest of the engine reaches into it. */
 export interface UNet {
@@ -19,10 +20,23 @@ export interface UNet {
 /** Graph inputs of every U-Net: the noisy image, and this step's row of the step table (time step inside). */
 export const INPUT = { x: "x", steps: "steps", labels: "labels" } as const;
 
-/** Builds the network of `config` for `batch` images.   Ho et al. 2020 (ddpm); Dhariwal & Nichol 2021 (adm) */
+function build(config: UNetConfig, builder: GraphBuilder<NetworkOp>): Omit<UNet, "graph"> {
+  switch (config.family) {
+    case "ddpm":
+      return ddpmUNet(config, builder);
+    case "adm":
+      return admUNet(config, builder);
+    case "lucidrains":
+      return lucidrainsUNet(config, builder);
+    default:
+      return config satisfies never;
+  }
+}
+
+/** Builds the network of `config` for `batch` images.   Ho et al. 2020 (ddpm); Dhariwal & Nichol 2021 (adm); lucidrains */
 export function unet(config: UNetConfig, batch: number): UNet {
   const builder = new GraphBuilder<NetworkOp>();
-  const { h, g, eps } = config.family === "ddpm" ? ddpmUNet(config, builder) : admUNet(config, builder);
+  const { h, g, eps } = build(config, builder);
   const graph: Graph<NetworkOp> = {
     inputs: {
       [INPUT.x]: f32Input(batch, config.inChannels, config.height, config.width),

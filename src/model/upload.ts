@@ -29,6 +29,7 @@ export async function upload(
   const digests: string[] = [];
   for (const key of uses.keys())
     if (!checkpoint.tensors.has(key)) throw new UserError(`${checkpoint.file}: has no tensor ${key}`);
+  for (const [name, { sources }] of stored) if (sources.length === 0) await writer.constant(name);
   for (const key of checkpoint.tensors.keys()) {
     signal?.throwIfAborted();
     const [first, ...others] = uses.get(key) ?? [];
@@ -74,6 +75,12 @@ class WeightWriter {
     readonly stored: ReadonlyMap<string, PackedWeight>,
     readonly full: ReadonlyMap<string, PackedWeight>,
   ) {}
+
+  /** A weight that no checkpoint tensor makes. */
+  async constant(name: string): Promise<void> {
+    const weight = this.stored.get(name)!;
+    await this.#write(weight, weight.pack(new Float32Array(0)), 0);
+  }
 
   /** One source of a weight. `values` may be used again afterwards. */
   async take(name: string, at: number, values: Float32Array<ArrayBuffer>): Promise<void> {

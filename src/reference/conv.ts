@@ -88,3 +88,28 @@ export function convData(s: ConvCase): ConvData {
     residual: s.residualN ? seeded(7, [s.residualN, oc, oh, ow]) : undefined,
   };
 }
+
+/** Convolution of x [N, C, H, W] with weight [OC, C, K, K], zeros all round. */
+export function anyConvReference(
+  x: ArrayLike<number>,
+  weight: ArrayLike<number>,
+  bias: ArrayLike<number>,
+  s: { n: number; c: number; oc: number; h: number; w: number; kernel: number; stride: number; pad: number },
+): Float64Array {
+  const { n, c, oc, h, w, kernel, stride, pad } = s;
+  const side = (size: number) => Math.floor((size + 2 * pad - kernel) / stride) + 1;
+  const [oh, ow] = [side(h), side(w)];
+  return Float64Array.from({ length: n * oc * oh * ow }, (_, at) => {
+    const [j, i] = [at % ow, Math.floor(at / ow) % oh];
+    const [o, sample] = [Math.floor(at / (ow * oh)) % oc, Math.floor(at / (ow * oh * oc))];
+    let sum = bias[o]!;
+    for (let k = 0; k < c; k++)
+      for (let a = 0; a < kernel; a++)
+        for (let b = 0; b < kernel; b++) {
+          const [row, column] = [i * stride + a - pad, j * stride + b - pad];
+          if (row < 0 || column < 0 || row >= h || column >= w) continue;
+          sum += weight[((o * c + k) * kernel + a) * kernel + b]! * x[((sample * c + k) * h + row) * w + column]!;
+        }
+    return sum;
+  });
+}

@@ -47,3 +47,39 @@ export function groupNormRows(
     return [scale, beta[row % c]! - mean * scale];
   }).flat();
 }
+
+export interface ChannelNormReference {
+  readonly kind: "rms" | "layer";
+  readonly eps?: number;
+  readonly silu?: boolean;
+  /** as in `GroupNormOptions` */
+  readonly film?: GroupNormOptions["film"];
+  /** [samples, C, H, W], added at the end */
+  readonly residual?: { readonly data: Numbers; readonly samples: number };
+}
+
+/** Normalisation over the channels of each pixel of x [N, C, H, W].   Zhang & Sennrich 2019 (rms), Ba et al. 2016 (layer) */
+export function channelNorm(x: Numbers, gamma: Numbers, [n, c, h, w]: Shape4, o: ChannelNormReference): Float64Array {
+  const plane = h * w;
+  const y = new Float64Array(x.length);
+  for (let i = 0; i < n; i++) {
+    const film = o.film && sample(o.film.data, o.film.samples, i);
+    const residual = o.residual && sample(o.residual.data, o.residual.samples, i);
+    for (let pixel = 0; pixel < plane; pixel++) {
+      const values = Array.from({ length: c }, (_, k) => x[(i * c + k) * plane + pixel]!);
+      const mean = o.kind === "layer" ? sum(values) / c : 0;
+      const squares = sum(values.map((v) => (v - mean) ** 2));
+      const factor =
+        o.kind === "layer"
+          ? 1 / Math.sqrt(squares / c + (o.eps ?? 1e-5))
+          : Math.sqrt(c) / Math.max(Math.sqrt(squares), 1e-12);
+      values.forEach((v, k) => {
+        const at = (o.film?.offset ?? 0) + k;
+        const normal = (v - mean) * factor * gamma[k]!;
+        const z = film ? normal * (1 + film[at]!) + film[at + c]! : normal;
+        y[(i * c + k) * plane + pixel] = (o.silu ? silu(z) : z) + (residual?.[k * plane + pixel] ?? 0);
+      });
+    }
+  }
+  return y;
+}

@@ -61,3 +61,14 @@ export function avgPool2(x: Numbers, [n, c, h, w]: Shape4): Float64Array {
     return (value(0, 0) + value(0, 1) + value(1, 0) + value(1, 1)) / 4;
   });
 }
+
+/** Blocks of 2x2 pixels as four channels. */
+export function spaceToDepth(x: Numbers, [n, c, h, w]: Shape4): Float64Array {
+  const [height, width] = [h / 2, w / 2];
+  return make(n * c * h * w, (at) => {
+    const [j, i] = [at % width, Math.floor(at / width) % height];
+    const channel = Math.floor(at / (width * height));
+    const [plane, corner] = [channel >> 2, channel % 4];
+    return x[(plane * h + 2 * i + (corner >> 1)) * w + 2 * j + (corner % 2)]!;
+  });
+}

@@ -1,3 +1,9 @@
+import attentionContext from "../../shaders/attention/context.wgsl";
+import attentionKeys from "../../shaders/attention/keys.wgsl";
+import attentionMerge from "../../shaders/attention/merge.wgsl";
+import attentionQueries from "../../shaders/attention/queries.wgsl";
+import attentionRemember from "../../shaders/attention/remember.wgsl";
+import convAny from "../../shaders/conv/any.wgsl";
 import convDirect from "../../shaders/conv/direct.wgsl";
 import convDirectQuad from "../../shaders/conv/direct_quad.wgsl";
 import convMatrix from "../../shaders/conv/matrix.wgsl";
@@ -12,6 +18,7 @@ import libAdded from "../../shaders/lib/added.wgsl";
 import libAddedUniform from "../../shaders/lib/added_uniform.wgsl";
 import libAfter from "../../shaders/lib/after.wgsl";
 import libBlocks from "../../shaders/lib/blocks.wgsl";
+import libChannelNorm from "../../shaders/lib/channel_norm.wgsl";
 import libConv from "../../shaders/lib/conv.wgsl";
 import libDirect from "../../shaders/lib/direct.wgsl";
 import libGemm from "../../shaders/lib/gemm.wgsl";
@@ -22,6 +29,8 @@ import libHalf from "../../shaders/lib/half.wgsl";
 import libImplicit from "../../shaders/lib/implicit.wgsl";
 import libJoined from "../../shaders/lib/joined.wgsl";
 import libLinear from "../../shaders/lib/linear.wgsl";
+import libLinearAttention from "../../shaders/lib/linear_attention.wgsl";
+import libLinearKeys from "../../shaders/lib/linear_keys.wgsl";
 import libMix from "../../shaders/lib/mix.wgsl";
 import libPointwise from "../../shaders/lib/pointwise.wgsl";
 import libPrepared from "../../shaders/lib/prepared.wgsl";
@@ -35,6 +44,8 @@ import libTrig from "../../shaders/lib/trig.wgsl";
 import libUnary from "../../shaders/lib/unary.wgsl";
 import libWindow from "../../shaders/lib/window.wgsl";
 import libWinograd from "../../shaders/lib/winograd.wgsl";
+import normChannels from "../../shaders/norm/channels.wgsl";
+import normChannelsTile from "../../shaders/norm/channels_tile.wgsl";
 import normFinalize from "../../shaders/norm/finalize.wgsl";
 import normGroup from "../../shaders/norm/group.wgsl";
 import normNormalise from "../../shaders/norm/normalise.wgsl";
@@ -49,6 +60,7 @@ import pointwiseConcat from "../../shaders/pointwise/concat.wgsl";
 import pointwiseNonFinite from "../../shaders/pointwise/non_finite.wgsl";
 import pointwiseResample from "../../shaders/pointwise/resample.wgsl";
 import pointwiseSilu from "../../shaders/pointwise/silu.wgsl";
+import pointwiseSpaceToDepth from "../../shaders/pointwise/space_to_depth.wgsl";
 import pointwiseStack from "../../shaders/pointwise/stack.wgsl";
 import pointwiseTimeEmbedding from "../../shaders/pointwise/time_embedding.wgsl";
 import pointwiseToRgba8 from "../../shaders/pointwise/to_rgba8.wgsl";
@@ -80,6 +92,7 @@ const library: Readonly<Record<string, string>> = {
   added_uniform: libAddedUniform,
   after: libAfter,
   blocks: libBlocks,
+  channel_norm: libChannelNorm,
   conv: libConv,
   direct: libDirect,
   gemm: libGemm,
@@ -90,6 +103,8 @@ const library: Readonly<Record<string, string>> = {
   implicit: libImplicit,
   joined: libJoined,
   linear: libLinear,
+  linear_attention: libLinearAttention,
+  linear_keys: libLinearKeys,
   mix: libMix,
   pointwise: libPointwise,
   prepared: libPrepared,
@@ -106,6 +121,12 @@ const library: Readonly<Record<string, string>> = {
 };
 
 const files = {
+  "attention/context": attentionContext,
+  "attention/keys": attentionKeys,
+  "attention/merge": attentionMerge,
+  "attention/queries": attentionQueries,
+  "attention/remember": attentionRemember,
+  "conv/any": convAny,
   "conv/direct": convDirect,
   "conv/direct_quad": convDirectQuad,
   "conv/matrix": convMatrix,
@@ -115,6 +136,8 @@ const files = {
   "conv/tile": convTile,
   "conv/winograd_input": convWinogradInput,
   "conv/winograd_output": convWinogradOutput,
+  "norm/channels": normChannels,
+  "norm/channels_tile": normChannelsTile,
   "norm/finalize": normFinalize,
   "norm/group": normGroup,
   "norm/normalise": normNormalise,
@@ -129,6 +152,7 @@ const files = {
   "pointwise/non_finite": pointwiseNonFinite,
   "pointwise/resample": pointwiseResample,
   "pointwise/silu": pointwiseSilu,
+  "pointwise/space_to_depth": pointwiseSpaceToDepth,
   "pointwise/stack": pointwiseStack,
   "pointwise/time_embedding": pointwiseTimeEmbedding,
   "pointwise/to_rgba8": pointwiseToRgba8,

@@ -8,6 +8,7 @@ import { runUNet, type UNetManifest } from "./diffusers";
 import { type RunManifest, runDiffusersRun } from "./diffusers-runs";
 import { type NetworkManifest, openNetwork, readManifest, readTensors } from "./files";
 import { type CaseResult, type Manifest, runKernelCase } from "./kernels";
+import { type LucidrainsManifest, runLucidrains } from "./lucidrains";
 import { type MultistepManifest, runMultistep } from "./multistep";
 import { runForward, runStepCase } from "./network";
 import { runSchedule } from "./schedule";
@@ -29,6 +30,8 @@ export async function* runCase(
     yield* runUNet(folder, manifest as unknown as UNetManifest, tensors, device);
   else if (family.startsWith("diffusers UNet2DModel") && manifest.steps)
     yield* runDiffusersRun(folder, manifest as unknown as RunManifest, tensors, device);
+  else if (family.startsWith("lucidrains"))
+    yield* runLucidrains(folder, manifest as unknown as LucidrainsManifest, tensors, device);
   else if (family === "diffusers schedulers")
     yield* runSchedulers(manifest.configs as Parameters<typeof runSchedulers>[0], tensors, device);
   else if (family === "diffusers DPMSolverMultistepScheduler")

@@ -74,12 +74,28 @@ async function* runForward(
   yield perPicture("eps", eps, tensors.get("eps")!, x.shape[0]!);
   yield perPicture("h", h, tensors.get("h")!, x.shape[0]!);
   const { graph } = network.unet(1);
+  const levels = network.config.channelMult.length;
+  yield* recordedActivations(network, tensors, (module) => nameOf(graph, module, levels), labels);
+}
+
+/** Outputs of upstream's modules, recorded for the first picture as `act.MODULE`.
+ *  @param nameOf the tensor of the graph that is a module's output, where one is */
+export async function* recordedActivations(
+  network: Network,
+  tensors: ReadonlyMap<string, Values>,
+  nameOf: (module: string) => string | undefined,
+  labels: readonly number[] | undefined,
+): AsyncGenerator<CaseResult> {
+  const { graph } = network.unet(1);
+  const x = tensors.get("x")!;
   const recorded = [...tensors].flatMap(([name, values]) => {
-    const output = graph.nodes.find((n) => n.output === nameOf(graph, name, network.config.channelMult.length))?.output;
+    if (!name.startsWith("act.")) return [];
+    const wanted = nameOf(name.slice("act.".length));
+    const output = graph.nodes.find((n) => n.output === wanted)?.output;
     return output === undefined ? [] : [{ name, output, values }];
   });
   const row = new Float32Array(STEP_FLOATS);
-  row[STEP.T] = t[0]!;
+  row[STEP.T] = tensors.get("t")!.data[0]!;
   const inputs = {
     x: x.data.subarray(0, x.data.length / x.shape[0]!),
     steps: row,
@@ -95,8 +111,7 @@ async function* runForward(
 }
 
 /** The tensor of the graph that is an upstream module's output, where one is. */
-function nameOf(graph: Graph, name: string, levels: number): string | undefined {
-  const module = name.replace(/^act\./, "");
+function nameOf(graph: Graph, module: string, levels: number): string | undefined {
   const block = /^(down|up)_blocks\.(\d+)$/.exec(module);
   if (block) {
     const [level, way] = [block[1] === "down" ? Number(block[2]) : levels - 1 - Number(block[2]), block[1]!];
@@ -117,7 +132,7 @@ const lastLayer = (graph: Graph, level: string): string | undefined =>
   graph.nodes.findLast(({ output }) => output.startsWith(`${level}.`) && /\.(?:block|attn)\.\d+$/.test(output))?.output;
 
 /** As `compare`, with every error relative to the rms of each picture: a case may hold a faint one. */
-function perPicture(id: string, found: Float32Array, expected: Values, pictures: number): CaseResult {
+export function perPicture(id: string, found: Float32Array, expected: Values, pictures: number): CaseResult {
   const each = expected.data.length / pictures;
   let worst: CaseResult | undefined;
   if (found.length !== expected.data.length) return compare(id, found, expected, TOLERANCE);

@@ -1,5 +1,6 @@
 // Slow, obvious, f64: what a whole step graph should compute, node by node, each input normalised where it is read.
 import type { StepGraph, StepNode } from "../../src/inject/ops";
+import { anyConvSize } from "../../src/kernels/conv/any";
 import { MIX, type MixRule, STEP, STEP_FLOATS } from "../../src/kernels/step/step-row";
 import type { ConvOp } from "../../src/model/ops-conv";
 import * as reference from "../../src/reference";
@@ -71,6 +72,41 @@ function evaluate(node: StepNode, { input, optional, weights, tensors }: Context
     }
     case "conv":
       return convolution(op, { input, optional, weights, tensors });
+    case "channelNorm": {
+      const [x, film, residual] = [input("x"), optional("film"), optional("residual")];
+      const data = reference.channelNorm(x.data, weights(`${op.layer}.g`), x.shape as Shape4, {
+        kind: op.norm,
+        eps: op.eps,
+        silu: op.silu ?? false,
+        ...(film && { film: { data: film.data, samples: film.shape[0]!, offset: op.filmOffset ?? 0 } }),
+        ...(residual && { residual: { data: residual.data, samples: residual.shape[0]! } }),
+      });
+      return { shape: x.shape, data };
+    }
+    case "anyConv": {
+      const x = input("x");
+      const [n, c, h, w] = x.shape as Shape4;
+      const sizes = { n, c, oc: op.channels, h, w, kernel: op.kernel, stride: op.stride, pad: op.pad };
+      const data = reference.anyConvReference(
+        x.data,
+        weights(`${op.layer}.weight`),
+        weights(`${op.layer}.bias`),
+        sizes,
+      );
+      return { shape: [n, op.channels, anyConvSize(h, op), anyConvSize(w, op)], data };
+    }
+    case "linearAttention": {
+      const qkv = input("qkv");
+      const [n, c3, h, w] = qkv.shape as Shape4;
+      const s = { n, c: c3 / 3, h, w, heads: op.heads, divided: op.divided };
+      const memory = op.memory && weights(op.memory.key);
+      return { shape: [n, c3 / 3, h, w], data: reference.linearAttentionReference(qkv.data, memory, s) };
+    }
+    case "spaceToDepth": {
+      const x = input("x");
+      const [n, c, h, w] = x.shape as Shape4;
+      return { shape: [n, 4 * c, h / 2, w / 2], data: reference.spaceToDepth(x.data, [n, c, h, w]) };
+    }
     case "activation":
       return { ...input("x"), data: Array.from(input("x").data, reference.activations[op.activation]) };
     case "affine":
@@ -80,7 +116,7 @@ function evaluate(node: StepNode, { input, optional, weights, tensors }: Context
       return { shape: x.shape, data: Array.from(x.data, (v, i) => v + y.data[i % y.data.length]!) };
     }
     case "attention":
-      return attention(input("qkv"), op.heads, op.order);
+      return attention(input("qkv"), op.heads, op.order, op.memory && weights(op.memory.key));
     case "upsample2x":
     case "avgPool2": {
       const x = input("x");
@@ -261,7 +297,8 @@ function convolution(op: ConvOp, { input, optional, weights }: Context): Values 
   }
   const [n, c, h, w] = x.shape as Shape4;
   const weight = layers.flatMap((layer) => Array.from(weights(`${layer}.weight`)));
-  const bias = layers.flatMap((layer) => Array.from(weights(`${layer}.bias`)));
+  const bias =
+    op.bias === false ? new Float64Array(op.channels) : layers.flatMap((layer) => Array.from(weights(`${layer}.bias`)));
   const out = (side: number) => (kernel === 1 ? side : Math.floor((side + (pad === "same" ? 2 : 1) - 3) / stride) + 1);
   const [oh, ow] = [out(h), out(w)];
   const [temb, residual] = [optional("temb"), optional("residual")];
@@ -292,8 +329,12 @@ function convolution(op: ConvOp, { input, optional, weights }: Context): Values 
 }
 
 /** softmax(q^T k / sqrt(d)) applied to v, for each sample and head.   Vaswani et al. 2017 */
-function attention(qkv: Values, heads: number, order: "legacy" | "new"): Values {
+function attention(qkv: Values, heads: number, order: "legacy" | "new", memory: Numbers | undefined): Values {
   const [n, c3, h, w] = qkv.shape as Shape4;
+  if (memory) {
+    const s = { n, c: c3 / 3, h, w, heads };
+    return { shape: [n, c3 / 3, h, w], data: reference.memoryAttentionReference(qkv.data, memory, s) };
+  }
   const [c, t] = [c3 / 3, h * w];
   const d = c / heads;
   const y = new Float64Array(n * c * t);

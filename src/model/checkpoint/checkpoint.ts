@@ -26,6 +26,8 @@ export interface Checkpoint {
    *  @param into memory the values may be put in, if there is as much: they last until it is used again
    *  @throws UserError when the file lacks it or ends before it. */
   read(name: string, signal?: AbortSignal, into?: Scratch): Promise<Float32Array<ArrayBuffer>>;
+  /** A tensor of what the network is wrapped in, such as the tables of its diffusion process, if it is there. */
+  beside?(name: string, signal?: AbortSignal): Promise<Float32Array<ArrayBuffer> | undefined>;
   close(): void;
 }
 
@@ -90,6 +92,10 @@ function unwrapped(file: string, opened: Opened, ema: boolean): Checkpoint {
       const inside = names.get(name);
       if (inside === undefined) throw new UserError(`${file}: has no tensor ${name}`);
       return opened.read(inside, signal, into);
+    },
+    async beside(name, signal) {
+      const outer = prefix.replace(/[^.]+\.$/, "") + name;
+      return prefix !== "" && opened.tensors.has(outer) ? opened.read(outer, signal) : undefined;
     },
     close: () => opened.close(),
   };

@@ -57,7 +57,7 @@ export async function convertModel(
     format: "pt",
     config: JSON.stringify(model.config),
     schedule: JSON.stringify(model.schedule),
-    layout: model.config.family === "ddpm" ? "A" : "C",
+    layout: { ddpm: "A", adm: "C", lucidrains: "L" }[model.config.family],
     source: model.file,
   };
   const parameters = countParameters(model.tensors);

@@ -5,6 +5,7 @@ import type { Checkpoint } from "./checkpoint";
 import { compareFacts, type Json, readDiffusersConfig } from "./diffusers-config";
 import { checkConfig, configOf, type Found, factsOf, guessResolution, inferFacts } from "./infer";
 import type { Layout } from "./layout";
+import { lucidrainsSettings, processOf } from "./lucidrains";
 import { metadataConfig, metadataSettings } from "./own-metadata";
 import { readPipeline, schedulerFiles } from "./pipeline";
 import { readSchedule } from "./scheduler-config";
@@ -73,9 +74,11 @@ export async function describe(source: ByteSource, named: Named, options: Descri
     );
   if (side) layers.push(upstream(side.json, side.file, found, options));
   compareOwn(own, found, named.file);
+  if (found.family === "lucidrains")
+    layers.push({ from: "the names of its tensors", settings: lucidrainsSettings(named.layout === "L-old") });
   layers.push(...familyDefaults(found, named, layers, options, Boolean(side ?? options.config)));
   const guess = guessResolution(found.attention) ?? 256;
-  const sized = !diffusers || options.family === "ddpm" || options.fallback;
+  const sized = (!diffusers && found.family !== "lucidrains") || options.family === "ddpm" || options.fallback;
   if (sized) layers.push({ from: "guessed from the attention levels", settings: { height: guess, width: guess } });
   const { config, from } = configOf(named.tensors, layers);
   checkConfig(config);
@@ -86,14 +89,22 @@ export async function describe(source: ByteSource, named: Named, options: Descri
 /** The schedule, from the caller, the file's metadata, or scheduler_config.json. */
 async function scheduleOf(
   source: ByteSource,
-  { metadata, file, layout }: Named,
+  named: Named,
   { schedule, signal }: DescribeOptions,
   pipeline: SideFile | undefined,
 ): Promise<{ schedule: Schedule; from: string }> {
+  const { metadata, file, layout } = named;
   if (schedule) return { schedule: readSchedule(schedule as Json, "the schedule given"), from: "given" };
   if (metadata.schedule !== undefined) {
     const own = parseObject(metadata.schedule, `${file}: its metadata "schedule"`);
     return { schedule: readSchedule(own, file), from: "the file's metadata" };
+  }
+  if (layout.startsWith("L")) {
+    const process = await processOf(named, signal);
+    if (process) return process;
+    throw new UserError(
+      `${file}: holds a bare U-Net, which does not tell what it predicts from what noise; give the schedule (schedule, --schedule), or the file that its Trainer saved`,
+    );
   }
   if (!layout.startsWith("B")) return { schedule: DDPM_SCHEDULE, from: "DDPM's defaults" };
   const side = await firstOf(source, schedulerFiles, signal);
@@ -114,7 +125,10 @@ function given({ resolution, headChannels, heads, headsUp, qkvOrder, groups, eps
 /** A diffusers config as a layer, once it agrees with the shapes. */
 function upstream(config: Json, file: string, found: Found, options: ConfigHints): Layer {
   const { settings, facts } = readDiffusersConfig(config, file);
-  if (found.family !== "ddpm") throw new UserError(`${file}: is of a UNet2DModel, the weights are of ADM's code`);
+  if (found.family !== "ddpm")
+    throw new UserError(
+      `${file}: is of a UNet2DModel, the weights are of ${found.family === "adm" ? "ADM" : "lucidrains"}'s code`,
+    );
   compareFacts(facts, factsOf(found), file);
   const version = String(config._diffusers_version ?? "");
   if (/^0\.[0-3]\./.test(version) && (settings.groups ?? 32) !== 32 && options.groups === undefined)
@@ -134,6 +148,7 @@ function familyDefaults(
   configured: boolean,
 ): Layer[] {
   if (found.family === "adm") return [defaults.adm];
+  if (found.family === "lucidrains") return [defaults.lucidrains];
   if (!layout.startsWith("B")) return [defaults.ddpm];
   if (configured) return [defaults.diffusers];
   const said = (key: keyof Layer["settings"]) => layers.some(({ settings }) => settings[key] !== undefined);

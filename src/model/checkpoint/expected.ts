@@ -2,12 +2,22 @@ import { UserError } from "../../errors";
 import { type AdmConfig, type DdpmConfig, qkvRowsOf, type UNetConfig, widthOf } from "../config";
 import type { TensorInfo } from "./container";
 import { isFloat } from "./dtype";
+import { expectedLucidrains } from "./lucidrains";
 
 export type Shapes = Map<string, readonly number[]>;
 
 /** Every tensor a network of this configuration has, under canonical names, with its shape, in running order. */
 export function expectedTensors(config: UNetConfig): Shapes {
-  return config.family === "ddpm" ? ddpm(config) : adm(config);
+  switch (config.family) {
+    case "ddpm":
+      return ddpm(config);
+    case "adm":
+      return adm(config);
+    case "lucidrains":
+      return expectedLucidrains(config);
+    default:
+      return config satisfies never;
+  }
 }
 
 /** Adds a module's weight and bias. */

@@ -3,6 +3,7 @@ import { type AdmConfig, type DdpmConfig, headsOf, qkvRowsOf, type UNetConfig, w
 import type { TensorInfo } from "./container";
 import type { Facts } from "./diffusers-config";
 import { expectedTensors } from "./expected";
+import { inferLucidrains, type LucidrainsFound, lucidrainsHeads } from "./lucidrains";
 import { type Layer, mergeLayers, type Provenance, type Settings } from "./settings";
 
 type Tensors = ReadonlyMap<string, TensorInfo>;
@@ -36,11 +37,18 @@ export const guessResolution = (attention: readonly number[]): number | undefine
   attention.length === 0 ? undefined : (attention.length > 2 ? 32 : 16) * 2 ** Math.min(...attention);
 
 /** What shapes tell of a network; the rest are settings. */
-export type Found = Omit<DdpmConfig, keyof Settings | "midGroups"> | Omit<AdmConfig, keyof Settings>;
+export type Found = Omit<DdpmConfig, keyof Settings | "midGroups"> | Omit<AdmConfig, keyof Settings> | LucidrainsFound;
 
 /** What canonical names and shapes tell. @throws UserError when there is no U-Net in them. */
-export const inferFacts = (tensors: Tensors): Found =>
-  tensors.has("conv_in.weight") ? inferDdpm(tensors) : inferAdm(tensors);
+export function inferFacts(tensors: Tensors): Found {
+  if (tensors.has("init_conv.weight"))
+    return inferLucidrains(
+      tensors,
+      (name, axis) => size(tensors, name, axis),
+      (name) => run(tensors, name),
+    );
+  return tensors.has("conv_in.weight") ? inferDdpm(tensors) : inferAdm(tensors);
+}
 
 /** Shapes and settings, put together.
  *  @param layers settings, strongest first
@@ -66,6 +74,15 @@ export function configOf(tensors: Tensors, layers: readonly Layer[]): { config: 
     const { headsUp, qkvOrder } = settings;
     const own = { ...(headsUp && { headsUp }), qkvOrder: qkvOrder! };
     return { config: { ...found, ...common, ...heads, ...own }, from: only(from, { ...common, ...heads, ...own }) };
+  }
+  if (found.family === "lucidrains") {
+    const { attentionNorm, dividedValues } = settings;
+    const own = { attentionNorm: attentionNorm!, dividedValues: dividedValues! };
+    const known = lucidrainsHeads(tensors, (name, axis) => size(tensors, name, axis), settings);
+    const said = { ...common, ...heads, ...own };
+    const places = from.headChannels || from.heads ? from : { ...from, headChannels: "lucidrains' defaults" };
+    const shown = tensors.has("mid_attn.mem_kv") ? { ...from } : places;
+    return { config: { ...found, ...common, ...own, ...known }, from: only(shown, said) };
   }
   const { pad, embedding, activation, midScale, centerInput } = settings;
   const own = {
@@ -95,6 +112,11 @@ function qkvRowsIn(tensors: Tensors, config: DdpmConfig): DdpmConfig["qkvRows"] 
 
 /** @throws UserError for heads that do not divide the channels, and groups that do not. */
 export function checkConfig(config: UNetConfig): void {
+  if (config.family !== "lucidrains") checkHeads(config);
+  checkGroups(config);
+}
+
+function checkHeads(config: DdpmConfig | AdmConfig): void {
   const levels = new Set([...config.attention, ...(config.family === "ddpm" ? config.upAttention : [])]);
   if (config.family === "adm" || config.midAttention) levels.add(config.channelMult.length - 1);
   for (const channels of new Set([...levels].map((l) => widthOf(config, l))))
@@ -109,6 +131,9 @@ export function checkConfig(config: UNetConfig): void {
           : `attention over ${channels} channels does not divide into ${heads} heads; give the right number (heads, --heads)`,
       );
     }
+}
+
+function checkGroups(config: UNetConfig): void {
   for (const [name, [channels = 0]] of expectedTensors(config)) {
     if (!/(?:^|\.)(?:norm\d?|norm_out|(?:in|out)_layers\.0|out\.0)\.weight$/.test(name)) continue;
     const groups = name === "mid.attn_1.norm.weight" && config.family === "ddpm" ? config.midGroups : config.groups;

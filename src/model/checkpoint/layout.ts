@@ -1,11 +1,13 @@
 import { UserError } from "../../errors";
 import type { Checkpoint } from "./checkpoint";
 import type { TensorInfo } from "./container";
+import { checkLucidrains, hasOldNames, isStandardised, lucidrainsName, standardise } from "./lucidrains";
 import { fromDiffusers, levelsOf } from "./names";
 
 /** Whose names a checkpoint uses. "A": DDPM, pesser, SDEdit, Asyrp. "B-old", "B-new": diffusers' UNet2DModel before and
- *  after its attention was renamed, "B-mixed" both in one file. "C": guided diffusion, improved diffusion, P2, ILVR. */
-export type Layout = "A" | "B-old" | "B-new" | "B-mixed" | "C";
+ *  after its attention was renamed, "B-mixed" both in one file. "C": guided diffusion, improved diffusion, P2, ILVR.
+ *  "L-old", "L": lucidrains' denoising-diffusion-pytorch before and since 1.8. */
+export type Layout = "A" | "B-old" | "B-new" | "B-mixed" | "C" | "L-old" | "L";
 
 type Names = Pick<ReadonlyMap<string, unknown>, "has" | "keys">;
 
@@ -34,9 +36,11 @@ export function detectLayout(names: Names, file: string): Layout {
     return old ? "B-old" : "B-new";
   }
   if (names.has("time_embed.0.weight") && names.has("input_blocks.0.0.weight")) return "C";
+  if (names.has("init_conv.weight") && names.has("mid_block1.block1.proj.weight"))
+    return hasOldNames(keys) ? "L-old" : "L";
   const shown = keys.slice(0, 3).join(", ") || "no tensors";
   throw new UserError(
-    `${file}: its names (${shown}) are not a DDPM's (temb.dense.0, down.0...), diffusers' (time_embedding...) or ADM's (time_embed.0, input_blocks...); choose a U-Net checkpoint`,
+    `${file}: its names (${shown}) are not a DDPM's (temb.dense.0, down.0...), diffusers' (time_embedding...), ADM's (time_embed.0, input_blocks...) or lucidrains' (init_conv, downs.0...); choose a U-Net checkpoint`,
   );
 }
 
@@ -51,11 +55,16 @@ const asConv = (name: string, { dtype, shape }: TensorInfo): TensorInfo =>
  *  @throws UserError for an unknown layout, or two names for one tensor. */
 export function canonicalNames(checkpoint: Checkpoint): Checkpoint & { readonly layout: Layout } {
   const layout = detectLayout(checkpoint.tensors, checkpoint.file);
+  if (layout.startsWith("L")) checkLucidrains(checkpoint);
   const levels = levelsOf(checkpoint.tensors.keys());
+  const canonical = (name: string) => {
+    if (layout.startsWith("L")) return lucidrainsName(name);
+    return layout === "C" ? name : (fromDiffusers(name, levels) ?? name);
+  };
   const inFile = new Map<string, string>();
   const tensors = new Map<string, TensorInfo>();
   for (const [name, info] of checkpoint.tensors) {
-    const own = layout === "C" ? name : (fromDiffusers(name, levels) ?? name);
+    const own = canonical(name);
     if (inFile.has(own))
       throw new UserError(
         `${checkpoint.file}: ${inFile.get(own)} and ${name} are the same tensor; re-save one of them`,
@@ -70,7 +79,8 @@ export function canonicalNames(checkpoint: Checkpoint): Checkpoint & { readonly 
     async read(name, signal, into) {
       const inside = inFile.get(name);
       if (inside === undefined) throw new UserError(`${checkpoint.file}: has no tensor ${name}`);
-      return checkpoint.read(inside, signal, into);
+      if (layout !== "L-old" || !isStandardised(name)) return checkpoint.read(inside, signal, into);
+      return standardise(await checkpoint.read(inside, signal), tensors.get(name)!.shape[0]!);
     },
   };
 }

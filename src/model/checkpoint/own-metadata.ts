@@ -21,6 +21,7 @@ export function metadataConfig(metadata: Readonly<Record<string, string>>, file:
 
 /** The settings of a UNetConfig written as JSON; what is not of the right kind counts as absent. */
 export function metadataSettings(config: Json): Settings {
+  const { attentionNorm, dividedValues } = config;
   const { resolution, height, width, headChannels, qkvOrder, pad, embedding, activation, centerInput, midGroups } =
     config;
   const { order, shift } = (typeof embedding === "object" && embedding ? embedding : {}) as Json;
@@ -39,6 +40,8 @@ export function metadataSettings(config: Json): Settings {
     midScale: positive(config.midScale),
     centerInput: typeof centerInput === "boolean" ? centerInput : undefined,
     midGroups: positive(midGroups),
+    attentionNorm: attentionNorm === "rms" || attentionNorm === "layer" ? attentionNorm : undefined,
+    dividedValues: typeof dividedValues === "boolean" ? dividedValues : undefined,
   };
   return Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined)) as Settings;
 }

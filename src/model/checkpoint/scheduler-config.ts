@@ -105,21 +105,23 @@ export function readSchedule(config: Json, file: string): Schedule {
 /** A `Schedule` that was written as JSON. */
 function ownSchedule(config: Json, file: string): Schedule {
   const schedule = { ...DDPM_SCHEDULE, ...config } as Schedule;
-  const { betas, prediction, spacing, stepsOffset, clip, zeroSnr, finalAlphaOne } = schedule;
+  const { betas, prediction, spacing, stepsOffset, clip, zeroSnr, finalAlphaOne, rederive } = schedule;
   const list = (value: unknown) => Array.isArray(value) && value.every((v) => typeof v === "number");
   const kind = (betas as Betas | null)?.kind;
   const sound =
     typeof betas === "object" &&
     (kind === "squaredcos_cap_v2" ||
+      kind === "sigmoid_alphas" ||
       ((kind === "trained_betas" || kind === "alphas_cumprod") && list((betas as { values?: unknown }).values)) ||
       ["linear", "scaled_linear", "sigmoid"].includes(String(kind))) &&
     ["epsilon", "sample", "v_prediction"].includes(prediction) &&
-    ["paper", "leading", "trailing", "linspace"].includes(spacing) &&
+    ["paper", "leading", "trailing", "linspace", "lucidrains"].includes(spacing) &&
     Number.isInteger(stepsOffset) &&
     stepsOffset >= 0 &&
     clip >= 0 &&
     typeof zeroSnr === "boolean" &&
-    typeof finalAlphaOne === "boolean";
+    typeof finalAlphaOne === "boolean" &&
+    (rederive === undefined || typeof rederive === "boolean");
   if (!sound) throw new UserError(`${file}: its "schedule" is not one that this engine wrote; re-save the file`);
   return checkSchedule(schedule, file);
 }

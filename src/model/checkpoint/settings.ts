@@ -1,5 +1,5 @@
 import { UserError } from "../../errors";
-import type { AdmConfig, DdpmConfig } from "../config";
+import type { AdmConfig, DdpmConfig, LucidrainsConfig } from "../config";
 
 /** Settings that weights do not tell. */
 export type Settings = Partial<
@@ -18,7 +18,8 @@ export type Settings = Partial<
     | "centerInput"
     | "midGroups"
   > &
-    Pick<AdmConfig, "headsUp" | "qkvOrder">
+    Pick<AdmConfig, "headsUp" | "qkvOrder"> &
+    Pick<LucidrainsConfig, "attentionNorm" | "dividedValues">
 >;
 
 /** Settings from one place, and the words for it. */
@@ -51,6 +52,8 @@ export const defaults = {
   },
   /** the paper's ADM files */
   adm: { from: "ADM's defaults", settings: { groups: 32, eps: 1e-5, headChannels: 64, qkvOrder: "legacy" } },
+  /** denoising-diffusion-pytorch; its attention has 4 heads of 32 where nothing else is said */
+  lucidrains: { from: "lucidrains' defaults", settings: { groups: 8, eps: 1e-5 } },
 } as const satisfies Record<string, Layer>;
 
 /** Merges layers, strongest first. A number of heads in one layer takes the place of a head width in a weaker one, and

@@ -7,6 +7,8 @@ export interface StateDict {
   readonly tensors: ReadonlyMap<string, TensorRef>;
   /** Path for reports: `list[4]`, `state_dict`; empty for a flat state dict. */
   readonly wrapper: string;
+  /** What the file says of itself: `version`, of the program that wrote it. */
+  readonly metadata: Readonly<Record<string, string>>;
   /** Names in the same dict whose values are not tensors. */
   readonly ignored: readonly string[];
 }
@@ -64,7 +66,7 @@ export function findStateDict(root: Pickled, file: string, ema: boolean): StateD
   const path: string[] = [];
   let value: Pickled | undefined = root;
   for (let depth = 0; depth < 4; depth++) {
-    if (search.holds(value)) return collect(value, path.join("."), file);
+    if (search.holds(value)) return { ...collect(value, path.join("."), file), metadata: versionOf(root) };
     if (Array.isArray(value) || value instanceof Tuple) {
       const items: readonly Pickled[] = Array.isArray(value) ? value : value.items;
       const at: number = ema && items.length > 1 && search.leads(items.at(-1)) ? items.length - 1 : 0;
@@ -83,6 +85,11 @@ export function findStateDict(root: Pickled, file: string, ema: boolean): StateD
   );
 }
 
+function versionOf(root: Pickled): Record<string, string> {
+  const version = root instanceof Map ? root.get("version") : undefined;
+  return typeof version === "string" && /^[\w.+-]{1,40}$/.test(version) ? { version } : {};
+}
+
 /** A few words on an object without tensors. */
 function summary(value: Pickled): string {
   if (value instanceof TensorRef) return "one tensor";
@@ -96,7 +103,7 @@ function summary(value: Pickled): string {
   return keys.join(", ") || "nothing";
 }
 
-function collect(dict: Dict, wrapper: string, file: string): StateDict {
+function collect(dict: Dict, wrapper: string, file: string): Omit<StateDict, "metadata"> {
   const tensors = new Map<string, TensorRef>();
   const ignored: string[] = [];
   for (const [key, value] of dict) {

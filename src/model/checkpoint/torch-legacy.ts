@@ -57,7 +57,7 @@ export async function openTorchLegacy(source: ByteSource, ema: boolean, signal?:
   const file = source.name;
   const { pickles, end } = await front(source, signal);
   checkSystem(pickles[2], pickles[1], file);
-  const { tensors, wrapper, ignored } = findStateDict(pickles[3] as Pickled, file, ema);
+  const { tensors, wrapper, ignored, metadata } = findStateDict(pickles[3] as Pickled, file, ema);
   if (tensors.size > MAX_TENSORS)
     throw new UserError(`${file}: names ${tensors.size} tensors; at most ${MAX_TENSORS} are read`);
   const declared = storagesOf(pickles[3] as Pickled, file);
@@ -82,7 +82,7 @@ export async function openTorchLegacy(source: ByteSource, ema: boolean, signal?:
   return {
     container: "torch-legacy",
     tensors: new Map(found.map(([name, { dtype, shape }]) => [name, { dtype, shape }])),
-    metadata: {},
+    metadata,
     wrapper,
     ignored,
     async read(name, signal, into) {

@@ -57,7 +57,7 @@ export async function openTorchZip(source: ByteSource, ema: boolean, signal?: Ab
       `${file}: its data.pkl has ${pickle.size} bytes; at most ${MAX_PICKLE_BYTES} are read, re-save only the tensors`,
     );
   const bytes = await wholeRecord(source, pickle, signal);
-  const { tensors, wrapper, ignored } = findStateDict(unpickleAll(bytes, file), file, ema);
+  const { tensors, wrapper, ignored, metadata } = findStateDict(unpickleAll(bytes, file), file, ema);
   if (tensors.size > MAX_TENSORS)
     throw new UserError(`${file}: names ${tensors.size} tensors; at most ${MAX_TENSORS} are read`);
 
@@ -90,7 +90,7 @@ export async function openTorchZip(source: ByteSource, ema: boolean, signal?: Ab
   return {
     container: "torch-zip",
     tensors: new Map(found.map(([name, { dtype, shape }]) => [name, { dtype, shape }])),
-    metadata: {},
+    metadata,
     wrapper,
     ignored,
     async read(name, signal, into) {

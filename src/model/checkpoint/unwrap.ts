@@ -1,5 +1,5 @@
 /** Names at the top of each layout, which show where a prefix ends. */
-const probes = ["conv_in.weight", "time_embed.0.weight"];
+const probes = ["conv_in.weight", "time_embed.0.weight", "init_conv.weight"];
 
 /** Wrappers that prefix the names of all tensors: DataParallel, Lightning, torch.compile, pipelines, averages. */
 const prefix =

@@ -1,0 +1,55 @@
+// Normalisation over channels for GPUs: lib/channel_norm says of what. A workgroup does PIXELS pixels of one sample; SLICES
+// lanes share the channels of a pixel.
+// Dispatch: x = N * ceil(PLANE / PIXELS), folded into two dimensions.
+// import channel_norm, grid
+const PIXELS: u32 = 32u;
+const SLICES: u32 = 8u;        // a power of two
+alias Block = f32;
+
+var<workgroup> parts: array<f32, PIXELS * SLICES>;
+
+// Sum over the lanes of a pixel.
+fn over_slices(local: u32, value: f32) -> f32 {
+  parts[local] = value;
+  for (var half = SLICES / 2u; half > 0u; half /= 2u) {
+    workgroupBarrier();
+    if (local < half * PIXELS) { parts[local] += parts[local + half * PIXELS]; }
+  }
+  workgroupBarrier();
+  let total = parts[local % PIXELS];
+  workgroupBarrier();
+  return total;
+}
+
+@compute @workgroup_size(PIXELS * SLICES)
+fn main(at: Grid, @builtin(local_invocation_index) local: u32) {
+  let tiles = ceil_div(PLANE, PIXELS);
+  let tile = flat(at);
+  if (tile >= N * tiles) { return; }
+  let n = tile / tiles;
+  let pixel = tile % tiles * PIXELS + local % PIXELS;
+  let slice = local / PIXELS;
+  let mine = pixel < PLANE;
+  let inside = min(pixel, PLANE - 1u);
+  let start = n * C * PLANE + inside;
+  var mean = 0.0;
+  if (LAYER) {
+    var sum = 0.0;
+    for (var c = slice; c < C; c += SLICES) { sum += x[start + c * PLANE]; }
+    mean = over_slices(local, sum) / f32(C);
+  }
+  var squares = 0.0;
+  for (var c = slice; c < C; c += SLICES) {
+    let d = x[start + c * PLANE] - mean;
+    squares += d * d;
+  }
+  let factor = factor_of(over_slices(local, squares));
+  if (mine) {
+    for (var c = slice; c < C; c += SLICES) {
+      let a = affine(n, c);
+      var v = acted((x[start + c * PLANE] - mean) * factor * a.x + a.y);
+      if (RESIDUAL) { v += residual[((n % RESIDUAL_N) * C + c) * PLANE + inside]; }
+      y[start + c * PLANE] = v;
+    }
+  }
+}
