@@ -1,4 +1,5 @@
 import { expectedTensors } from "../src/model/checkpoint/expected";
+import { LAYOUT_OF } from "../src/model/checkpoint/layout";
 import type { ModelCheckpoint } from "../src/model/checkpoint/model";
 import type { UNetConfig } from "../src/model/config";
 import { DDPM_SCHEDULE } from "../src/model/schedule";
@@ -8,10 +9,10 @@ import { mulberry32 } from "../src/random";
 export function randomValues(seed: number, key: string, shape: readonly number[]): Float32Array<ArrayBuffer> {
   const values = new Float32Array(shape.reduce((a, b) => a * b, 1));
   const fanIn = shape.slice(1).reduce((a, b) => a * b, 1);
-  const norm = shape.length === 1 && key.endsWith(".weight");
+  const norm = (shape.length === 1 && key.endsWith(".weight")) || key.endsWith(".g");
   const scale = shape.length === 1 ? 0.05 : Math.sqrt(3 / fanIn);
   const next = mulberry32(seed * 0x9e3779b9);
-  for (let i = 0; i < values.length; i++) values[i] = (2 * next() - 1) * scale + (norm ? 1 : 0);
+  for (let i = 0; i < values.length; i++) values[i] = (2 * next() - 1) * (norm ? 0.05 : scale) + (norm ? 1 : 0);
   return values;
 }
 
@@ -21,7 +22,7 @@ export function randomCheckpoint(name: string, config: UNetConfig): ModelCheckpo
   return {
     file: `random ${name}`,
     container: "safetensors",
-    layout: config.family === "adm" ? "C" : "A",
+    layout: LAYOUT_OF[config.family],
     config,
     schedule: DDPM_SCHEDULE,
     from: {},

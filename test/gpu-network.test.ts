@@ -4,7 +4,7 @@ import { openDevice } from "../src/gpu/open-node";
 import type { ModelCheckpoint } from "../src/model/checkpoint/model";
 import { openModel } from "../src/model/checkpoint/model";
 import { openSource } from "../src/model/checkpoint/source-node";
-import type { AdmConfig } from "../src/model/config";
+import type { AdmConfig, LucidrainsConfig } from "../src/model/config";
 import { Network, type NetworkOptions } from "../src/model/network";
 import { modelPresets } from "../src/model/presets";
 import { shippedModel } from "../src/platform/node";
@@ -13,9 +13,35 @@ import { seeded } from "../src/random";
 // The kernels that a GPU would run, in whole networks, on whatever adapter there is.
 
 const adm: AdmConfig = { ...modelPresets["afhq-dog"].config, height: 32, width: 32, channels: 32, channelMult: [1, 2] };
+const lucidrains: LucidrainsConfig = {
+  family: "lucidrains",
+  height: 24,
+  width: 24,
+  inChannels: 3,
+  outChannels: 3,
+  channels: 16,
+  channelMult: [1, 2],
+  resBlocks: 2,
+  attention: [0, 1],
+  groups: 8,
+  eps: 1e-5,
+  heads: 2,
+  headChannels: 12,
+  scaleShift: true,
+  convResample: true,
+  classes: 0,
+  stem: 16,
+  embeddingChannels: 64,
+  norm: "rms",
+  attentionNorm: "rms",
+  fullAttention: [1],
+  memory: 4,
+  dividedValues: false,
+};
 const networks: Record<string, () => Promise<ModelCheckpoint>> = {
   portraits64: async () => openModel(await openSource(shippedModel("portraits64")!)),
   "ADM of 32x32": async () => randomCheckpoint("adm", adm),
+  "lucidrains' of 24x24": async () => randomCheckpoint("lucidrains", lucidrains),
 };
 
 const rms = (values: ArrayLike<number>) =>

@@ -1,14 +1,20 @@
+import { linearAttention } from "../../src/kernels/attention/linear-attention";
 import { outputSize } from "../../src/kernels/conv/output-size";
 import { type ConvVariant, convShape } from "../../src/kernels/conv/variant";
 import { candidates, choose } from "../../src/kernels/conv/variants";
 import { type Dispatch, f32, type Tensor } from "../../src/kernels/dispatch";
+import { channelNorm } from "../../src/kernels/norm/channel-norm";
 import { chooseGroupNorm, groupNorm } from "../../src/kernels/norm/group-norm";
 import { attention } from "../../src/kernels/product/attention";
 import type { Target } from "../../src/kernels/target";
 import { seeded } from "../../src/random";
 import { type ConvCase, convData, convReference } from "../../src/reference/conv";
-import { groupNorm as groupNormReference, groupNormRows } from "../../src/reference/norm";
-import { attentionReference } from "../../src/reference/product";
+import {
+  channelNorm as channelNormReference,
+  groupNorm as groupNormReference,
+  groupNormRows,
+} from "../../src/reference/norm";
+import { attentionReference, linearAttentionReference } from "../../src/reference/product";
 import { convRun } from "../../src/tune/conv-run";
 
 /** One kernel at one shape. */
@@ -171,6 +177,60 @@ const same = (n: number, c: number, size: number, more: Partial<ConvCase> = {}):
   ...more,
 });
 
+function linearAttentionCase(
+  name: string,
+  s: { n: number; c: number; h: number; w: number; heads: number },
+): KernelCase {
+  const { n, c, h, w, heads } = s;
+  return {
+    name,
+    flops: (4 * n * c * c * h * w) / heads,
+    build() {
+      const [qkv, y] = [f32("qkv", n, 3 * c, h, w), f32("y", n, c, h, w)];
+      const data = seeded(1, qkv.shape);
+      return {
+        variant: "keys, context, queries",
+        dispatches: linearAttention({ qkv, y }, { heads }),
+        inputs: new Map([[qkv, data]]),
+        y,
+        expected: (points) => {
+          const all = linearAttentionReference(data, undefined, s);
+          return points.map((p) => all[p]!);
+        },
+        tolerance: 1e-4,
+      };
+    },
+  };
+}
+
+/** RMS norm over the channels of each pixel, with SiLU. */
+function channelNormCase(name: string, shape: readonly [number, number, number, number]): KernelCase {
+  return {
+    name,
+    flops: 0,
+    bytes: 12 * shape.reduce((a, b) => a * b, 1),
+    build(target) {
+      const [x, gamma, y] = [f32("x", ...shape), f32("gamma", shape[1]), f32("y", ...shape)];
+      const [values, gains] = [seeded(1, shape), seeded(2, [shape[1]])];
+      const options = { kind: "rms", silu: true } as const;
+      return {
+        variant: target.adapterClass === "gpu" ? "tile" : "lanes",
+        dispatches: channelNorm({ x, gamma, y }, options, target),
+        inputs: new Map([
+          [x, values],
+          [gamma, gains],
+        ]),
+        y,
+        expected: (points) => {
+          const all = channelNormReference(values, gains, shape, options);
+          return points.map((p) => all[p]!);
+        },
+        tolerance: 1e-4,
+      };
+    },
+  };
+}
+
 /** Shapes that the shipped model (64, 32, 64 and 192 channels at 64, 32, 16 and 8 pixels) and the paper's models run. */
 export const kernelCases: readonly KernelCase[] = [
   convCase("conv3x3 3->32@64", { kernel: 3, n: 1, c1: 3, oc: 32, h: 64, w: 64 }),
@@ -208,4 +268,8 @@ export const kernelCases: readonly KernelCase[] = [
   attentionCase("attention 256@16", { n: 1, c: 256, h: 16, w: 16, heads: 1 }),
   attentionCase("attention 512@16", { n: 1, c: 512, h: 16, w: 16, heads: 1 }),
   attentionCase("attention 512@16 8 heads", { n: 1, c: 512, h: 16, w: 16, heads: 8 }),
+  linearAttentionCase("linear attention 128@32 4 heads", { n: 1, c: 128, h: 32, w: 32, heads: 4 }),
+  linearAttentionCase("linear attention 128@64 4 heads", { n: 1, c: 128, h: 64, w: 64, heads: 4 }),
+  channelNormCase("RMS norm 64@64", [1, 64, 64, 64]),
+  channelNormCase("RMS norm 256@16", [1, 256, 16, 16]),
 ];

@@ -268,6 +268,7 @@ export function multistepTimes(n: number, schedule: Schedule): number[] {
       return all.map((k) => roundEven(L - (k * T) / n) - 1);
     case "linspace":
     case "paper":
+    case "lucidrains":
       return all.map((k) => roundEven(((n - k) * (L - 1)) / n));
     default:
       return spacing satisfies never;

@@ -3,6 +3,7 @@
  *  @module kernels */
 export { ShapeError } from "../errors";
 export { type PreparedKernels, prepareKernels } from "../gpu/prepare-kernels";
+export { linearAttention } from "../kernels/attention/linear-attention";
 export { conv, packConv } from "../kernels/conv/conv";
 export { type ConvOptions, type ConvShape, type ConvVariant, convShape } from "../kernels/conv/variant";
 export { choose as chooseConv, convVariants } from "../kernels/conv/variants";
@@ -19,6 +20,7 @@ export {
   update,
   write,
 } from "../kernels/dispatch";
+export { channelNorm } from "../kernels/norm/channel-norm";
 export { chooseGroupNorm, groupNorm } from "../kernels/norm/group-norm";
 export { avgPool2 } from "../kernels/pointwise/avg-pool2";
 export { concat } from "../kernels/pointwise/concat";

@@ -8,6 +8,7 @@ import { elements } from "../../src/kernels/dispatch";
 import { MIX, type MixRule, STEP_FLOATS } from "../../src/kernels/step/step-row";
 import { fromHalf, toHalf } from "../../src/model/checkpoint/dtype";
 import { expectedTensors } from "../../src/model/checkpoint/expected";
+import { LAYOUT_OF } from "../../src/model/checkpoint/layout";
 import type { ModelCheckpoint } from "../../src/model/checkpoint/model";
 import type { UNetConfig } from "../../src/model/config";
 import type { NetworkOptions } from "../../src/model/network";
@@ -211,7 +212,7 @@ function checkpointOf(config: UNetConfig, weights: ReadonlyMap<string, Float32Ar
   return {
     file: "random",
     container: "safetensors",
-    layout: config.family === "adm" ? "C" : "A",
+    layout: LAYOUT_OF[config.family],
     config,
     schedule: DDPM_SCHEDULE,
     from: {},

@@ -1,6 +1,7 @@
 import type { TensorInfo } from "./container";
 import { toHalf } from "./dtype";
 import { type HalfReport, halfReport } from "./f16";
+import { LAYOUT_OF } from "./layout";
 import type { ModelCheckpoint } from "./model";
 import { type WriteEntry, writeSafetensors } from "./safetensors-writer";
 
@@ -57,7 +58,7 @@ export async function convertModel(
     format: "pt",
     config: JSON.stringify(model.config),
     schedule: JSON.stringify(model.schedule),
-    layout: { ddpm: "A", adm: "C", lucidrains: "L" }[model.config.family],
+    layout: LAYOUT_OF[model.config.family],
     source: model.file,
   };
   const parameters = countParameters(model.tensors);

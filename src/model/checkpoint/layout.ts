@@ -1,4 +1,5 @@
 import { UserError } from "../../errors";
+import type { UNetConfig } from "../config";
 import type { Checkpoint } from "./checkpoint";
 import type { TensorInfo } from "./container";
 import { checkLucidrains, hasOldNames, isStandardised, lucidrainsName, standardise } from "./lucidrains";
@@ -8,6 +9,12 @@ import { fromDiffusers, levelsOf } from "./names";
  *  after its attention was renamed, "B-mixed" both in one file. "C": guided diffusion, improved diffusion, P2, ILVR.
  *  "L-old", "L": lucidrains' denoising-diffusion-pytorch before and since 1.8. */
 export type Layout = "A" | "B-old" | "B-new" | "B-mixed" | "C" | "L-old" | "L";
+
+/** Whose names the canonical ones of a family are. */
+export const LAYOUT_OF = { ddpm: "A", adm: "C", lucidrains: "L" } as const satisfies Record<
+  UNetConfig["family"],
+  Layout
+>;
 
 type Names = Pick<ReadonlyMap<string, unknown>, "has" | "keys">;
 
