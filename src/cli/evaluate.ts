@@ -1,17 +1,11 @@
 import { basename } from "node:path";
 import { Command } from "commander";
 import { UserError } from "../errors";
-import {
-  type Described,
-  fidOf,
-  figuresOf,
-  gramsOf,
-  identitiesOf,
-  type SetFigures,
-  summarise,
-  type Triple,
-  type TripleFigures,
-} from "../experiments/evaluate";
+import { grouped } from "../experiments/batches";
+import { type Shard, shardRange } from "../experiments/blocks";
+import { type SetFigures, summarise } from "../experiments/evaluate";
+import { fidOf } from "../experiments/feature-sets";
+import { type Networks, type Row, SetMeasurer } from "../experiments/measure";
 import { modelFeatures } from "../experiments/model-features";
 import { describeOrdering, testOrdering } from "../experiments/ordering";
 import { conventions, type FeatureNetwork } from "../metrics/features";
@@ -20,14 +14,19 @@ import { writeWhole } from "../platform/files-node";
 import { openOnnx } from "../platform/onnx-node";
 import { openPortraitFeatures } from "../platform/portrait-features-node";
 import { type CommonOptions, type Context, withCommonOptions, withExamples, withSession } from "./context";
+import { mergeParts, namesDigest, type Part, partFile, type SetPart, writePart } from "./evaluate-parts";
 import { PartialFailure, UsageError } from "./failure";
+import { pictureNames } from "./folders";
 import { inputFiles } from "./read-picture";
-import { pictureCache, readSet } from "./result-sets";
+import { pictureCache, readTriples, type SetFolders, setFolders } from "./result-sets";
+import { resolveShard, type ShardOption, shardOption } from "./shards";
 import { aligned, csv } from "./table";
 import { Talk } from "./talk";
 import { checkTargets, type TargetOptions, withReplaceOption } from "./targets";
 
 interface Options extends CommonOptions, TargetOptions {
+  readonly shard?: ShardOption;
+  readonly merge?: boolean;
   readonly results: string[];
   readonly originals: string;
   readonly contents: string;
@@ -59,26 +58,15 @@ export function evaluate(context: Context): Command {
     .option("--identity <file.onnx>", "ArcFace: cosine similarity of result and content")
     .option("--portrait-features", "these three from the small network trained on the shipped model's drawings")
     .option("--model-features", "these three from the diffusion model's own h, where no other network is at hand")
-    .option("--ordered", "the sets are given worst first: test whether the figures agree, and report what is found");
+    .option("--ordered", "the sets are given worst first: test whether the figures agree, and report what is found")
+    .optionsGroup("On several machines (docs/scale):")
+    .addOption(shardOption("measure one part of the results:"))
+    .option("--merge", "put the shards beside --out together, as one run would have measured");
   return withExamples(
     withCommonOptions(withReplaceOption(command)),
     "injectfusion evaluate --results grid/ --originals B/ --contents A/",
     "injectfusion evaluate --results lerp/ --results slerp/ --ordered --portrait-features --originals B/ --contents A/",
   ).action((options: Options) => run(context, options));
-}
-
-/** The networks asked for, by what they measure. */
-interface Networks {
-  readonly fid?: FeatureNetwork;
-  readonly gram?: FeatureNetwork;
-  readonly identity?: FeatureNetwork;
-}
-
-/** One result's figures, as the CSV lists them. */
-interface Row extends TripleFigures {
-  readonly set: string;
-  readonly gram?: number;
-  readonly identity?: number;
 }
 
 interface Evaluated extends SetFigures {
@@ -88,99 +76,163 @@ interface Evaluated extends SetFigures {
 }
 
 async function run(context: Context, options: Options): Promise<void> {
-  const { portraitFeatures, fid, gram, identity } = options;
-  if (options.ordered && !(portraitFeatures || options.modelFeatures || fid || gram || identity))
+  const { terminal } = context;
+  const shard = checkUsage(options);
+  const { out } = options;
+  const { fid, gram, identity } = options;
+  const written = out && (shard ? partFile(out, shard) : out);
+  if (written) {
+    const networks = inputFiles(["--fid", fid], ["--gram", gram], ["--identity", identity]);
+    await checkTargets([{ flag: "--out", file: written }], networks, options);
+  }
+  const talk = new Talk(terminal, options.quiet);
+  const sets: ListedSet[] = [];
+  for (const folder of options.results) {
+    const names = await pictureNames(folder);
+    sets.push({ set: folder, results: names, names: namesDigest(names) });
+  }
+  const parts = options.merge
+    ? await talk.phase("merge", () => mergeParts(out!, sets))
+    : await measureAll(context, options, sets, shard, talk);
+  const failures = [...parts.failures];
+  for (const failure of failures) terminal.stderr.write(`failed: ${failure}\n`);
+  if (shard) {
+    await writePart(written!, { shard, ...parts });
+    talk.result(options.json ? JSON.stringify({ part: written, shard, failures }) : written!);
+  } else await report(options, parts, talk);
+  if (failures.length > 0) throw new PartialFailure();
+}
+
+/** @throws UsageError for options that contradict each other, or miss another */
+function checkUsage(options: Options): Shard | undefined {
+  const { portraitFeatures, modelFeatures, fid, gram, identity, merge, out } = options;
+  if (options.ordered && !(merge || portraitFeatures || modelFeatures || fid || gram || identity))
     throw new UsageError("--ordered compares fid, gram and identity; add --portrait-features, or networks of your own");
   if (options.ordered && options.results.length < 2)
     throw new UsageError("--ordered compares sets: give --results twice or more, the worst first");
-  if (options.out) {
-    const networks = inputFiles(["--fid", fid], ["--gram", gram], ["--identity", identity]);
-    await checkTargets([{ flag: "--out", file: options.out }], networks, options);
+  if (merge && options.shard) throw new UsageError("--merge puts all shards together; leave out --shard");
+  if ((merge || options.shard) && !out)
+    throw new UsageError(`--${merge ? "merge" : "shard"} needs --out FILE.csv: the shards lie beside it`);
+  return options.shard && resolveShard(options.shard);
+}
+
+/** A set as it is listed, before anything of it is read. */
+interface ListedSet {
+  readonly set: string;
+  readonly results: readonly string[];
+  /** digest of their names */
+  readonly names: string;
+}
+
+/** Prints the table, and writes the figures of every result. */
+async function report(options: Options, { sets, networks, failures }: Omit<Part, "shard">, talk: Talk): Promise<void> {
+  const rows = sets.flatMap((part) => part.rows);
+  if (rows.length === 0) throw new UserError("no result could be measured");
+  const table = sets.flatMap((part) => (part.rows.length > 0 ? [evaluated(part)] : []));
+  if (options.out)
+    await writeWhole(
+      options.out,
+      csv(
+        Object.keys(rows[0]!),
+        rows.map((row) => Object.values(row)),
+      ),
+    );
+  const ordering = options.ordered ? orderingOf({ rows, table }) : undefined;
+  if (options.json) talk.result(JSON.stringify({ networks, sets: table, ...(ordering && { ordering }), failures }));
+  else {
+    const lines = table.map((row) => Object.values(row) as (string | number)[]);
+    for (const line of aligned(Object.keys(table[0]!), lines)) talk.result(line);
+    for (const line of describeOrdering(ordering ?? [], shortNames(table))) talk.result(line);
   }
-  const talk = new Talk(context.terminal, options.quiet);
-  const failures: string[] = [];
-  const sets: { name: string; triples: Triple[] }[] = [];
-  const read = pictureCache();
-  for (const folder of options.results)
-    sets.push({ name: folder, triples: await readSet(folder, options, read, failures) });
-  for (const failure of failures) context.terminal.stderr.write(`failed: ${failure}\n`);
-  if (sets.every(({ triples }) => triples.length === 0)) throw new UserError("no result could be measured");
-  const named = {
+}
+
+function evaluated({ set, rows, features }: SetPart): Evaluated {
+  const over = (figure: "gram" | "identity") =>
+    rows[0]![figure] === undefined ? {} : { [figure]: mean(rows.map((row) => row[figure]!)) };
+  return {
+    ...summarise(set, rows),
+    ...(features && { fid: fidOf(features) }),
+    ...over("gram"),
+    ...over("identity"),
+  };
+}
+
+/** Opens the networks asked for, and measures this shard's results, or all. */
+async function measureAll(
+  context: Context,
+  options: Options,
+  sets: readonly ListedSet[],
+  shard: Shard | undefined,
+  talk: Talk,
+): Promise<Omit<Part, "shard">> {
+  const folders = await setFolders(options);
+  const { portraitFeatures, fid, gram, identity } = options;
+  const open = async () => ({
     ...(portraitFeatures && (await openPortraitFeatures())),
     ...(fid && { fid: await openOnnx(fid, conventions.inception) }),
     ...(gram && { gram: await openOnnx(gram, conventions.vgg) }),
     ...(identity && { identity: await openOnnx(identity, conventions.arcface) }),
-  };
-  const measure = (networks: Networks) => measureSets(sets, networks, talk, context.signal);
-  const measured = options.modelFeatures
-    ? await withSession(
-        context,
-        options,
-        ({ model }) => {
-          const own = modelFeatures(model);
-          return measure({ fid: own, gram: own, identity: own, ...named });
-        },
-        talk,
-      )
-    : await measure(named);
-  if (options.out) {
-    const rows = measured.rows.map((row) => Object.values(row));
-    await writeWhole(options.out, csv(Object.keys(measured.rows[0]!), rows));
-  }
-  const { networks, table } = measured;
-  const ordering = options.ordered ? orderingOf(measured) : undefined;
-  if (options.json) talk.result(JSON.stringify({ networks, sets: table, ...(ordering && { ordering }), failures }));
-  else {
-    const rows = table.map((row) => Object.values(row) as (string | number)[]);
-    for (const line of aligned(Object.keys(table[0]!), rows)) talk.result(line);
-    for (const line of describeOrdering(ordering ?? [], shortNames(table))) talk.result(line);
-  }
-  if (failures.length > 0) throw new PartialFailure();
+  });
+  const measure = async (networks: Networks) =>
+    measureSets(sets, shard, { folders, networks, signal: context.signal }, talk);
+  if (!shard && !(await isAnyMeasurable(sets, folders))) return measure({}); // says why, and opens nothing
+  if (!options.modelFeatures) return measure(await open());
+  return withSession(
+    context,
+    options,
+    async ({ model }) => {
+      const own = modelFeatures(model);
+      return measure({ fid: own, gram: own, identity: own, ...(await open()) });
+    },
+    talk,
+  );
 }
 
+/** Whether a result can be matched with what it was made of: looks for the first. */
+async function isAnyMeasurable(sets: readonly ListedSet[], folders: SetFolders): Promise<boolean> {
+  const read = pictureCache();
+  for (const { set, results } of sets)
+    for (const name of results) if ((await readTriples(set, [name], folders, read, [])).length > 0) return true;
+  return false;
+}
+
+/** Results read at a time. */
+const CHUNK = 32;
+
 async function measureSets(
-  sets: readonly { name: string; triples: readonly Triple[] }[],
-  networks: Networks,
+  sets: readonly ListedSet[],
+  shard: Shard | undefined,
+  { folders, networks, signal }: { folders: SetFolders; networks: Networks; signal: AbortSignal },
   talk: Talk,
-  signal: AbortSignal,
-) {
-  const rows: Row[] = [];
-  const table: Evaluated[] = [];
-  const all = sets.reduce((sum, { triples }) => sum + triples.length, 0);
+): Promise<Omit<Part, "shard">> {
+  const own = sets.map(({ results }) => {
+    const { from, to } = shard ? shardRange(results.length, shard) : { from: 0, to: results.length };
+    return results.slice(from, to);
+  });
+  const all = own.reduce((sum, { length }) => sum + length, 0);
+  const failures: string[] = [];
+  const read = pictureCache();
+  const parts: SetPart[] = [];
   await talk.phase("measure", async (report) => {
-    for (const { name, triples } of sets) {
-      if (triples.length === 0) continue;
-      const own: TripleFigures[] = [];
-      for (const triple of triples) {
-        signal.throwIfAborted();
-        own.push(figuresOf(triple));
-        report(rows.length + own.length, all);
-        await new Promise((resolve) => setImmediate(resolve)); // lets Ctrl-C in
+    let done = 0;
+    for (const [k, { set, results, names }] of sets.entries()) {
+      const measurer = new SetMeasurer(set, results.length, networks);
+      for (const chunk of grouped(own[k]!, CHUNK)) {
+        const triples = await readTriples(set, chunk, folders, read, failures);
+        done += chunk.length - triples.length;
+        await measurer.add(triples, signal, async () => {
+          report(++done, all);
+          await new Promise((resolve) => setImmediate(resolve)); // lets Ctrl-C in
+        });
       }
-      const described = await describeAll(triples, networks, signal);
-      const grams = described.gram && gramsOf(described.gram);
-      const identities = described.identity && identitiesOf(described.identity);
-      rows.push(
-        ...own.map((row, i) => ({
-          set: name,
-          ...row,
-          ...(grams && { gram: grams[i]! }),
-          ...(identities && { identity: identities[i]! }),
-        })),
-      );
-      table.push({
-        ...summarise(name, own),
-        ...(described.fid && { fid: fidOf(triples, described.fid) }),
-        ...(grams && { gram: mean(grams) }),
-        ...(identities && { identity: mean(identities) }),
-      });
+      parts.push({ set, names, ...measurer.measured() });
     }
   });
-  const used = Object.entries(networks).map(([what, network]) => [
+  const used = Object.entries(networks).map(([what, network]: [string, FeatureNetwork]) => [
     what,
     { name: network.name, ...("sha256" in network && { sha256: network.sha256 }) },
   ]);
-  return { rows, table, networks: Object.fromEntries(used) as Record<string, unknown> };
+  return { sets: parts, networks: Object.fromEntries(used) as Record<string, unknown>, failures };
 }
 
 /** The sets by the last part of their paths, where that tells them apart. */
@@ -197,19 +249,4 @@ function orderingOf({ rows, table }: { readonly rows: readonly Row[]; readonly t
       results: new Map(rows.filter(({ set }) => set === figures.set).map((row) => [row.name, row])),
     })),
   );
-}
-
-/** Every picture through every network once, though a network may serve several measures. */
-async function describeAll(triples: readonly Triple[], networks: Networks, signal: AbortSignal) {
-  const known = new Map<FeatureNetwork, Described>();
-  for (const network of Object.values(networks) as FeatureNetwork[]) {
-    if (known.has(network)) continue;
-    const distinct = [...new Set(triples.flatMap(({ result, original, content }) => [result, original, content]))];
-    const embeddings = await network.embed(distinct, signal);
-    const of = new Map(distinct.map((picture, i) => [picture, embeddings[i]!]));
-    const list = (side: "result" | "original" | "content") => triples.map((triple) => of.get(triple[side])!);
-    known.set(network, { results: list("result"), originals: list("original"), contents: list("content") });
-  }
-  const pick = (network: FeatureNetwork | undefined) => (network ? known.get(network) : undefined);
-  return { fid: pick(networks.fid), gram: pick(networks.gram), identity: pick(networks.identity) };
 }

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { basename, extname, join, resolve } from "node:path";
 import type { InjectParameters, Pixels } from "../api";
 import { UserError } from "../errors";
-import { type ScheduleName, scheduleGamma } from "../experiments/gamma-schedule";
+import type { ScheduleName } from "../experiments/gamma-schedule";
 import type { Pair } from "../experiments/grid";
 import { type ListedPicture, listFolder, readListed } from "./folders";
 import type { Chosen } from "./inject-parameters";
@@ -60,12 +60,19 @@ export interface RecipeOptions {
   readonly precision?: string;
 }
 
+/** Lists both folders. @throws UserError for a folder without pictures */
+export async function listSides(
+  options: Pick<RecipeOptions, "contents" | "originals">,
+  signal: AbortSignal,
+): Promise<Pick<GridPlan, "contents" | "originals">> {
+  const side = async (folder: string) => ({ folder: resolve(folder), pictures: await listFolder(folder, signal) });
+  return { contents: await side(options.contents), originals: await side(options.originals) };
+}
+
 /** Lists both folders and puts the recipe together. @throws UserError for a folder without pictures */
 export async function planGrid(options: RecipeOptions, chosen: Chosen, signal: AbortSignal): Promise<GridPlan> {
   const { tap, gammaSchedule, dtype, precision } = options;
-  const side = async (folder: string) => ({ folder: resolve(folder), pictures: await listFolder(folder, signal) });
-  const [contents, originals] = [await side(options.contents), await side(options.originals)];
-  scheduleGamma(gammaSchedule);
+  const sides = await listSides(options, signal);
   const { preset, stepsInversion, parameters } = chosen;
   const recipe = {
     preset,
@@ -76,7 +83,7 @@ export async function planGrid(options: RecipeOptions, chosen: Chosen, signal: A
     ...(dtype && { dtype }),
     ...(precision && { precision }),
   };
-  return { contents, originals, recipe };
+  return { ...sides, recipe };
 }
 
 export const sizeOf = ({ contents, originals }: GridPlan) => ({
@@ -91,7 +98,10 @@ export function planDigest({ contents, originals, recipe }: GridPlan, { hash }: 
   return createHash("sha256").update(JSON.stringify(all)).digest("hex").slice(0, 32);
 }
 
-const sorted = (recipe: object) => Object.entries(recipe).sort(([a], [b]) => (a < b ? -1 : 1));
+const sorted = (recipe: object) =>
+  Object.entries(recipe)
+    .filter(([, value]) => value !== undefined) // as JSON has it
+    .sort(([a], [b]) => (a < b ? -1 : 1));
 
 /** The parameters in which two recipes differ, as "gamma 0.3 and 0.5"; empty when they agree. */
 export function difference(a: Readonly<Record<string, unknown>>, b: Readonly<Record<string, unknown>>): string {

@@ -1,18 +1,20 @@
-import { resolve } from "node:path";
+import { join, resolve } from "node:path";
 import { Command, Option } from "commander";
 import { DEFAULT_BATCH } from "../experiments/batches";
-import { type Block, pairsIn, wholeGrid } from "../experiments/blocks";
+import { type Block, pairsIn, shardBlock, wholeGrid } from "../experiments/blocks";
 import type { ScheduleName } from "../experiments/gamma-schedule";
 import { type CommonOptions, type Context, withCommonOptions, withExamples, withSession } from "./context";
 import { PartialFailure, UsageError } from "./failure";
 import { makeFolder } from "./folders";
-import { headOf, manifestName, writeManifest } from "./grid-manifest";
-import { GridFiles, type GridPlan, planDigest, planGrid, sizeOf } from "./grid-plan";
+import { checkShards, headOf, manifestName, writeManifest } from "./grid-manifest";
+import { mergeGrid } from "./grid-merge";
+import { GridFiles, type GridPlan, listSides, planDigest, planGrid, sizeOf } from "./grid-plan";
 import type { GridRecord } from "./grid-record";
 import { checkSummaries, countFinished, isLarge, type KeepOptions, makePairs, openKeeper } from "./grid-run";
 import { writeSheet } from "./grid-sheet";
 import { chooseParameters, noteParameters, type ParameterOptions, withParameterOptions } from "./inject-parameters";
 import { withBeyondOptions } from "./pair";
+import { resolveShard, type ShardOption, shardOption } from "./shards";
 import { Talk } from "./talk";
 import { type TargetOptions, withReplaceOption } from "./targets";
 import { bytes, gamma, integer } from "./values";
@@ -24,6 +26,8 @@ export interface GridFlags extends CommonOptions, ParameterOptions, TargetOption
   readonly gamma?: number;
   readonly tap?: string;
   readonly gammaSchedule: ScheduleName;
+  readonly shard?: ShardOption;
+  readonly merge?: boolean;
 }
 
 /** Adds the options that say what a grid is made of. */
@@ -60,11 +64,19 @@ export function grid(context: Context): Command {
       ),
     ),
   );
+  command
+    .optionsGroup("On several machines (docs/scale):")
+    .addOption(shardOption("make one part of the grid:"))
+    .option(
+      "--merge",
+      "put the shards in --out together: check that none is missing, write manifest.json and sheet.png",
+    );
   return withExamples(
     withCommonOptions(withBeyondOptions(withParameterOptions(command))),
     "injectfusion grid --contents A/ --originals B/ --out C/",
     "injectfusion grid --contents A/ --originals B/ --out C/ --gamma 0.6 --replace",
-  ).action((options: GridFlags) => run(context, options));
+    "injectfusion grid --contents A/ --originals B/ --out C/ --shard 3/16    # and 15 others, then --merge",
+  ).action((options: GridFlags) => (options.merge ? merge(context, options) : run(context, options)));
 }
 
 /** @throws UsageError when results would lie among the pictures that they are made of */
@@ -86,24 +98,30 @@ async function run(context: Context, options: GridFlags): Promise<void> {
   checkFolders(options);
   const { signal, terminal } = context;
   const { out, replace = false } = options;
+  const shard = options.shard && resolveShard(options.shard);
   const chosen = chooseParameters(await context.engine(), options, options.gamma);
   const plan = await planGrid(options, chosen, signal);
   const talk = new Talk(terminal, options.quiet);
   noteParameters(chosen, talk);
   noteOblong(plan, talk);
   await makeFolder(out);
-  await checkSummaries(out, manifestName(), replace);
-  const within = wholeGrid(sizeOf(plan));
+  await checkSummaries(out, manifestName(shard), replace);
+  const within = shard ? shardBlock(sizeOf(plan), shard) : wholeGrid(sizeOf(plan));
   const sayFailed = (message: string) => terminal.stderr.write(`failed: ${message}\n`);
   const { files, record } = await withSession(
     context,
     options,
     async ({ model, device }) => {
       const files = new GridFiles(plan, model, out);
+      const head = {
+        ...headOf(plan, model, planDigest(plan, model)),
+        ...(shard && { shard, within }),
+        adapter: device.description,
+      };
+      if (shard && !replace) await checkShards(out, head, shard.of);
       const there = await countFinished(files, within, replace);
       if (there > 0) talk.say(`${there} of ${pairsIn(within)} pairs are there already`);
-      for (const { error } of [...plan.contents.pictures, ...plan.originals.pictures]) if (error) sayFailed(error);
-      const head = { ...headOf(plan, model, planDigest(plan, model)), adapter: device.description };
+      for (const error of errorsWithin(plan, within)) sayFailed(error);
       const keeper = await openKeeper(model, plan.recipe, options);
       const manifest = (record: GridRecord) =>
         writeManifest(out, { ...head, seconds: talk.seconds }, record.entries(files));
@@ -127,19 +145,56 @@ async function run(context: Context, options: GridFlags): Promise<void> {
     },
     talk,
   );
-  const { sheet, left } = await writeSheet(files, record);
-  if (left > 0) talk.say(`the sheet shows the first pictures; ${left} more of a side are left out`);
-  if (options.json) {
-    const pairs = isLarge(within) ? undefined : [...record.entries(files)];
-    talk.result(JSON.stringify({ out, sheet, ...(pairs && { pairs }), seconds: talk.seconds }));
-  } else talk.result(sheet);
-  endWith(record, within, context);
+  if (shard) sayPart(record, files, join(out, manifestName(shard)), options, talk);
+  else sayWhole(record, files, await writeSheet(files, record), options, talk);
+  endWith(record, context);
 }
 
+/** Errors of the pictures that a rectangle needs. */
+const errorsWithin = (plan: GridPlan, within: Block): string[] =>
+  (["contents", "originals"] as const).flatMap((side) =>
+    plan[side].pictures.slice(within[side].from, within[side].to).flatMap(({ error }) => error ?? []),
+  );
+
+/** `grid --merge`: needs no model and no device. */
+async function merge(context: Context, options: GridFlags): Promise<void> {
+  if (options.shard) throw new UsageError("--merge puts all shards together; leave out --shard");
+  checkFolders(options);
+  const { out, replace = false } = options;
+  const talk = new Talk(context.terminal, options.quiet);
+  await checkSummaries(out, manifestName(), replace);
+  const sides = await listSides(options, context.signal);
+  const { files, record, ...sheet } = await talk.phase("merge", () => mergeGrid(sides, out));
+  sayWhole(record, files, sheet, options, talk);
+  endWith(record, context);
+}
+
+function sayPart(record: GridRecord, files: GridFiles, manifest: string, options: GridFlags, talk: Talk): void {
+  const { out, json } = options;
+  if (json) talk.result(JSON.stringify({ out, manifest, ...pairsFor(record, files), seconds: talk.seconds }));
+  else talk.result(manifest);
+}
+
+/** Prints what a finished grid is: its sheet, or as JSON its pairs too. */
+export function sayWhole(
+  record: GridRecord,
+  files: GridFiles,
+  { sheet, left }: { readonly sheet: string; readonly left: number },
+  { json }: Pick<GridFlags, "json">,
+  talk: Talk,
+): void {
+  if (left > 0) talk.say(`the sheet shows the first pictures; ${left} more of a side are left out`);
+  if (json) talk.result(JSON.stringify({ out: files.out, sheet, ...pairsFor(record, files), seconds: talk.seconds }));
+  else talk.result(sheet);
+}
+
+const pairsFor = (record: GridRecord, files: GridFiles) =>
+  isLarge(record.within) ? {} : { pairs: [...record.entries(files)] };
+
 /** @throws PartialFailure, once it is said how many pairs failed */
-export function endWith(record: GridRecord, within: Block, { terminal }: Pick<Context, "terminal">): void {
+export function endWith(record: GridRecord, { terminal }: Pick<Context, "terminal">): void {
   const failed = record.count("failed");
   if (failed === 0) return;
-  terminal.stderr.write(`${failed} of ${pairsIn(within)} pairs failed\n`);
+  terminal.stderr.write(`${failed} of ${pairsIn(record.within)} pairs failed\n`);
   throw new PartialFailure();
 }

@@ -9,31 +9,52 @@ import { pictureNames } from "./folders";
 
 export type ReadPicture = (file: string, side: number) => Promise<Pixels>;
 
-/** Decodes each file once per size, so that pictures can be told apart by identity. */
+/** Bytes of decoded pictures that are kept. */
+const MOST_KEPT = 2 ** 28;
+
+/** Decodes files, and keeps those used last. */
 export function pictureCache(): ReadPicture {
-  const known = new Map<string, Promise<Pixels>>();
-  return (file, side) => {
+  const known = new Map<string, Pixels>();
+  let bytes = 0;
+  return async (file, side) => {
     const key = `${side} ${file}`;
-    const found = known.get(key) ?? decodeImage(file).then((picture) => resize(picture, side, side));
+    const found = known.get(key) ?? (await resize(await decodeImage(file), side, side));
+    if (!known.delete(key)) bytes += found.data.length;
     known.set(key, found);
+    for (const [oldest, { data }] of known) {
+      if (bytes <= MOST_KEPT || oldest === key) break;
+      known.delete(oldest);
+      bytes -= data.length;
+    }
     return found;
   };
 }
 
-/** The results of a folder with what they were made of; what cannot be matched is noted in `failures`. */
-export async function readSet(
+/** The folders of a set, with the names of their pictures. */
+export interface SetFolders {
+  readonly originals: { readonly folder: string; readonly names: readonly string[] };
+  readonly contents: { readonly folder: string; readonly names: readonly string[] };
+}
+
+export async function setFolders(options: { originals: string; contents: string }): Promise<SetFolders> {
+  const of = async (folder: string) => ({ folder, names: await pictureNames(folder) });
+  return { originals: await of(options.originals), contents: await of(options.contents) };
+}
+
+/** Results of a folder with what they were made of; what cannot be matched is noted in `failures`. */
+export async function readTriples(
   folder: string,
-  options: { readonly originals: string; readonly contents: string },
+  names: readonly string[],
+  { originals, contents }: SetFolders,
   read: ReadPicture,
   failures: string[],
 ): Promise<Triple[]> {
   const triples: Triple[] = [];
-  const [originals, contents] = [await pictureNames(options.originals), await pictureNames(options.contents)];
-  for (const name of await pictureNames(folder)) {
+  for (const name of names) {
     const file = join(folder, name);
     try {
       const bytes = await readWhole(file);
-      const origin = originOf(bytes) ?? originByName(name, originals, contents);
+      const origin = originOf(bytes) ?? originByName(name, originals.names, contents.names);
       if (!origin) {
         if (name !== "sheet.png")
           failures.push(
@@ -42,11 +63,16 @@ export async function readSet(
         continue;
       }
       const result = await decodeImage(bytes, file);
-      if (result.width !== result.height)
-        throw new UserError(`${file}: is ${result.width}x${result.height}; results are square, as the model sees them`);
-      const original = await read(join(options.originals, origin.original), result.width);
-      const content = await read(join(options.contents, origin.content), result.width);
-      triples.push({ name, result, original, content });
+      const side = result.width;
+      if (side !== result.height)
+        throw new UserError(`${file}: is ${side}x${result.height}; results are square, as the model sees them`);
+      triples.push({
+        name,
+        result,
+        original: await read(join(originals.folder, origin.original), side),
+        content: await read(join(contents.folder, origin.content), side),
+        keys: { original: `${side} ${origin.original}`, content: `${side} ${origin.content}` },
+      });
     } catch (error) {
       if (!(error instanceof UserError)) throw error;
       failures.push(error.message);

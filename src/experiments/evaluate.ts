@@ -1,12 +1,9 @@
 import type { Pixels } from "../api";
 import { geometryDistance, towardContent } from "../metrics/edges";
-import type { Embedding } from "../metrics/features";
-import { frechetOfFeatures } from "../metrics/frechet";
-import { gramDistance } from "../metrics/gram";
 import { paletteDistance } from "../metrics/palette";
 import { psnr } from "../metrics/psnr";
 import { ssim } from "../metrics/ssim";
-import { cosine, mean } from "../metrics/statistics";
+import { mean } from "../metrics/statistics";
 
 /** One result with the pictures it was made of, all of one size. */
 export interface Triple {
@@ -14,6 +11,8 @@ export interface Triple {
   readonly result: Pixels;
   readonly original: Pixels;
   readonly content: Pixels;
+  /** What tells originals, and contents, apart: their files and size. */
+  readonly keys: { readonly original: string; readonly content: string };
 }
 
 /** Figures of one result that need no network. */
@@ -32,7 +31,7 @@ export interface TripleFigures {
   readonly towardContent: number;
 }
 
-export function figuresOf({ name, result, original, content }: Triple): TripleFigures {
+export function figuresOf({ name, result, original, content }: Omit<Triple, "keys">): TripleFigures {
   return {
     name,
     psnr: psnr(result, original),
@@ -43,37 +42,6 @@ export function figuresOf({ name, result, original, content }: Triple): TripleFi
     edgesContent: geometryDistance(result, content),
     towardContent: towardContent(result, content, original),
   };
-}
-
-/** What a feature network says of the pictures of each triple, in their order. */
-export interface Described {
-  readonly results: readonly Embedding[];
-  readonly originals: readonly Embedding[];
-  readonly contents: readonly Embedding[];
-}
-
-/** Fréchet distance of the results to the distinct originals; NaN where a set has fewer than 2 pictures. */
-export function fidOf(triples: readonly Triple[], { results, originals }: Described): number {
-  const distinct = originals.filter((_, i) => triples.findIndex((t) => t.original === triples[i]!.original) === i);
-  if (Math.min(results.length, distinct.length) < 2) return Number.NaN;
-  return frechetOfFeatures(features(results), features(distinct));
-}
-
-/** Gram distance of each result to its original. */
-export const gramsOf = ({ results, originals }: Described): number[] =>
-  results.map(({ layers }, i) => gramDistance(layers, originals[i]!.layers));
-
-/** Cosine of each result's embedding with its content's. */
-export const identitiesOf = ({ results, contents }: Described): number[] =>
-  results.map(({ vector }, i) => cosine(vector, contents[i]!.vector));
-
-function features(embeddings: readonly Embedding[]) {
-  const width = embeddings[0]!.vector.length;
-  const values = new Float32Array(embeddings.length * width);
-  embeddings.forEach(({ vector }, i) => {
-    values.set(vector, i * width);
-  });
-  return { count: embeddings.length, width, values };
 }
 
 /** A line of the table: means over a set of results. */

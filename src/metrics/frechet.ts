@@ -75,7 +75,8 @@ function centred({ count, width, values }: Features): Centred {
   return { mean, count, width, values: Float64Array.from(values, (value, i) => (value - mean[i % width]!) * scale) };
 }
 
-function meanTerm(a: Float64Array, b: Float64Array): number {
+/** |a - b|^2. */
+export function meanTerm(a: Float64Array, b: Float64Array): number {
   let sum = 0;
   for (let i = 0; i < a.length; i++) sum += (a[i]! - b[i]!) ** 2;
   return sum;

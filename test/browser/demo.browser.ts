@@ -5,7 +5,7 @@ import type { Page } from "playwright-core";
 import sharp from "sharp";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { modelFile } from "../../demo/build.mjs";
-import { pictureCache, readSet } from "../../src/cli/result-sets";
+import { pictureCache, readTriples, setFolders } from "../../src/cli/result-sets";
 import { defaults, type InjectParameters, loadModel, openDevice } from "../../src/node";
 import { Demo, type Downloaded } from "./demo-page";
 import { loseDeviceWhen } from "./watch";
@@ -86,7 +86,8 @@ test("injects with a painted mask, and gives the picture that Node gives", async
   const folder = mkdtempSync(join(tmpdir(), "injectfusion-demo-"));
   writeFileSync(join(folder, "result.png"), result.bytes);
   const failures: string[] = [];
-  const set = await readSet(folder, { originals: examples, contents: examples }, pictureCache(), failures);
+  const folders = await setFolders({ originals: examples, contents: examples });
+  const set = await readTriples(folder, ["result.png"], folders, pictureCache(), failures);
   rmSync(folder, { recursive: true });
   expect([set.length, failures]).toEqual([1, []]);
   const first = await sharp(join(examples, "portrait-02.png")).ensureAlpha().raw().toBuffer();
