@@ -1,3 +1,4 @@
+import type { InversionMethod } from "./inject/methods";
 import type { MixRule } from "./kernels/step/step-row";
 import type { Solver, Spacing } from "./model/schedule";
 
@@ -115,6 +116,10 @@ export interface InvertOptions extends RunOptions {
   readonly solver?: Solver;
   /** What the time steps are evenly spaced in: "time" or "lambda"; default: the solver's, "lambda" for "dpm++2m". */
   readonly spacing?: Spacing;
+  /** "ddim" (default): up the equation, by the solver; "bdia" and "edit-friendly" are exact (docs/methods.md). */
+  readonly method?: InversionMethod;
+  /** Seed of the noise that "edit-friendly" draws, default 0. */
+  readonly seed?: number;
   /** Largest time step, default 999. */
   readonly top?: number;
   /** As the official program does it: f32 schedule, no h at the top step. */
@@ -175,12 +180,15 @@ export interface InjectParameters {
   /** What the time steps are evenly spaced in: "time", or "lambda", half the logarithm of the signal-to-noise ratio.
    *  Default: the solver's, "lambda" for "dpm++2m". Inversions have to agree with it. */
   readonly spacing: Spacing;
+  /** How the pictures are inverted: "ddim" by solving upwards, or exactly by "bdia" or "edit-friendly" (docs/methods.md). An
+   *  exact inversion has as many steps as the generation, whatever `stepsInversion` says. Inversions have to agree with it. */
+  readonly method: InversionMethod;
   /** Inject at this many of the steps only (the official content_replace_step): those t that a run of so many steps
    *  would have; the rest are plain, without noise. undefined: at every step. */
   readonly replaceSteps?: number | undefined;
   /** Mixing of h and the content's h, by name or by a rule of your own. */
   readonly rule: MixRule | OwnRule;
-  /** Seed of the noise of quality boosting. */
+  /** Seed of the noise of quality boosting, and of inversions by "edit-friendly". */
   readonly seed: number;
   /** Reproduce the official program exactly, oddities included (docs/faithful.md). */
   readonly faithful: boolean;

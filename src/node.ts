@@ -15,6 +15,7 @@ export type * from "./api";
 export * from "./errors";
 export { Device, type DeviceOptions } from "./gpu/device";
 export type { Inversion, InversionInfo } from "./inject/inversion";
+export type { InversionMethod } from "./inject/methods";
 export type { Model } from "./inject/model";
 export type * from "./inject/options";
 export { defaults, type PresetName, presets, resolveParameters } from "./inject/parameters";

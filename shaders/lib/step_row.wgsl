@@ -20,6 +20,8 @@ const CLIP: u32 = 15u;
 const GAMMA: u32 = 16u;        // of content 0; others follow
 const RULE: u32 = 24u;
 const BEFORE: u32 = 32u;
+const BACK_SIGNAL: u32 = 33u;
+const BACK_NOISE: u32 = 34u;
 // Values of RULE.
 const SLERP: u32 = 0u;
 const SLERP_RAW: u32 = 1u;

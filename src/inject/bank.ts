@@ -1,6 +1,7 @@
 import type { PictureShape } from "../model/config";
 import type { Solver, Spacing } from "../model/schedule";
 import type { SourcePicture } from "./images";
+import type { InversionMethod } from "./methods";
 
 /** What an inversion belongs to and how it was made. */
 export interface InversionInfo {
@@ -12,6 +13,10 @@ export interface InversionInfo {
   /** absent: ddim, evenly spaced in time */
   readonly solver?: Solver;
   readonly spacing?: Spacing;
+  /** absent: ddim */
+  readonly method?: InversionMethod;
+  /** of the noise that edit-friendly inversion drew */
+  readonly seed?: number;
   readonly picture: PictureShape;
   /** [C, H, W] */
   readonly h: readonly [number, number, number];

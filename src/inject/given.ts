@@ -4,7 +4,6 @@ import type { Bank } from "./bank";
 import type { Given } from "./execute";
 import { officialMask, placeMasks } from "./images";
 import type { RunPlan } from "./plan";
-import { GIVEN } from "./plan-inject";
 import type { InjectRequest } from "./resolve";
 import { TENSOR } from "./step-graphs";
 import type { Store } from "./store";
@@ -28,9 +27,12 @@ export async function giveInjection(
   const given = new Map<string, GPUBuffer>();
   const { bank, store } = original;
   const picture = bank.info.sources[bank.samples[0]!];
-  given.set(GIVEN.xT, (await store.buffers()).get("x_T")!);
   for (const [name, shape] of Object.entries(plan.given)) {
-    if (given.has(name)) continue;
+    const kept = /^original\/(x_T|rest|z\.\d+)$/.exec(name);
+    if (kept) {
+      given.set(name, (await store.buffers()).get(kept[1]!)!);
+      continue;
+    }
     const h = /^content\.(\d+)\/(h\.\d+)$/.exec(name);
     const mask = /^mask\.(\d+)$/.exec(name);
     const drawn = /^noise\.(\d+)$/.exec(name);

@@ -5,6 +5,7 @@ import { sha256 } from "../model/checkpoint/sha256";
 import { memorySource } from "../model/checkpoint/source";
 import { SOLVERS, SPACINGS } from "../model/schedule";
 import type { InversionInfo } from "./bank";
+import { METHODS } from "./methods";
 
 /** A saved inversion: tensors `image`, `x_T` and `h.<t>`, f32 with the batch first. */
 export interface InversionFile {
@@ -17,6 +18,14 @@ export interface InversionFile {
 }
 
 const FORMAT = "injectfusion-inversion-1";
+
+/** What an inversion keeps besides x_T and h, as pictures: BDIA its rest, edit-friendly the noise of every step.
+ *  @param names of its tensors, those of h among them */
+export const besides = (method: InversionInfo["method"], names: readonly string[]): string[] => {
+  if (method === "bdia") return ["rest"];
+  if (method !== "edit-friendly") return [];
+  return names.filter((name) => name.startsWith("h.")).map((name) => `z${name.slice(1)}`);
+};
 
 /** One safetensors file, with a digest of the values in its metadata. */
 export async function writeInversion({ info, tensors }: InversionFile): Promise<Uint8Array<ArrayBuffer>> {
@@ -42,6 +51,10 @@ export async function readInversion(bytes: Uint8Array, name: string): Promise<In
   ]);
   for (const tensor of file.tensors.keys()) if (/^h\.\d+$/.test(tensor)) shapes.set(tensor, info.h);
   if (shapes.size === 2) throw new UserError(`${name}: holds no h; invert the picture again`);
+  for (const tensor of besides(info.method, [...shapes.keys()])) {
+    if (!file.tensors.has(tensor)) throw new UserError(`${name}: holds no ${tensor}; invert the picture again`);
+    shapes.set(tensor, image);
+  }
   const tensors: InversionFile["tensors"][number][] = [];
   for (const [tensor, perSample] of shapes) {
     const shape = [info.sources.length, ...perSample];
@@ -90,6 +103,7 @@ function parseInfo(metadata: Readonly<Record<string, string>>, name: string): In
     !whole(info.top) ||
     !known(SOLVERS, info.solver) ||
     !known(SPACINGS, info.spacing) ||
+    !known(METHODS, info.method) ||
     !Array.isArray(info.h) ||
     info.h.length !== 3 ||
     !info.h.every(whole) ||

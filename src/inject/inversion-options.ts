@@ -7,4 +7,7 @@ export const inversionOf = ({
   faithful,
   solver,
   spacing,
-}: Omit<InjectParameters, "gamma">) => ({ steps, top, faithful, solver, spacing }) satisfies InvertOptions;
+  method,
+  seed,
+}: Omit<InjectParameters, "gamma">) =>
+  ({ steps, top, faithful, solver, spacing, method, seed }) satisfies InvertOptions;

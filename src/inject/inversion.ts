@@ -4,12 +4,12 @@ import { readBuffer } from "../gpu/buffers";
 import type { Device } from "../gpu/device";
 import type { InversionInfo } from "./bank";
 import { toPixels } from "./images";
-import { type InversionFile, readInversion, writeInversion } from "./inversion-file";
+import { besides, type InversionFile, readInversion, writeInversion } from "./inversion-file";
 import { Store } from "./store";
 
 export type { InversionInfo } from "./bank";
 
-/** One or several pictures inverted by DDIM: x_T and the bank of h, all on the GPU.   Song et al. 2021 */
+/** One or several pictures inverted: x_T, the bank of h, and what the method keeps besides, all on the GPU. */
 export class Inversion {
   #closed = false;
 
@@ -86,6 +86,9 @@ export class Inversion {
       { name: "image", shape: picture, data: await this.#read("images") },
       { name: "x_T", shape: picture, data: await this.readXT() },
     ];
+    const banks = this.times.map((t) => `h.${t}`);
+    for (const name of besides(this.info.method, banks))
+      tensors.push({ name, shape: picture, data: await this.#read(name) });
     for (const t of this.times) tensors.push({ name: `h.${t}`, shape: [this.count, ...h], data: await this.readH(t) });
     const sources = this.samples.map((n) => this.info.sources[n]);
     return writeInversion({ info: { ...this.info, sources }, tensors });

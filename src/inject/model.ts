@@ -192,10 +192,20 @@ export class Model {
   /** The inverted pictures generated back, nothing injected. The nearer to the pictures, the better the inversion. */
   reconstruct(inversion: Inversion, options: ReconstructOptions = {}): Promise<Result> {
     checkReconstruct(options);
-    const { top, spacing = "time" } = inversion.info;
+    const { top, spacing = "time", method = "ddim" } = inversion.info;
     const { steps = inversion.info.steps, solver = inversion.info.solver ?? "ddim" } = options;
     const off = { preset: "quick", gamma: 0, tBoost: 0 } as const;
-    return this.inject({ ...options, ...off, content: inversion, original: inversion, steps, solver, spacing, top });
+    return this.inject({
+      ...options,
+      ...off,
+      content: inversion,
+      original: inversion,
+      steps,
+      solver,
+      spacing,
+      method,
+      top,
+    });
   }
 
   /** New pictures from seeded noise. Sample n of seed s is the same in any batch.

@@ -5,10 +5,12 @@ import { nonFinite } from "../kernels/pointwise/non-finite";
 import { stack } from "../kernels/pointwise/stack";
 import { calibrate } from "../kernels/step/calibrate";
 import { ddimStep } from "../kernels/step/ddim";
+import { diffuse } from "../kernels/step/diffuse";
 import { mix } from "../kernels/step/mix";
 import { moments } from "../kernels/step/moments";
 import { gaussian } from "../kernels/step/noise";
 import { predictX0 } from "../kernels/step/predict-x0";
+import { retrace } from "../kernels/step/retrace";
 import { type NetworkOp, networkOps } from "../model/ops";
 
 /** Operations of a diffusion step, around the network. `steps` is the step row of each sample. */
@@ -26,6 +28,11 @@ export type DiffusionOp =
   /** next x of `x` and `eps`, with `noise` if given, and `before`: what the last step left; side output `x0`: P
    *  asymmetric: `eps` is (e; e~), P comes from e~ and the direction from e */
   | { readonly kind: "ddim"; readonly asymmetric: boolean }
+  /** by how far a DDIM step from `x` back misses `before`; side output `moved`: x with the edited P in place of the plain
+   *  asymmetric: `eps` is (e; e~) */
+  | { readonly kind: "retrace"; readonly asymmetric: boolean }
+  /** picture `x` with the noise `z` of the row's time step */
+  | { readonly kind: "diffuse" }
   /** standard normal noise, of the shape of `like` */
   | { readonly kind: "gaussian" }
   /** flag u32 [1]: the first step at which `x` was not finite */
@@ -87,6 +94,20 @@ const diffusionOps: Ops<DiffusionOp> = {
     const given = { ...(noise && { noise }), ...(before && { before }) };
     const tensors = { steps: io.input("steps"), x, eps: io.input("eps"), ...given, next, x0 };
     return { dispatches: ddimStep(tensors, { asymmetric }), output: next, sideOutputs: { x0 } };
+  },
+
+  retrace({ asymmetric }, io) {
+    const x = io.input("x");
+    const rest = f32(io.name, ...x.shape);
+    const moved = f32(io.sideOutput("moved") ?? `${io.name}/moved`, ...x.shape);
+    const tensors = { steps: io.input("steps"), x, eps: io.input("eps"), before: io.input("before"), rest, moved };
+    return { dispatches: retrace(tensors, { asymmetric }), output: rest, sideOutputs: { moved } };
+  },
+
+  diffuse(_, io) {
+    const x = io.input("x");
+    const y = f32(io.name, ...x.shape);
+    return { dispatches: diffuse({ steps: io.input("steps"), x, z: io.input("z"), y }), output: y };
   },
 
   gaussian(_, io) {

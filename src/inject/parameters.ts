@@ -4,6 +4,7 @@ import { MIX } from "../kernels/step/step-row";
 import { SOLVERS, SPACINGS, spacingOf, TRAIN_STEPS } from "../model/schedule";
 import { definesRule } from "../wgsl/own-rule";
 import { between, type Check, callback, checkOptions, either, flag, oneOf, whole } from "./check-options";
+import { checkMethod, isExact, METHODS } from "./methods";
 
 /** A named set of parameters. */
 export interface Preset extends Partial<InjectParameters> {
@@ -24,6 +25,7 @@ export const defaults: InjectParameters = {
   stepsInversion: 50,
   solver: "ddim",
   spacing: "time",
+  method: "ddim",
   replaceSteps: undefined,
   rule: "slerp",
   seed: 0,
@@ -56,6 +58,7 @@ export const PARAMETERS: Readonly<Record<keyof InjectParameters, Check>> = {
   stepsInversion: whole(2, TRAIN_STEPS),
   solver: oneOf(...SOLVERS),
   spacing: oneOf(...SPACINGS),
+  method: oneOf(...METHODS),
   replaceSteps: whole(1),
   rule: either(
     `one of ${Object.keys(MIX).join(", ")}, or { wgsl } that defines fn mix_rule(...)`,
@@ -104,11 +107,13 @@ export function resolveRun(given: InjectVariant, preset?: PresetName, otherwise:
   const base: Preset = presets[preset ?? (complete ? "quick" : otherwise)];
   const own = NAMES.flatMap((name) => (given[name] === undefined ? [] : [[name, given[name]]]));
   const merged: RunParameters = { ...defaults, ...base, ...Object.fromEntries(own) };
-  const p = { ...merged, spacing: given.spacing ?? base.spacing ?? spacingOf(merged.solver) };
+  const stepsInversion = isExact(merged.method) ? merged.steps : merged.stepsInversion;
+  const p = { ...merged, stepsInversion, spacing: given.spacing ?? base.spacing ?? spacingOf(merged.solver) };
   checkOptions("parameters", p, PARAMETERS);
   for (const name of ["steps", "stepsInversion"] as const)
     if (p[name] > p.top + 1) throw new UserError(`${name} ${p[name]}: expected a whole number from 2 to ${p.top + 1}`);
   checkFaithful(p);
+  checkMethod(p);
   if (p.tBoost > p.tEdit && !p.faithful)
     throw new UserError(
       `tBoost ${p.tBoost} is above tEdit ${p.tEdit}: boosting would drown the injection; lower tBoost or raise tEdit`,

@@ -13,10 +13,11 @@ import {
 } from "../model/schedule";
 import type { UNet } from "../model/unet";
 import type { Bank } from "./bank";
+import { BDIA_SHARE, isExact } from "./methods";
 import type { StepGraph } from "./ops";
 import type { RunParameters } from "./parameters";
 import type { Move, RunPlan } from "./plan";
-import { calibratedStep, injectedStep, plainStep, TENSOR } from "./step-graphs";
+import { calibratedStep, carried, injectedStep, type Memory, plainStep, TENSOR } from "./step-graphs";
 import type { Step } from "./step-table";
 
 /** Which graph a step runs. */
@@ -63,12 +64,14 @@ export interface InjectPlanOptions {
 /** Names of given tensors. */
 export const GIVEN = {
   xT: "original/x_T",
+  rest: "original/rest",
+  z: (t: number) => `original/z.${t}`,
   h: (content: number, t: number) => `content.${content}/h.${t}`,
   noise: (k: number) => `noise.${k}`,
 } as const;
 
 /** Content injection.   Jeong et al. 2023
- *  Given: `original/x_T`; `content.<k>/h.<t>` of every t that is injected; `mask.<k>` [1, H, W] of masked contents; of omega
+ *  Given: `original/x_T`, and by the method of the inversions `original/rest` or `original/z.<t>`; `content.<k>/h.<t>` of every t that is injected; `mask.<k>` [1, H, W] of masked contents; of omega
  *  regions `omega.masks` [K, side, side] and `omega.values` [K]; `noise.<k>`. Kept: `x`, the pictures. */
 export function planInject(net: UNet, options: InjectPlanOptions): RunPlan {
   const { model, samples, variants, original, contents, tap, omegaRegions, labels, givenNoise, mutate } = options;
@@ -77,25 +80,27 @@ export function planInject(net: UNet, options: InjectPlanOptions): RunPlan {
   const [batch, ...picture] = x as [number, ...number[]];
   const { times, info } = contents[0]!;
   const planned = injectSteps(samples, times, schedule);
-  const multistep = samples[0]!.parameters.solver !== "ddim";
+  const { solver, method } = samples[0]!.parameters;
+  const memory: Memory | undefined = method === "bdia" ? "path" : solver === "ddim" ? undefined : "prediction";
+  const maps = method === "edit-friendly";
   const steps = mutate?.(planned) ?? planned;
   const spec = {
     tap,
     contents,
     omegaRegions,
-    givenNoise: givenNoise !== undefined,
-    multistep,
+    givenNoise: maps || givenNoise !== undefined,
+    memory,
     ...(mixShader && { mixShader }),
   };
   const make: Record<StepKind, () => StepGraph> = {
-    plain: () => plainStep(net, { givenNoise: spec.givenNoise, multistep }),
+    plain: () => plainStep(net, { givenNoise: spec.givenNoise, memory }),
     injected: () => injectedStep(net, spec, info.h),
     calibrated: () => calibratedStep(net, spec, info.h),
   };
   const used = (["plain", "injected", "calibrated"] as const).filter((kind) => steps.some((s) => s.graph === kind));
   const graphs = Object.fromEntries(used.map((kind) => [kind, make[kind]()]));
 
-  const given: Record<string, readonly number[]> = { [GIVEN.xT]: [original.info.sources.length, ...picture] };
+  const given: Record<string, readonly number[]> = {};
   const sampleOf = ({ samples: of }: Bank) =>
     Array.from({ length: batch }, (_, n) => of[of.length === 1 ? 0 : Math.floor(n / variants)]!);
   const inject = ({ bankTime }: InjectStep): Move[] =>
@@ -108,7 +113,13 @@ export function planInject(net: UNet, options: InjectPlanOptions): RunPlan {
       given[from] = [content.info.sources.length, ...info.h];
       return { from, to: TENSOR.content(k), samples: sampleOf(content) };
     });
+  const ofOriginal = [original.info.sources.length, ...picture];
+  const fromOriginal = (from: string, to: string): Move => {
+    given[from] = ofOriginal;
+    return { from, to, samples: sampleOf(original) };
+  };
   const noise = (k: number): Move[] => {
+    if (maps) return [fromOriginal(GIVEN.z(steps[k]!.t), TENSOR.noise)];
     if (!givenNoise?.(k)) return [];
     given[GIVEN.noise(k)] = x;
     return [{ from: GIVEN.noise(k), to: TENSOR.noise }];
@@ -118,14 +129,12 @@ export function planInject(net: UNet, options: InjectPlanOptions): RunPlan {
     t: step.t,
     samples: step.samples,
     before: [
-      ...(k === 0 ? [{ from: GIVEN.xT, to: "x", samples: sampleOf(original) }] : []),
+      ...(k === 0 ? [fromOriginal(GIVEN.xT, "x")] : []),
+      ...(k === 0 && memory === "path" ? [fromOriginal(GIVEN.rest, TENSOR.back)] : []),
       ...(step.graph === "plain" ? [] : inject(step)),
       ...noise(k),
     ],
-    after: [
-      { from: TENSOR.next, to: "x" },
-      ...(multistep ? [{ from: TENSOR.x0, to: TENSOR.before } satisfies Move] : []),
-    ],
+    after: [{ from: TENSOR.next, to: "x" }, ...carried(memory)],
   }));
   const regions = [
     ...contents.flatMap(({ masked }, k) => (masked ? [TENSOR.mask(k)] : [])),
@@ -142,7 +151,7 @@ export function planInject(net: UNet, options: InjectPlanOptions): RunPlan {
     ...(labels && { labels }),
     given,
     kept: { x },
-    state: ["x", ...(multistep ? [TENSOR.before] : [])],
+    state: ["x", ...carried(memory).map(({ to }) => to)],
     steps: plan,
   };
 }
@@ -154,8 +163,9 @@ export function injectSteps(
   bankTimes: readonly number[],
   schedule: Schedule = DDPM_SCHEDULE,
 ): InjectStep[] {
-  const { steps, top, spacing } = samples[0]!.parameters;
-  const pairs = generationSteps(spacedBy(spacing, steps, topTime(top, schedule), schedule));
+  const { steps, top, spacing, method } = samples[0]!.parameters;
+  const down = generationSteps(spacedBy(spacing, steps, topTime(top, schedule), schedule));
+  const pairs = isExact(method) ? down.slice(0, -1) : down; // t = 0 is the picture itself then
   const rows = samples.map((sample, stream) => sampleSteps(sample, pairs, stream, schedule));
   return pairs.map(({ t }, k) => {
     const row = rows.map((of) => of[k]!);
@@ -191,6 +201,8 @@ function sampleSteps(
   const calibrates = p.omega !== "off" && (p.omega > 0 || !p.faithful);
   const kindOf = (pair: Pair): StepKind => (!injects(pair) ? "plain" : calibrates ? "calibrated" : "injected");
   const from = lastTimes(p.solver, pairs, of);
+  // The first step goes on from the rest that the inversion kept.
+  const backAt = (k: number) => (k === 0 ? { weight: 1 } : { t: pairs[k - 1]!.t, weight: BDIA_SHARE });
   return pairs.map((pair, draw): { graph: StepKind; step: Step } => {
     const { t, next } = pair;
     const graph = kindOf(pair);
@@ -198,7 +210,8 @@ function sampleSteps(
     // Between an edited and a plain prediction lies the edit itself, which must not be extrapolated.
     const last = draw > 0 && kindOf(pairs[draw - 1]!) === graph ? from[draw] : undefined;
     // The official program runs injected steps at t <= t_noise with eta 1, the others without noise.
-    const boosted = t <= tBoost && (replaced(pair) || !p.faithful);
+    const maps = p.method === "edit-friendly"; // brings the noise of every step
+    const boosted = !maps && t <= tBoost && (replaced(pair) || !p.faithful);
     // With calibration on, the official program forgets lambda.
     const forgotten = p.faithful && p.omega !== "off" && p.omega > 0;
     return {
@@ -207,8 +220,9 @@ function sampleSteps(
         t,
         next,
         ...(last !== undefined && { last }),
-        eta: boosted ? 1 : 0,
-        dtLambda: replaced(pair) && t >= dtEnd && !forgotten ? p.dtLambda : 1,
+        ...(p.method === "bdia" && !boosted && { back: backAt(draw) }),
+        eta: boosted || maps ? 1 : 0,
+        dtLambda: !maps && replaced(pair) && t >= dtEnd && !forgotten ? p.dtLambda : 1,
         gammas: gammas.map((g) => (injected ? gammaAt(g, position(draw)) : 0)),
         rules,
         omega: p.omega === "off" ? 0 : p.omega,

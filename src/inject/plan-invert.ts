@@ -9,8 +9,10 @@ import {
   topTime,
 } from "../model/schedule";
 import type { UNet } from "../model/unet";
+import { BDIA_SHARE, type InversionMethod } from "./methods";
 import type { Move, RunPlan } from "./plan";
-import { plainStep, TENSOR } from "./step-graphs";
+import { carried, editFriendlyStep, type Memory, plainStep, TENSOR } from "./step-graphs";
+import type { Step } from "./step-table";
 
 /** What decides the time steps of an inversion. */
 export interface InversionTimes {
@@ -27,7 +29,10 @@ export interface InvertPlanOptions extends InversionTimes {
   /** hash of the network's weights */
   readonly model: string;
   /** default: ddim */
+  readonly method?: InversionMethod;
   readonly solver?: Solver | undefined;
+  /** of the noise that edit-friendly inversion draws; picture n of the batch has a stream of its own */
+  readonly seed?: number;
   /** tensor whose values are kept at every step, and its [C, H, W] */
   readonly tap: string;
   readonly shape: readonly [number, number, number];
@@ -46,46 +51,109 @@ export function inversionPairs(
   return [...inversionSteps(times), ...(faithful ? [] : [{ t: last, next: last }])];
 }
 
-/** Time steps of which an inversion keeps h, ascending. */
-export const inversionTimes = (asked: InversionTimes, schedule?: Schedule): number[] =>
-  inversionPairs(asked, schedule).map(({ t }) => t);
+/** Time steps of which an inversion keeps h, ascending. The run back from edit-friendly inversion ends at t = 0, the picture,
+ *  so that the network is never evaluated there. */
+export const inversionTimes = (
+  asked: InversionTimes & { readonly method?: InversionMethod },
+  schedule?: Schedule,
+): number[] =>
+  inversionPairs(asked, schedule)
+    .map(({ t }) => t)
+    .slice(asked.method === "edit-friendly" ? 1 : 0);
 
-/** Inversion by DDIM or DPM-Solver++(2M) upwards: x_T and h of every step from the pictures.
- *  Song et al. 2021; Lu et al. 2022
+/** Inversion: x_T and h of every step from the pictures.
+ *  "ddim": DDIM or DPM-Solver++(2M) upwards.   Song et al. 2021; Lu et al. 2022
+ *  "bdia": every step also adds by how far a DDIM step back would miss where it came from, so that the run back retraces it.
+ *  Zhang, Lewis & Kleijn 2023. Kept besides: `rest`, that of the top, from which the run back begins.
+ *  "edit-friendly": noise of its own at every t, and of every t the noise z with which a DDPM step leads to the next lower
+ *  one. Huberman-Spiegelglas, Kulikov & Michaeli 2024. Kept besides: `z.<t>`.
  *  Given: `images` f32 [N, 3, side, side]. Kept: `x_T`, and `h.<t>` f32 [N, C, H, W] of every t. */
 export function planInvert(net: UNet, options: InvertPlanOptions): RunPlan {
+  return options.method === "edit-friendly" ? planEditFriendly(net, options) : planUpwards(net, options);
+}
+
+function planUpwards(net: UNet, options: InvertPlanOptions): RunPlan {
   const { model, faithful, solver = "ddim", tap, shape, labels, schedule = DDPM_SCHEDULE } = options;
   const x = net.graph.inputs.x!.shape;
   const batch = x[0]!;
   const pairs = inversionPairs(options, schedule);
-  const multistep = solver !== "ddim";
+  const bdia = options.method === "bdia";
+  const memory: Memory | undefined = bdia ? "path" : solver === "ddim" ? undefined : "prediction";
   const from = lastTimes(solver, pairs, schedule);
+  const stepAt = (k: number): Step => {
+    const { t, next } = pairs[k]!;
+    const back = bdia && k > 0 ? { t: pairs[k - 1]!.t, weight: t === next ? 0 : 1 / BDIA_SHARE } : undefined;
+    return { t, next, ...(from[k] !== undefined && { last: from[k] }), ...(back && { back }), draw: k };
+  };
   const last = pairs.findLastIndex(({ t, next }) => t !== next);
   return {
     phase: "invert",
     model,
     schedule,
     precision: faithful ? "f32" : "f64",
-    graphs: { plain: plainStep(net, { keep: [tap], multistep }) },
+    graphs: { plain: plainStep(net, { keep: [tap], memory }) },
     ...(labels && { labels }),
     given: { images: x },
-    kept: { x_T: x, ...Object.fromEntries(pairs.map(({ t }) => [`h.${t}`, [batch, ...shape]])) },
-    state: ["x", ...(multistep ? [TENSOR.before] : [])],
-    steps: pairs.map(({ t, next }, draw) => ({
+    kept: {
+      x_T: x,
+      ...(bdia && { rest: x }),
+      ...Object.fromEntries(pairs.map(({ t }) => [`h.${t}`, [batch, ...shape]])),
+    },
+    state: ["x", ...carried(memory).map(({ to }) => to)],
+    steps: pairs.map(({ t }, draw) => ({
       graph: "plain",
       t,
-      samples: Array.from({ length: batch }, () => ({
+      samples: Array.from({ length: batch }, () => stepAt(draw)),
+      before: draw === 0 ? [{ from: "images", to: "x" }] : [],
+      after: [
+        { from: tap, to: `h.${t}` },
+        { from: TENSOR.next, to: "x" },
+        ...carried(memory),
+        ...(draw === last ? [{ from: TENSOR.next, to: "x_T" } satisfies Move] : []),
+        ...(bdia && draw === pairs.length - 1 ? [{ from: TENSOR.rest, to: "rest" } satisfies Move] : []),
+      ],
+    })),
+  };
+}
+
+function planEditFriendly(net: UNet, options: InvertPlanOptions): RunPlan {
+  const { model, faithful, seed = 0, tap, shape, labels, schedule = DDPM_SCHEDULE } = options;
+  const x = net.graph.inputs.x!.shape;
+  const batch = x[0]!;
+  const times = inversionPairs(options, schedule).map(({ t }) => t);
+  const noisy = times.slice(1);
+  return {
+    phase: "invert",
+    model,
+    schedule,
+    precision: faithful ? "f32" : "f64",
+    graphs: { drawn: editFriendlyStep(net, [tap]) },
+    ...(labels && { labels }),
+    given: { images: x },
+    kept: {
+      x_T: x,
+      ...Object.fromEntries(noisy.map((t) => [`z.${t}`, x])),
+      ...Object.fromEntries(noisy.map((t) => [`h.${t}`, [batch, ...shape]])),
+    },
+    state: ["x"],
+    steps: noisy.map((t, draw) => ({
+      graph: "drawn",
+      t,
+      samples: Array.from({ length: batch }, (_, stream) => ({
         t,
-        next,
-        ...(from[draw] !== undefined && { last: from[draw] }),
+        next: times[draw]!,
+        solvesNoise: true,
+        eta: 1,
+        seed,
+        stream,
         draw,
       })),
       before: draw === 0 ? [{ from: "images", to: "x" }] : [],
       after: [
         { from: tap, to: `h.${t}` },
-        { from: TENSOR.next, to: "x" },
-        ...(multistep ? [{ from: TENSOR.x0, to: TENSOR.before }] : []),
-        ...(draw === last ? [{ from: TENSOR.next, to: "x_T" } satisfies Move] : []),
+        { from: TENSOR.next, to: `z.${t}` },
+        { from: TENSOR.drawn, to: "x" },
+        ...(draw === noisy.length - 1 ? [{ from: TENSOR.drawn, to: "x_T" } satisfies Move] : []),
       ],
     })),
   };

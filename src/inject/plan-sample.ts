@@ -2,7 +2,7 @@ import { DDPM_SCHEDULE, lastTimes, multistepPairs, type Schedule, type Solver, s
 import type { UNet } from "../model/unet";
 import type { StepGraph } from "./ops";
 import type { PlannedStep, RunPlan } from "./plan";
-import { plainStep, TENSOR } from "./step-graphs";
+import { carried, type Memory, plainStep, TENSOR } from "./step-graphs";
 
 /** Draw of the noise that a sample starts from: no step of a run has it. */
 const FIRST_DRAW = 0xffffffff;
@@ -30,19 +30,19 @@ export function planSample(net: UNet, options: SamplePlanOptions): RunPlan {
     outputs: [TENSOR.next],
   };
   const multistep = solver !== "ddim";
+  const memory: Memory | undefined = multistep ? "prediction" : undefined;
   const pairs = (multistep ? multistepPairs : samplingSteps)(options.steps, schedule);
   const from = lastTimes(solver, pairs, schedule, schedule.finalAlphaOne);
   const clip = multistep ? 0 : schedule.clip;
   const clean = schedule.finalAlphaOne ? "one" : "first";
   const rederive = schedule.rederive ?? false;
   const after = [{ from: TENSOR.next, to: "x" }];
-  const remember = multistep ? [{ from: TENSOR.x0, to: TENSOR.before }] : [];
   const step = (graph: string, t: number, samples: PlannedStep["samples"]): PlannedStep => ({
     graph,
     t,
     samples,
     before: [],
-    after: graph === "start" ? after : [...after, ...remember],
+    after: graph === "start" ? after : [...after, ...carried(memory)],
   });
   const extrapolated = (k: number) => (from[k] === undefined ? {} : { last: from[k] });
   const first = pairs[0]!;
@@ -51,11 +51,11 @@ export function planSample(net: UNet, options: SamplePlanOptions): RunPlan {
     model,
     schedule,
     precision: "f64",
-    graphs: { start, plain: plainStep(net, { multistep }) },
+    graphs: { start, plain: plainStep(net, { memory }) },
     ...(labels && { labels }),
     given: {},
     kept: { x: net.graph.inputs.x!.shape },
-    state: ["x", ...(multistep ? [TENSOR.before] : [])],
+    state: ["x", ...carried(memory).map(({ to }) => to)],
     steps: [
       step(
         "start",

@@ -3,6 +3,7 @@ import { UserError } from "../errors";
 import { SOLVERS, SPACINGS, spacingOf, TRAIN_STEPS } from "../model/schedule";
 import { between, type Check, checkOptions, flag, listOf, oneOf, RUN_OPTIONS, text, whole } from "./check-options";
 import { checkPicture } from "./check-picture";
+import { checkMethod, METHODS } from "./methods";
 import type { ReconstructOptions, SampleOptions } from "./options";
 import { checkFaithful } from "./parameters";
 
@@ -16,6 +17,8 @@ const INVERT_OPTIONS = {
   faithful: flag,
   solver,
   spacing: oneOf(...SPACINGS),
+  method: oneOf(...METHODS),
+  seed: whole(0, 2 ** 32 - 1),
   tap: text,
   labels,
   ...RUN_OPTIONS,
@@ -25,11 +28,13 @@ const INVERT_OPTIONS = {
 export function resolveInvert(options: InvertOptions) {
   checkOptions("invert", options, INVERT_OPTIONS);
   const { steps = 50, top = TRAIN_STEPS - 1, faithful = false, solver = "ddim", tap } = options;
+  const { method = "ddim", seed = 0 } = options;
   const { spacing = spacingOf(solver) } = options;
   if (!Number.isInteger(steps) || steps < 2 || steps > top + 1)
     throw new UserError(`inversion steps ${steps}: expected a whole number from 2 to ${top + 1}`);
   checkFaithful({ faithful, solver, spacing });
-  return { steps, top, faithful, solver, spacing, tap };
+  checkMethod({ method, solver, faithful });
+  return { steps, top, faithful, solver, spacing, method, seed, tap };
 }
 
 /** One picture or several, as a list. @throws UserError for what is no picture */

@@ -18,6 +18,7 @@ import {
 } from "./check-options";
 import { checkPicture } from "./check-picture";
 import { Inversion } from "./inversion";
+import { isExact } from "./methods";
 import type { ContentInput, InjectOptions, OmegaRegion } from "./options";
 import { PARAMETERS, type PresetName, presets, type RunParameters, resolveRun } from "./parameters";
 import type { InjectPlanOptions, SampleRun } from "./plan-inject";
@@ -177,12 +178,7 @@ export function matchBanks(
   checkShared(variants);
   const { top } = original.info;
   if (variants[0]!.top !== top) throw new UserError(`top ${variants[0]!.top}: the original was inverted up to ${top}`);
-  const { spacing } = variants[0]!;
-  const odd = all.find(({ info }) => (info.spacing ?? "time") !== spacing);
-  if (odd)
-    throw new UserError(
-      `spacing "${spacing}": an inversion is spaced by "${odd.info.spacing ?? "time"}"; invert and inject alike`,
-    );
+  checkBanks(all, variants[0]!);
   const ownRule = ownText(variants[0]!.rule);
   const tap = asked ?? banks[0]!.info.tap;
   const other = banks.find(({ info }) => info.tap !== tap);
@@ -203,6 +199,21 @@ export function matchBanks(
     omegaRegions: regions.length,
     ...(ownRule !== undefined && { mixShader: ownRuleShader(ownRule) }),
   };
+}
+
+/** @throws UserError for inversions of another method or schedule than the run's */
+function checkBanks([original, ...contents]: readonly Bank[], { spacing, method, steps }: RunParameters): void {
+  for (const { info } of [original!, ...contents]) {
+    const { spacing: spaced = "time", method: made = "ddim" } = info;
+    if (made !== method)
+      throw new UserError(`method "${method}": an inversion was made by "${made}"; invert and inject alike`);
+    if (spaced !== spacing)
+      throw new UserError(`spacing "${spacing}": an inversion is spaced by "${spaced}"; invert and inject alike`);
+    if (isExact(method) && info.steps !== steps)
+      throw new UserError(
+        `steps ${steps}: an inversion by ${method} in ${info.steps} steps is run back in the same ${info.steps}`,
+      );
+  }
 }
 
 function sampleRun(parameters: RunParameters, contents: InjectRequest["contents"]): SampleRun {
@@ -226,7 +237,7 @@ const ownText = (rule: RunParameters["rule"]): string | undefined => (typeof rul
 function checkShared(variants: readonly RunParameters[]): void {
   const one = variants[0]!;
   for (const parameters of variants) {
-    const key = (["steps", "top", "faithful", "replaceSteps", "solver", "spacing"] as const).find(
+    const key = (["steps", "top", "faithful", "replaceSteps", "solver", "spacing", "method"] as const).find(
       (name) => parameters[name] !== one[name],
     );
     if (key) throw new UserError(`${key} differs within a batch (${one[key]} and ${parameters[key]}); run them apart`);

@@ -1,6 +1,10 @@
 import { f32Input, type GraphInput, instance, spliceAfter } from "../graph/graph";
 import type { UNet } from "../model/unet";
 import type { StepGraph, StepNode, StepOp } from "./ops";
+import type { Move } from "./plan";
+
+/** What of the step before a step reads: its prediction, in "x0_before" (DPM-Solver++), or its x, in "x_back" (BDIA). */
+export type Memory = "prediction" | "path";
 
 /** How one run edits the network. */
 export interface InjectionSpec {
@@ -14,8 +18,8 @@ export interface InjectionSpec {
   readonly omegaRegions?: number;
   /** take the noise of eta > 0 from the tensor "noise" instead of the generator (to reproduce recorded runs) */
   readonly givenNoise?: boolean;
-  /** extrapolate from the prediction that the last step left in "x0_before" */
-  readonly multistep?: boolean;
+  /** default: nothing */
+  readonly memory?: Memory | undefined;
 }
 
 /** Tensors by which a run feeds and reads the step graphs. */
@@ -24,6 +28,12 @@ export const TENSOR = {
   x0: "x0",
   /** predicted x0 of the step before, for multistep solvers */
   before: "x0_before",
+  /** x of the step before; by how far a step back misses it; and x as the edit would have had it */
+  back: "x_back",
+  rest: "x_rest",
+  moved: "x_moved",
+  /** noisy picture at the row's time step, of edit-friendly inversion */
+  drawn: "x_t",
   noise: "noise",
   flag: "non_finite",
   content: (k: number) => `content.${k}`,
@@ -32,6 +42,12 @@ export const TENSOR = {
   omegas: "omega.values",
 } as const;
 
+/** Moves after every step of a run whose steps read something of the step before. */
+export const carried = (memory: Memory | undefined): Move[] => {
+  if (!memory) return [];
+  return [memory === "path" ? { from: TENSOR.moved, to: TENSOR.back } : { from: TENSOR.x0, to: TENSOR.before }];
+};
+
 /** x -> x_next by one step of the solver. Used by inversion, and by generation where nothing is injected.
  *  Song et al. 2021; Lu et al. 2022 */
 export function plainStep(net: UNet, options: StepOptions & { keep?: readonly string[] } = {}): StepGraph {
@@ -39,7 +55,23 @@ export function plainStep(net: UNet, options: StepOptions & { keep?: readonly st
   return withUpdate(net.graph, net.graph.nodes, { x: "x", eps: net.eps, asymmetric: false, ...more }, keep);
 }
 
-type StepOptions = Pick<InjectionSpec, "givenNoise" | "multistep">;
+/** One step of edit-friendly inversion: the pictures with noise of their own at the row's time step, their evaluation, and
+ *  the noise z of a DDPM step that leads from there to "x", which is noise of the time step below.
+ *  Huberman-Spiegelglas et al. 2024, algorithm 1 */
+export function editFriendlyStep(net: UNet, keep: readonly string[]): StepGraph {
+  const { x } = net.graph.inputs;
+  const drawn = TENSOR.drawn;
+  const graph = { ...net.graph, inputs: { ...net.graph.inputs, images: x! } };
+  const nodes: StepNode[] = [
+    { name: "drawn", op: { kind: "gaussian" }, inputs: { steps: "steps", like: "images" }, output: "drawn" },
+    { name: drawn, op: { kind: "diffuse" }, inputs: { steps: "steps", x: "images", z: "drawn" }, output: drawn },
+    ...instance<StepOp>(net.graph.nodes, "", { x: drawn }),
+  ];
+  const update = { x: drawn, eps: net.eps, asymmetric: false, before: "x" };
+  return withUpdate(graph, nodes, update, [drawn, ...keep]);
+}
+
+type StepOptions = Pick<InjectionSpec, "givenNoise" | "memory">;
 
 /** One injected step: h~ is mixed at the tap and everything behind it runs on [h; h~] as a batch of two, over the same
  *  skips; P comes from e~, the direction from e.   Kwon et al. 2023, eq. 5
@@ -51,8 +83,8 @@ type StepOptions = Pick<InjectionSpec, "givenNoise" | "multistep">;
  *  gamma 0 every step is the plain solver's, to the bit. */
 export function injectedStep(net: UNet, spec: InjectionSpec, shapes: TapShape): StepGraph {
   const edited = inject(net, spec, shapes);
-  const { givenNoise = false, multistep = false } = spec;
-  const update = { x: "x", eps: net.eps, asymmetric: true, givenNoise, multistep };
+  const { givenNoise, memory } = spec;
+  const update = { x: "x", eps: net.eps, asymmetric: true, givenNoise, memory };
   return withUpdate(edited, edited.nodes, update);
 }
 
@@ -61,10 +93,10 @@ export function injectedStep(net: UNet, spec: InjectionSpec, shapes: TapShape): 
 export function calibratedStep(net: UNet, spec: InjectionSpec, shapes: TapShape): StepGraph {
   const edited = inject(net, spec, shapes);
   const steps = "steps";
-  const { omegaRegions = 0, givenNoise = false, multistep = false } = spec;
+  const { omegaRegions = 0, givenNoise, memory } = spec;
   const regions: Record<string, string> = omegaRegions > 0 ? { masks: TENSOR.omegaMasks, omegas: TENSOR.omegas } : {};
   const p = "calibration/p";
-  const moved = "calibration/x";
+  const moved = memory === "path" ? TENSOR.moved : "calibration/x";
   const nodes: StepNode[] = [
     ...edited.nodes,
     { name: p, op: { kind: "predictX0" }, inputs: { steps, x: "x", eps: net.eps }, output: p },
@@ -78,7 +110,8 @@ export function calibratedStep(net: UNet, spec: InjectionSpec, shapes: TapShape)
     ...instance(net.graph.nodes, "calibrated/", { x: moved }),
   ];
   const eps = `calibrated/${net.eps}`;
-  const update = { x: moved, eps, asymmetric: false, givenNoise, multistep };
+  const plain = { x: "x", eps: net.eps, asymmetric: true };
+  const update = { x: moved, eps, asymmetric: false, plain, givenNoise, memory };
   const [, , ...side] = edited.inputs.x!.shape;
   const inputs: Record<string, GraphInput> =
     omegaRegions > 0
@@ -118,24 +151,39 @@ function inject(
   return { ...spliceAfter<StepOp>(net.graph, tap, [...mixes, stack], both), inputs };
 }
 
-interface Update extends StepOptions {
+/** A picture and its evaluation. */
+interface Evaluated {
   readonly x: string;
   readonly eps: string;
+  /** whether `eps` is (e; e~) */
   readonly asymmetric: boolean;
 }
 
+interface Update extends Evaluated, StepOptions {
+  /** what the step came from, where calibration has moved it since */
+  readonly plain?: Evaluated;
+  /** tensor by the factor BEFORE; default: that of the memory */
+  readonly before?: string | undefined;
+}
+
+/** Tensor of the step before by the factor BEFORE. */
+const read = { prediction: TENSOR.before, path: TENSOR.rest } as const;
+
 /** Ends a step graph with the solver's update and the check for values that are not finite. */
-function withUpdate(
-  graph: StepGraph,
-  nodes: readonly StepNode[],
-  { x, eps, asymmetric, givenNoise = false, multistep = false }: Update,
-  keep: readonly string[] = [],
-): StepGraph {
-  const more = { ...(givenNoise && { noise: TENSOR.noise }), ...(multistep && { before: TENSOR.before }) };
+function withUpdate(graph: StepGraph, nodes: readonly StepNode[], update: Update, keep: readonly string[] = []) {
+  const { x, eps, asymmetric, plain = update, givenNoise, memory, before = memory && read[memory] } = update;
+  const retrace: StepNode = {
+    name: "retrace",
+    op: { kind: "retrace", asymmetric: plain.asymmetric },
+    inputs: { steps: "steps", x: plain.x, eps: plain.eps, before: TENSOR.back },
+    output: TENSOR.rest,
+    ...(plain === update && { sideOutputs: { moved: TENSOR.moved } }),
+  };
+  const given = { ...(givenNoise && { noise: TENSOR.noise }), ...(before && { before }) };
   const ddim: StepNode = {
     name: "ddim",
     op: { kind: "ddim", asymmetric },
-    inputs: { steps: "steps", x, eps, ...more },
+    inputs: { steps: "steps", x, eps, ...given },
     output: TENSOR.next,
     sideOutputs: { x0: TENSOR.x0 },
   };
@@ -145,9 +193,11 @@ function withUpdate(
     inputs: { x: TENSOR.next, steps: "steps" },
     output: TENSOR.flag,
   };
+  const path = memory === "path";
+  const fed = Object.values(given).map((name) => [name === TENSOR.rest ? TENSOR.back : name, graph.inputs.x!]);
   return {
-    inputs: { ...graph.inputs, ...Object.fromEntries(Object.values(more).map((name) => [name, graph.inputs.x!])) },
-    nodes: [...nodes, ddim, check],
-    outputs: [TENSOR.next, TENSOR.x0, TENSOR.flag, ...keep],
-  };
+    inputs: { ...graph.inputs, ...Object.fromEntries(fed) },
+    nodes: [...nodes, ...(path ? [retrace] : []), ddim, check],
+    outputs: [TENSOR.next, TENSOR.x0, TENSOR.flag, ...(path ? [TENSOR.rest, TENSOR.moved] : []), ...keep],
+  } satisfies StepGraph;
 }

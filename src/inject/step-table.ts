@@ -12,6 +12,10 @@ export interface Step {
   readonly from?: number;
   /** time step of the kept prediction that this step extrapolates from, by DPM-Solver++(2M); absent: of first order */
   readonly last?: number;
+  /** what BDIA adds: the rest of a step back to time step t, or as it was kept where there is no t, by a weight */
+  readonly back?: { readonly t?: number; readonly weight: number };
+  /** x_next is the noise z with which this step would lead to what the step before left */
+  readonly solvesNoise?: boolean;
   /** alpha-bar of the clean image: 1, or that of t = 0 */
   readonly clean?: "one" | "first";
   /** share of fresh noise: 0 DDIM, 1 as noisy as DDPM */
@@ -52,7 +56,17 @@ export function stepRow(step: Step, alphaBar: Float64Array, prediction: Predicti
   row[STEP.OMEGA] = step.omega ?? 0;
   row[STEP.RESCALE] = step.rescale === false ? 0 : 1;
   row.set([...x0, ...update.of, step.clip ?? 0], STEP.X0_X);
-  row[STEP.BEFORE] = -extra;
+  row[STEP.BEFORE] = step.back?.weight ?? -extra;
+  if (step.back?.t !== undefined) {
+    row[STEP.BACK_SIGNAL] = Math.sqrt(alphaAt(step.back.t));
+    row[STEP.BACK_NOISE] = Math.sqrt(1 - alphaAt(step.back.t));
+  }
+  if (step.solvesNoise) {
+    row[STEP.SQRT_ALPHA_NEXT] = -update.scale / update.sigma;
+    row[STEP.DIRECTION] = -update.direction / update.sigma;
+    row[STEP.SIGMA] = 0;
+    row[STEP.BEFORE] = 1 / update.sigma;
+  }
   const odd = row.findIndex((v) => !Number.isFinite(v));
   if (odd >= 0)
     throw new UserError(

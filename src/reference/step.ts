@@ -24,6 +24,9 @@ export interface Scalars {
   readonly CLIP?: number;
   /** 0: nothing of the step before */
   readonly BEFORE?: number;
+  /** where x was before the step */
+  readonly BACK_SIGNAL?: number;
+  readonly BACK_NOISE?: number;
 }
 
 /** Scalars by which an output is the predicted noise. */
@@ -58,6 +61,23 @@ export function calibrate(
     const dp = mean + (q[i]! - mean) * ratio - p[i]!;
     return x[i]! + s.SQRT_ALPHA * dp + omegaAt(i) * s.SQRT_ONE_MINUS_ALPHA * s.EPS_O * (injected[i]! - e[i]!);
   });
+}
+
+/** By how far a DDIM step back misses b, and x moved by the edit.   Zhang, Lewis & Kleijn 2023 */
+export function retrace(
+  s: Scalars,
+  x: Numbers,
+  o: Numbers,
+  injected: Numbers,
+  b: Numbers,
+): { rest: Float64Array; moved: Float64Array } {
+  const { BACK_SIGNAL: signal = 0, BACK_NOISE: noise = 0 } = s;
+  const [p, q] = [predictX0(s, x, o), predictX0(s, x, injected)];
+  const eps = (i: number) => s.EPS_X * x[i]! + s.EPS_O * o[i]!;
+  return {
+    rest: make(x.length, (i) => b[i]! - signal * p[i]! - noise * eps(i)),
+    moved: make(x.length, (i) => x[i]! + s.SQRT_ALPHA * (q[i]! - p[i]!)),
+  };
 }
 
 /** x_next of one sample: P from `injected`, the direction from `e`.   Kwon et al. 2023, eq. 5

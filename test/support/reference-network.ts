@@ -173,19 +173,41 @@ function evaluate(node: StepNode, { input, optional, weights, tensors }: Context
     }
     case "ddim": {
       const [x, eps, noise, rows] = [input("x"), input("eps"), optional("noise"), rowsOf(input("steps"))];
+      const before = optional("before");
       const count = x.data.length / rows.length;
       const each = rows.map((row, n) => {
         const e = (j: number) => sampleOf(eps, j).slice(0, count);
         const injected = e(op.asymmetric ? rows.length + n : n);
         const z = noise ? sampleOf(noise, n) : [...reference.gaussianNoise(keyOf(row), count)];
         return {
-          next: [...reference.ddim(scalarsOf(row), sampleOf(x, n), e(n), injected, z)],
+          next: [...reference.ddim(scalarsOf(row), sampleOf(x, n), e(n), injected, z, before && sampleOf(before, n))],
           x0: [...reference.predictX0(scalarsOf(row), sampleOf(x, n), injected)],
         };
       });
       const x0 = node.sideOutputs?.x0;
       if (x0) tensors.set(x0, { shape: x.shape, data: each.flatMap((sample) => sample.x0) });
       return { shape: x.shape, data: each.flatMap(({ next }) => next) };
+    }
+    case "retrace": {
+      const [x, eps, before, rows] = [input("x"), input("eps"), input("before"), rowsOf(input("steps"))];
+      const count = x.data.length / rows.length;
+      const each = rows.map((row, n) => {
+        const e = (j: number) => sampleOf(eps, j).slice(0, count);
+        const injected = e(op.asymmetric ? rows.length + n : n);
+        return reference.retrace(scalarsOf(row), sampleOf(x, n), e(n), injected, sampleOf(before, n));
+      });
+      const moved = node.sideOutputs?.moved;
+      if (moved) tensors.set(moved, { shape: x.shape, data: each.flatMap((sample) => [...sample.moved]) });
+      return { shape: x.shape, data: each.flatMap(({ rest }) => [...rest]) };
+    }
+    case "diffuse": {
+      const [x, z, rows] = [input("x"), input("z"), rowsOf(input("steps"))];
+      const samples = rows.map((row, n) => {
+        const { SQRT_ALPHA: signal, SQRT_ONE_MINUS_ALPHA: noise } = scalarsOf(row);
+        const drawn = sampleOf(z, n);
+        return sampleOf(x, n).map((v, i) => signal * v + noise * drawn[i]!);
+      });
+      return { shape: x.shape, data: samples.flat() };
     }
     case "gaussian": {
       const { shape } = input("like");

@@ -37,8 +37,12 @@ export const STEP = {
   GAMMA: 16,
   /** mixing rule of content k: a value of MIX, as f32 */
   RULE: 24,
-  /** factor in x_next of the predicted x0 that the step before left; 0: it is not read */
+  /** factor in x_next of what the step before left: its predicted x0 (DPM-Solver++), or the rest of `retrace` (BDIA); 0: it
+   *  is not read */
   BEFORE: 32,
+  /** sqrt(a) and sqrt(1 - a) where x was before this step */
+  BACK_SIGNAL: 33,
+  BACK_NOISE: 34,
 } as const;
 
 export const MAX_CONTENTS = 8;
