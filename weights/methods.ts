@@ -2,11 +2,13 @@
  *
  *  Measures methods of inversion and generation on the shipped model, side by side on the same held-out portraits: how well
  *  a picture comes back, and whether an injection keeps the original's palette and moves to the content's geometry.
+ *  A method is a solver, or an exact inversion (bdia:20, edit-friendly:20), and its number of steps, up and down.
  *  Writes a line for each pair and method as soon as it is there, goes on where such a file ends, and prints a table. */
 import { appendFileSync, existsSync, readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
+import type { InversionMethod, Solver } from "../src/node";
 import { loadModel, openDevice } from "../src/node";
-import { mean, median, type Pixels, paletteDistance, psnr, towardContent } from "./portraits/measures";
+import { mean, median, type Pixels, paletteDistance, towardContent } from "./portraits/measures";
 import { drawPortrait, sampleFactors } from "./portraits/portrait";
 
 const { values } = parseArgs({
@@ -16,6 +18,7 @@ const { values } = parseArgs({
     methods: { type: "string", default: "ddim:50,dpm++2m:20" },
     batch: { type: "string", default: "4" },
     model: { type: "string", default: "portraits64" },
+    dtype: { type: "string", default: "f32" },
     out: { type: "string" },
   },
 });
@@ -27,7 +30,7 @@ const HELD_OUT_SEED = 900_000_000; // training draws 1,000,000 .. 1,039,999
 interface Row {
   readonly method: string;
   readonly pair: number;
-  /** of the reconstruction, in dB */
+  /** of the reconstruction's values before they are rounded to bytes, in dB */
   readonly psnr: number;
   /** distance of the result's colours to the original's and to the content's */
   readonly paletteOriginal: number;
@@ -38,7 +41,7 @@ interface Row {
 }
 
 const device = await openDevice();
-const model = await loadModel(values.model, { device });
+const model = await loadModel(values.model, { device, dtype: values.dtype as "f32" | "f16" });
 const side = model.resolution;
 const portrait = (i: number): Pixels => ({
   width: side,
@@ -46,23 +49,33 @@ const portrait = (i: number): Pixels => ({
   data: drawPortrait(sampleFactors(HELD_OUT_SEED + i), side),
 });
 
+/** PSNR of [3, side, side] in [-1, 1] against a picture. */
+function decibels(values: Float32Array, { data }: Pixels): number {
+  const plane = values.length / 3;
+  const off = values.map((v, i) => v - (data[4 * (i % plane) + Math.floor(i / plane)]! / 127.5 - 1));
+  return 10 * Math.log10(4 / mean(Array.from(off, (v) => v * v)));
+}
+
 async function measure(method: string, first: number, n: number): Promise<Row[]> {
-  const [solver, count] = method.split(":") as ["ddim" | "dpm++2m", string];
+  const [name, count] = method.split(":") as [Solver | InversionMethod, string];
+  const by = name === "bdia" || name === "edit-friendly" ? { method: name } : { solver: name };
   const steps = Number(count);
   const pictures = Array.from({ length: n + 1 }, (_, i) => portrait(first + i));
-  using inversion = await model.invert(pictures, { steps, solver });
+  using inversion = await model.invert(pictures, { steps, ...by });
   const range = Array.from({ length: n }, (_, i) => i);
   const original = inversion.select(...range);
   const content = inversion.select(...range.map((i) => i + 1));
   using plain = await model.reconstruct(original);
-  using injected = await model.inject({ content, original, steps, solver, gamma, tBoost: 0 });
+  using injected = await model.inject({ content, original, steps, ...by, gamma, tBoost: 0 });
+  const values = await plain.read();
+  const each = values.length / n;
   const [reconstructions, results] = [await plain.toPixels(), await injected.toPixels()];
   return range.map((i) => {
     const [own, other, result] = [pictures[i]!, pictures[i + 1]!, results[i]!];
     return {
       method,
       pair: first + i,
-      psnr: psnr(reconstructions[i]!, own),
+      psnr: decibels(values.subarray(i * each, (i + 1) * each), own),
       paletteOriginal: paletteDistance(result, own),
       paletteContent: paletteDistance(result, other),
       towardContent: towardContent(result, other, own),

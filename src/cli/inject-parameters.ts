@@ -1,13 +1,14 @@
 import { type Command, Option } from "commander";
 import type { InjectParameters } from "../api";
 import { UserError } from "../errors";
+import type { InversionMethod } from "../inject/methods";
 import type { PresetName } from "../inject/parameters";
 import { isModelPreset, modelPresets } from "../model/presets";
 import { type Solver, SPACINGS, type Spacing } from "../model/schedule";
 import type { Engine } from "./engine";
 import { UsageError } from "./failure";
 import type { Talk } from "./talk";
-import { omega, ruleOption, seed, solverOption, steps, timeStep, within } from "./values";
+import { methodOption, omega, ruleOption, seed, solverOption, steps, timeStep, within } from "./values";
 
 /** The options of an injection as commander passes them: undefined where not given. */
 export interface ParameterOptions {
@@ -20,6 +21,7 @@ export interface ParameterOptions {
   readonly steps?: number;
   readonly solver?: Solver;
   readonly spacing?: Spacing;
+  readonly method?: InversionMethod;
   readonly replaceSteps?: number;
   readonly seed?: number;
   readonly rule?: InjectParameters["rule"];
@@ -51,8 +53,9 @@ export function withParameterOptions(command: Command, without: readonly string[
       "--spacing <name>",
       "what the time steps are evenly spaced in: time, or lambda (the solver's default)",
     ).choices(SPACINGS),
+    methodOption(),
     new Option("--replace-steps <n>", "inject at this many of the steps only").argParser(steps),
-    new Option("--seed <n>", "seed of the noise that --t-boost adds").argParser(seed),
+    new Option("--seed <n>", "seed of the noise that --t-boost adds, and of edit-friendly inversion").argParser(seed),
     ruleOption(),
     new Option("--faithful", "reproduce the official program exactly, oddities included"),
     new Option("--rescale", "calibration restores the standard deviation of the predicted picture"),
@@ -90,7 +93,7 @@ export function chooseParameters(engine: Engine, options: ParameterOptions, gamm
 const inFlags = (message: string): string =>
   message
     .replace(/\b(?:tEdit|tBoost|replaceSteps|dtLambda|stepsInversion)\b/g, (name) => `--${kebab(name)}`)
-    .replace(/^(?:gamma|omega|steps|seed|rule|solver|spacing)\b/, (name) => `--${name}`);
+    .replace(/^(?:gamma|omega|steps|seed|rule|solver|spacing|method)\b/, (name) => `--${name}`);
 
 const kebab = (name: string): string => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 
@@ -111,7 +114,7 @@ type Shown = { readonly [K in "gamma" | "omega" | "tEdit" | "tBoost"]?: string }
 
 /** Parameters in a few words, for the foot of a strip. */
 export function describe(parameters: InjectParameters, stepsInversion: number, shown: Shown = {}): string {
-  const { gamma, omega, tEdit, tBoost, steps, solver, seed, rule, dtLambda, faithful } = parameters;
+  const { gamma, omega, tEdit, tBoost, steps, solver, method, seed, rule, dtLambda, faithful } = parameters;
   return [
     rule === "slerp" ? "" : typeof rule === "string" ? rule : "own rule",
     `γ ${shown.gamma ?? gamma}`,
@@ -121,7 +124,8 @@ export function describe(parameters: InjectParameters, stepsInversion: number, s
     dtLambda === 1 ? "" : `dt_lambda ${dtLambda}`,
     `${stepsInversion}+${steps} steps`,
     solver === "ddim" ? "" : solver,
-    tBoost > 0 ? `seed ${seed}` : "",
+    method === "ddim" ? "" : method,
+    tBoost > 0 || method === "edit-friendly" ? `seed ${seed}` : "",
     faithful ? "faithful" : "",
   ]
     .filter(Boolean)

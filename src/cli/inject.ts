@@ -148,7 +148,7 @@ async function run(context: Context, options: Options): Promise<void> {
       const stepsInversion = inversions.original.info.steps; // a saved inversion has its own
       if (options.stepsInversion && options.stepsInversion !== stepsInversion)
         talk.note(
-          `--steps-inversion ${options.stepsInversion} does not apply: the saved inversion has ${stepsInversion}`,
+          `--steps-inversion ${options.stepsInversion} does not apply: the ${chosen.parameters.method === "ddim" ? "saved" : "exact"} inversion has ${stepsInversion}`,
         );
       const details = {
         preset: chosen.preset,

@@ -1,5 +1,6 @@
 import { Command, Option } from "commander";
 import type { Pixels } from "../api";
+import type { InversionMethod } from "../inject/methods";
 import { psnr } from "../metrics/psnr";
 import type { Solver } from "../model/schedule";
 import { writePng } from "../platform/images-node";
@@ -18,12 +19,13 @@ import { nameOf, provenance } from "./provenance";
 import { inputFiles, readPicture } from "./read-picture";
 import { type Report, Talk } from "./talk";
 import { checkPngName, checkTargets, type TargetOptions, withReplaceOption } from "./targets";
-import { list, solverOption, steps } from "./values";
+import { list, methodOption, solverOption, steps } from "./values";
 
 interface Options extends CommonOptions, TargetOptions, PlacementOptions {
   readonly stepsInversion: number;
   readonly steps: number;
   readonly solver: Solver;
+  readonly method: InversionMethod;
   readonly out?: string;
   readonly report?: number[] | true;
 }
@@ -42,6 +44,7 @@ export function reconstruct(context: Context): Command {
     .addOption(new Option("--steps-inversion <n>", "steps of the inversion").argParser(steps).default(50))
     .addOption(new Option("--steps <n>", "steps of the generation").argParser(steps).default(50))
     .addOption(solverOption().default("ddim"))
+    .addOption(methodOption().default("ddim"))
     .option("--out <file.png>", "reconstruction (of a report: the last one)")
     .addOption(
       new Option("--report [steps]", `PSNR for each of these numbers of steps (default: ${REPORTED})`).argParser(
@@ -64,8 +67,12 @@ async function run(context: Context, image: string, options: Options): Promise<v
   }
   const pixels = await readPicture({ flag: "picture", file: image }, talk, isPlaced(ONLY, options));
   const [picture] = await placeAll([{ key: ONLY, name: nameOf(image), pixels }], options, talk);
+  const { solver, method } = options;
+  const exact = method !== "ddim";
   const counts = options.report === true ? REPORTED : options.report;
-  const pairs = counts?.map((n) => ({ stepsInversion: n, steps: n })) ?? [options];
+  const pairs = counts?.map((n) => ({ stepsInversion: n, steps: n })) ?? [
+    exact ? { stepsInversion: options.steps, steps: options.steps } : options,
+  ];
   const report = await withSession(
     context,
     options,
@@ -77,19 +84,20 @@ async function run(context: Context, image: string, options: Options): Promise<v
         const { target, pixels } = await once(
           session,
           picture!,
-          { stepsInversion, steps, solver: options.solver },
+          { stepsInversion, steps, solver, method },
           rows.length === 0 && nameOf(image),
         );
         rows.push({ stepsInversion, steps, psnr: psnr(target, pixels) });
         last = pixels;
       }
       signal.throwIfAborted();
-      const text = provenance(model, "reconstruct", { image: nameOf(image), solver: options.solver, ...rows.at(-1) });
+      const text = provenance(model, "reconstruct", { image: nameOf(image), solver, method, ...rows.at(-1) });
       if (options.out) await writePng(options.out, last!, text);
       return {
         image,
         model: model.name,
-        solver: options.solver,
+        solver,
+        method,
         rows,
         adapter: device.description,
         seconds: talk.seconds,
@@ -117,14 +125,14 @@ interface Row {
 async function once(
   { model, talk, signal }: Session,
   picture: Placing,
-  { stepsInversion, steps, solver }: Pick<Options, "stepsInversion" | "steps" | "solver">,
+  { stepsInversion, steps, solver, method }: Pick<Options, "stepsInversion" | "steps" | "solver" | "method">,
   name: string | false,
 ) {
   const work = async (report: Report) => {
     const all = stepsInversion + steps;
     const onInvert = ({ step }: { step: number }) => report(step, all);
     const onGenerate = ({ step }: { step: number }) => report(stepsInversion + step, all);
-    const inversion = await model.invert(picture, { steps: stepsInversion, solver, signal, onStep: onInvert });
+    const inversion = await model.invert(picture, { steps: stepsInversion, solver, method, signal, onStep: onInvert });
     try {
       if (name) await noteUnfamiliar(inversion, [name], talk);
       const result = await model.reconstruct(inversion, { steps, signal, onStep: onGenerate });

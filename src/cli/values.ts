@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { InvalidArgumentError, Option } from "commander";
 import type { InjectParameters } from "../api";
+import { METHODS } from "../inject/methods";
 import { MIX, type MixRule } from "../kernels/step/step-row";
 import { SOLVERS } from "../model/schedule";
 
@@ -74,6 +75,13 @@ export const list =
 /** The solvers, as a choice. */
 export const solverOption = () =>
   new Option("--solver <name>", "ddim, or dpm++2m, which needs fewer steps (docs/methods.md)").choices(SOLVERS);
+
+/** The methods of inversion, as a choice. */
+export const methodOption = () =>
+  new Option(
+    "--method <name>",
+    "inversion: ddim, or exactly by bdia or edit-friendly, in as many steps as --steps (docs/methods.md)",
+  ).choices(METHODS);
 
 /** The mixing rules, as a choice. */
 export const ruleOption = () =>

@@ -31,7 +31,7 @@ export interface InvertPlanOptions extends InversionTimes {
   /** default: ddim */
   readonly method?: InversionMethod;
   readonly solver?: Solver | undefined;
-  /** of the noise that edit-friendly inversion draws; picture n of the batch has a stream of its own */
+  /** of the noise that edit-friendly inversion draws: the same for every picture, so that none depends on its batch */
   readonly seed?: number;
   /** tensor whose values are kept at every step, and its [C, H, W] */
   readonly tap: string;
@@ -139,13 +139,13 @@ function planEditFriendly(net: UNet, options: InvertPlanOptions): RunPlan {
     steps: noisy.map((t, draw) => ({
       graph: "drawn",
       t,
-      samples: Array.from({ length: batch }, (_, stream) => ({
+      samples: Array.from({ length: batch }, () => ({
         t,
         next: times[draw]!,
         solvesNoise: true,
         eta: 1,
         seed,
-        stream,
+        stream: 0,
         draw,
       })),
       before: draw === 0 ? [{ from: "images", to: "x" }] : [],
