@@ -139,7 +139,7 @@ describe("usage errors: status 2, one line, no device", () => {
     [`${pair} --steps 10.5`, /--steps.*whole number/],
     [`${pair} --steps-inversion 1001`, /--steps-inversion/],
     [`${pair} --rule stir`, /--rule.*slerp/],
-    [`${pair} --shading`, /unknown option '--shading'/],
+    [`${pair} --xylophone`, /unknown option '--xylophone'/],
     ["xyzzy", /unknown command 'xyzzy'/],
     ["sample --count 0", /--count/],
     ["reconstruct", /missing required argument 'image'/],

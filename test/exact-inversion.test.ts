@@ -175,7 +175,7 @@ describe.each(["bdia", "edit-friendly"] as const)("%s on the small trained netwo
     for (const [n, { tensor }] of pictures.entries()) expect(decibels(again[n]!, tensor)).toBeGreaterThan(80);
     const [injected, plain] = await inject({ variants: [{ gamma: 0.5 }, { gamma: 0 }] });
     expect(decibels(plain!, pictures[1]!.tensor)).toBeGreaterThan(80);
-    expect(decibels(injected!, pictures[1]!.tensor)).toBeLessThan(40);
+    expect(decibels(injected!, pictures[1]!.tensor)).toBeLessThan(60);
     expect(injected!.every(Number.isFinite)).toBe(true);
   }, 100_000);
 
