@@ -18,6 +18,13 @@ export interface PeerResult {
   readonly ratio: number;
 }
 
+/** An engine that is not timed, and why. */
+export interface PeerWrong {
+  readonly case: string;
+  readonly engine: string;
+  readonly wrong: string;
+}
+
 /** Outputs may differ by this. */
 const TOLERANCE = 1e-4;
 
@@ -37,29 +44,41 @@ interface Contestant {
   readonly times: number[];
 }
 
-/** Runs a case on every engine, in turns, until each has had its runs or its time.
+/** Runs a case on every engine, in turns, until each has had its runs or its time. An engine that fails, or whose output is
+ *  off from the first's, is not timed.
  *  @param wait how every engine's promises are waited for
- *  @throws Error where an engine's output is off from the first's: nothing is timed then */
+ *  @throws Error where the first engine fails */
 export async function compareEngines(
   engines: readonly Engine[],
   testCase: PeerCase,
   { runs, seconds }: CompareOptions,
   wait: <T>(promise: Promise<T>) => Promise<T> = (promise) => promise,
-): Promise<PeerResult[]> {
+): Promise<(PeerResult | PeerWrong)[]> {
   const contestants: Contestant[] = [];
+  const wrong: PeerWrong[] = [];
   try {
     let expected: Float32Array | undefined;
     for (const engine of engines) {
-      const began = performance.now();
-      const session = await wait(engine.open(testCase));
-      const opened = performance.now();
-      const output = await wait(session.run());
-      const firstMs = performance.now() - opened;
-      expected ??= Float32Array.from(output);
-      const error = relativeError(output, expected);
-      contestants.push({ engine, session, openMs: opened - began, firstMs, error, times: [] });
-      if (!(error <= TOLERANCE))
-        throw new Error(`${testCase.name}: ${engine.name} is off by ${error}, allowed ${TOLERANCE}; nothing is timed`);
+      const refuse = (why: string) => wrong.push({ case: testCase.name, engine: engine.name, wrong: why });
+      let session: Session | undefined;
+      try {
+        const began = performance.now();
+        session = await wait(engine.open(testCase));
+        const opened = performance.now();
+        const output = await wait(session.run());
+        const firstMs = performance.now() - opened;
+        expected ??= Float32Array.from(output);
+        const error = relativeError(output, expected);
+        if (error <= TOLERANCE) {
+          contestants.push({ engine, session, openMs: opened - began, firstMs, error, times: [] });
+          continue;
+        }
+        refuse(`off by ${error.toExponential(1)}, allowed ${TOLERANCE}`);
+      } catch (error) {
+        if (!expected) throw error;
+        refuse((error as Error).message.split("\n", 1)[0]!);
+      }
+      await session?.close();
     }
     for (let run = 0; run < runs; run++)
       for (const { session, times } of contestants) {
@@ -70,7 +89,7 @@ export async function compareEngines(
         times.push(performance.now() - began);
       }
     const own = Math.min(...contestants[0]!.times);
-    return contestants.map(({ engine, openMs, firstMs, error, times }) => ({
+    const timed = contestants.map(({ engine, openMs, firstMs, error, times }) => ({
       case: testCase.name,
       engine: engine.name,
       openMs,
@@ -81,6 +100,7 @@ export async function compareEngines(
       relativeError: error,
       ratio: Math.min(...times) / own,
     }));
+    return [...timed, ...wrong];
   } finally {
     for (const { session } of contestants) await session.close();
   }

@@ -1,6 +1,7 @@
 // npm run bench:peers -- [--page] [--as-is] [--json] [--filter REGEXP] [--engines REGEXP] [--runs N] [--seconds N] [--threads N] [--exact]
 // The same graphs with the same weights in this engine, TF.js and onnxruntime-web on one WebGPU adapter in one process,
-// taking turns; and onnxruntime on the CPU, for scale. Outputs are compared before anything is timed. With --page all of
+// taking turns; and onnxruntime on the CPU, for scale. Outputs are compared before anything is timed: an engine whose output
+// is off gets no time. With --page all of
 // it, WebGPU engines only, in one page of headless Chromium. On a software adapter all engines are waited for in the same
 // way, which leaves it the cores (src/gpu/patience.ts); with --as-is peers spin, as Dawn in Node does.
 // bench/README.md says how to read it.
@@ -9,10 +10,10 @@ import { openDevice } from "../../src/gpu/open-node";
 import { targetOf } from "../../src/model/network";
 import { peerCases } from "./cases";
 import { benchInChromium } from "./chromium";
-import { compareEngines, type PeerResult } from "./compare";
+import { compareEngines, type PeerResult, type PeerWrong } from "./compare";
 import type { Engine } from "./engine";
 import { installNavigator } from "./navigator";
-import { onnxruntimeNode, onnxruntimeWasm, onnxruntimeWebGpu } from "./onnxruntime";
+import { onnxruntimeNode, onnxruntimeNodeWebGpu, onnxruntimeWasm, onnxruntimeWebGpu } from "./onnxruntime";
 import { ours } from "./ours";
 import { installPeers } from "./packages";
 import { tfjs } from "./tfjs";
@@ -37,6 +38,7 @@ const peers: Readonly<Record<string, () => Promise<Engine>>> = {
   tfjs,
   "onnxruntime-webgpu": onnxruntimeWebGpu,
   "onnxruntime-wasm": () => onnxruntimeWasm(threads),
+  "onnxruntime-node-webgpu": onnxruntimeNodeWebGpu,
   "onnxruntime-node": () => onnxruntimeNode(threads),
 };
 
@@ -80,7 +82,11 @@ async function inPage(): Promise<boolean> {
   return ok;
 }
 
-type Row = PeerResult | { readonly adapter: string; readonly engines: readonly string[] } | { readonly failed: string };
+type Row =
+  | PeerResult
+  | PeerWrong
+  | { readonly adapter: string; readonly engines: readonly string[] }
+  | { readonly failed: string };
 
 /** @returns whether it is good news */
 function print(row: Row): boolean {
@@ -88,9 +94,11 @@ function print(row: Row): boolean {
   else if (flags.json) console.log(JSON.stringify(row));
   else if ("adapter" in row)
     console.log(`${row.adapter}${flags.page ? ", in Chromium" : ""}; host to host, ratios are best against best`);
-  else console.log(line(row));
-  return !("failed" in row);
+  else console.log("wrong" in row ? wrongLine(row) : line(row));
+  return !("failed" in row || "wrong" in row);
 }
+
+const wrongLine = ({ engine, wrong }: PeerWrong): string => `  ${engine.padEnd(38)} wrong: ${wrong}`;
 
 function line(r: PeerResult): string {
   const head = r.ratio === 1 ? `\n${r.case}\n` : "";

@@ -61,6 +61,15 @@ export async function onnxruntimeWasm(threads: number): Promise<Engine> {
   return engine(name, ort, { executionProviders: ["wasm"] });
 }
 
+/** The native package's own WebGPU provider: Dawn as part of onnxruntime, on the first adapter that it finds by itself.
+ *  @throws Error where it finds none, or the package was built without it */
+export async function onnxruntimeNodeWebGpu(): Promise<Engine> {
+  const ort = requirePeer<Ort>("onnxruntime-node");
+  ort.env.logLevel = "error";
+  const name = `onnxruntime-node ${versionOf("onnxruntime-node")} webgpu`;
+  return engine(name, ort, { executionProviders: ["webgpu"] });
+}
+
 export async function onnxruntimeNode(threads: number): Promise<Engine> {
   const ort = requirePeer<Ort>("onnxruntime-node");
   ort.env.logLevel = "error";
