@@ -16,6 +16,9 @@ export interface Fuzzer {
   check(outcome: Outcome, count: number): readonly string[];
 }
 
+/** Trials between two lines that say how far it is. */
+const PROGRESS = 50;
+
 /** The command line of a fuzzer, and the child process that it starts itself as. */
 export async function fuzzCommand(fuzzer: Fuzzer): Promise<void> {
   const { values } = parseArgs({
@@ -61,7 +64,9 @@ export async function fuzzCommand(fuzzer: Fuzzer): Promise<void> {
     process.exit(130);
   });
   const outcome = await runTrials(plan, {
-    passed: () => passed++,
+    passed: () => {
+      if (++passed % PROGRESS === 0 && passed < plan.count) console.log(`seed ${seed}: ${passed} passed so far`);
+    },
     failed: ({ trial, reason }) => {
       failed++;
       console.log(`FAILED --seed ${seed} --trial ${trial}: ${reason}`);

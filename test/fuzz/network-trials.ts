@@ -47,6 +47,9 @@ export function networkTrial(seed: number, trial: number): NetworkTrial {
     const config = configOf(c);
     const batch = c.whole(1, 3);
     const kind = c.one(["plain", "injected", "calibrated"] as const);
+    const shapes = expectedTensors(config);
+    const parameters = [...shapes.values()].reduce((sum, shape) => sum + elements({ shape }), 0);
+    if (parameters > MOST_WEIGHTS) continue; // before it is lowered, which takes longer
     const net = unet(config, batch);
     const at = tapOf(c, net.graph, net.h, options);
     const contents = Array.from({ length: c.whole(1, 2) }, () => ({ masked: c.once(2) }));
@@ -57,11 +60,9 @@ export function networkTrial(seed: number, trial: number): NetworkTrial {
       const step = (kind === "injected" ? injectedStep : calibratedStep)(net, spec, at.shape);
       return { ...step, outputs: [...step.outputs, net.eps] };
     };
-    const shapes = expectedTensors(config);
-    const parameters = [...shapes.values()].reduce((sum, shape) => sum + elements({ shape }), 0);
     const { nodes } = lower(graph(batch), targets("f32")[0]!, stepOps);
     const macs = nodes.reduce((sum, node) => sum + node.macs, 0);
-    if (macs > MOST_MACS || parameters > MOST_WEIGHTS) continue;
+    if (macs > MOST_MACS) continue;
     const weights = new Map(
       [...shapes].map(([key, shape], i) => [key, halves(randomValues(trial * 1000 + i, key, shape))]),
     );
