@@ -1,5 +1,6 @@
 import { DeviceLostError, UserError } from "../errors";
 import type { MatrixConfig, Target } from "../kernels/target";
+import { destroyAtExit } from "./at-exit";
 import { ErrorScope } from "./error-scope";
 import { abortable, patiently } from "./patience";
 import { PipelineCache } from "./pipelines";
@@ -109,6 +110,10 @@ export class Device {
       throw error;
     });
     lost.catch(() => {});
+    if (this.#owned) {
+      const atRest = destroyAtExit(gpu); // work in its queue, too
+      gpu.lost.then(atRest);
+    }
     const pipelines = new PipelineCache(gpu, (promise) => this.wait(promise));
     return { gpu, info, lost, pipelines, staging: new StagingPool(gpu) };
   }

@@ -3,6 +3,7 @@ import type { Access, Dispatch } from "../kernels/dispatch";
 import { elementwise } from "../wgsl/elementwise";
 import { ownShaders, shaders } from "../wgsl/shaders";
 import { specialise, uniformsOf } from "../wgsl/specialise";
+import { destroyAtExit } from "./at-exit";
 import { ErrorScope } from "./error-scope";
 import { USAGE } from "./usage";
 
@@ -172,7 +173,13 @@ export class PipelineCache {
       });
       return { module, layout, compiling };
     });
-    const ended: Promise<unknown> = compiling.catch(() => {}).finally(() => this.#compiling.delete(ended));
+    const atRest = destroyAtExit(this.device);
+    const ended: Promise<unknown> = compiling
+      .catch(() => {})
+      .finally(() => {
+        atRest();
+        this.#compiling.delete(ended);
+      });
     this.#compiling.add(ended);
     try {
       return { pipeline: await this.wait(compiling), layout };
