@@ -147,6 +147,27 @@ const knownOf = (config: UNetConfig) => ({
     : { fallback: "ddpm" as const }),
 });
 
+/** What the options of a model say of its checkpoint. */
+function readAs(hints: object, preset: ModelPreset | undefined): object {
+  const known = preset ? knownOf(preset.config) : {};
+  return Object.fromEntries(Object.entries({ ...known, ...hints }).filter(([, value]) => value !== undefined));
+}
+
+/** Which weights a source holds, as `Model.hash` has it: reads the file, and needs no device. */
+export async function identifyModel(
+  source: ByteSource,
+  hints: ConfigHints & Pick<CheckpointOptions, "ema" | "signal">,
+  preset?: ModelPreset,
+): Promise<string> {
+  const checkpoint = await openModel(source, readAs(hints, preset));
+  try {
+    if (preset) expectPreset(checkpoint, preset);
+    return await Network.identify(checkpoint, hints.signal);
+  } finally {
+    checkpoint.close();
+  }
+}
+
 async function loadNetwork(
   open: () => Promise<ByteSource>,
   device: Device,
@@ -156,10 +177,8 @@ async function loadNetwork(
   target?: Target,
 ): Promise<{ network: Network; file: string }> {
   const { dtype, precision, tune, tuneStore, onTuned, onProgress, signal, ...hints } = options;
-  const known = preset ? knownOf(preset.config) : {};
   const source = await open();
-  const defined = Object.fromEntries(Object.entries({ ...known, ...hints }).filter(([, value]) => value !== undefined));
-  const checkpoint = await openModel(source, { ...defined, ...(signal && { signal }) });
+  const checkpoint = await openModel(source, { ...readAs(hints, preset), ...(signal && { signal }) });
   try {
     if (preset) expectPreset(checkpoint, preset);
     const network = await Network.load(

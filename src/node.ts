@@ -1,15 +1,13 @@
-import { basename } from "node:path";
-import { UserError } from "./errors";
 import { openDevice } from "./gpu/open-node";
 import type { Model } from "./inject/model";
-import { checkLoad, type LoadOptions, modelFrom, presetOf } from "./load";
+import { checkLoad, type LoadOptions, modelFrom } from "./load";
 import type { SourceLike } from "./model/checkpoint/source";
 import { openSource, type SourceOptions } from "./model/checkpoint/source-node";
+import { DEFAULT_MODEL, findModel } from "./model-source";
 import { encodePng } from "./platform/images-node";
-import { expectModel, pixelsOf, shippedModel, shippedModels } from "./platform/node";
+import { pixelsOf, shippedModels } from "./platform/node";
 import type { PictureLimits } from "./platform/picture-limits";
 import { fileStore } from "./platform/tune-store-node";
-import { isUrl } from "./urls";
 
 export type * from "./api";
 export * from "./errors";
@@ -30,10 +28,7 @@ export { type ModelPreset, modelPresets } from "./model/presets";
 export type { Solver, Spacing } from "./model/schedule";
 export { decodeImage, encodePng } from "./platform/images-node";
 export type { PictureLimits } from "./platform/picture-limits";
-export { openDevice, shippedModels };
-
-/** The model that `loadModel()` loads. */
-export const DEFAULT_MODEL = "portraits64";
+export { DEFAULT_MODEL, openDevice, shippedModels };
 
 /** Loads a model onto the GPU.
  *  @param source a shipped model's name, one of the paper's (`celebahq`, `ffhq=FILE`; see `modelPresets`), a path, a URL, `hf:owner/name[@revision][:file]`, or bytes; safetensors or torch
@@ -45,12 +40,7 @@ export async function loadModel(
 ): Promise<Model> {
   const { maxPixels, ...rest } = options ?? {};
   checkLoad(source, options && rest);
-  const shipped = typeof source === "string" ? shippedModel(source) : undefined;
-  if (source === DEFAULT_MODEL && !shipped)
-    throw new UserError(`the shipped model is missing; reinstall the package, or give a checkpoint (--model FILE)`);
-  expectModel(source);
-  const { source: from, preset } = presetOf(shipped ?? source);
-  const name = typeof source === "string" && !isUrl(source) ? (shipped ? source : basename(source)) : undefined;
+  const { from, preset, name } = findModel(source);
   const decode: typeof pixelsOf = (input) => pixelsOf(input, { maxPixels });
   const platform = { decode, encodePng, tuneStore: fileStore(), openDevice };
   return modelFrom(() => openSource(from, rest), name, rest, platform, preset);

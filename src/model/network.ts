@@ -18,7 +18,7 @@ import { hShape, isConditional, type UNetConfig } from "./config";
 import { type NetworkOp, networkOps } from "./ops";
 import type { Schedule } from "./schedule";
 import { INPUT, type UNet, unet } from "./unet";
-import { upload } from "./upload";
+import { identify, upload } from "./upload";
 
 export interface NetworkOptions {
   /** How the weights of convolutions and linear layers are stored on the GPU; arithmetic is f32 either way. f16 is half
@@ -110,6 +110,14 @@ export class Network {
       buffers.destroy();
       throw error;
     }
+  }
+
+  /** Identifies the weights of a checkpoint, without a device. @returns what `hash` is once it is loaded */
+  static identify(checkpoint: ModelCheckpoint, signal?: AbortSignal): Promise<string> {
+    // the names of the weights are the same on every device
+    const target = { adapterClass: "software", subgroups: false, precision: "exact", weights: "f32" } as const;
+    const lowered = lower(unet(checkpoint.config, 1).graph, { ...target, maxBindingBytes: 2 ** 27 }, networkOps);
+    return identify(checkpoint, lowered.weights, signal);
   }
 
   unet(batch: number): UNet {

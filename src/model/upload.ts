@@ -26,22 +26,46 @@ export async function upload(
   const writer = new WeightWriter(buffers, stored, full);
   const largest = Math.max(0, ...[...uses.values()].map(([use]) => use!.elements));
   const scratch = new Uint8Array(4 * largest);
+  for (const [name, { sources }] of stored) if (sources.length === 0) await writer.constant(name);
+  const hash = await readAll(checkpoint, uses, scratch, signal, async (places, values) => {
+    for (const { name, at } of places) await writer.take(name, at, values);
+  });
+  await buffers.ready();
+  return { hash, notes: writer.notes };
+}
+
+/** The hash of the values alone, as `upload` returns it. */
+export function identify(
+  checkpoint: ModelCheckpoint,
+  stored: ReadonlyMap<string, PackedWeight>,
+  signal?: AbortSignal,
+): Promise<string> {
+  return readAll(checkpoint, usesOf(stored), undefined, signal, async () => {});
+}
+
+/** Reads every tensor that is used, in the order of the file. @returns the hash of all values */
+async function readAll(
+  checkpoint: ModelCheckpoint,
+  uses: ReadonlyMap<string, readonly Use[]>,
+  scratch: Uint8Array<ArrayBuffer> | undefined,
+  signal: AbortSignal | undefined,
+  take: (places: readonly Use[], values: Float32Array<ArrayBuffer>) => Promise<void>,
+): Promise<string> {
   const digests: string[] = [];
   for (const key of uses.keys())
     if (!checkpoint.tensors.has(key)) throw new UserError(`${checkpoint.file}: has no tensor ${key}`);
-  for (const [name, { sources }] of stored) if (sources.length === 0) await writer.constant(name);
   for (const key of checkpoint.tensors.keys()) {
     signal?.throwIfAborted();
-    const [first, ...others] = uses.get(key) ?? [];
+    const places = uses.get(key) ?? [];
+    const [first] = places;
     if (!first) continue;
     const values = await checkpoint.read(key, signal, scratch);
     if (values.length !== first.elements)
       throw new UserError(`${checkpoint.file}: ${key} has ${values.length} values, the model needs ${first.elements}`);
     digests.push(`${key}:${await hashed(values)}`);
-    for (const { name, at } of [first, ...others]) await writer.take(name, at, values);
+    await take(places, values);
   }
-  await buffers.ready();
-  return { hash: await sha256(new TextEncoder().encode(digests.sort().join("\n"))), notes: writer.notes };
+  return sha256(new TextEncoder().encode(digests.sort().join("\n")));
 }
 
 /** Where a checkpoint tensor goes: into which weight, behind how many values of its other sources. */
