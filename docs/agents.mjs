@@ -30,7 +30,8 @@ const guides = () =>
   readdirSync(join(root, "docs"))
     .filter((file) => file.endsWith(".md"))
     .sort()
-    .map((file) => `docs/${file}`);
+    .map((file) => `docs/${file}`)
+    .concat("docs/scale/README.md");
 
 const listed = (page) => {
   const { title, sentence } = abstract(page);

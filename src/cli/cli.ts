@@ -10,6 +10,8 @@ import { grid } from "./grid";
 import { info } from "./info";
 import { inject } from "./inject";
 import { inspect } from "./inspect";
+import { enqueue } from "./queue/enqueue";
+import { work } from "./queue/work";
 import { reconstruct } from "./reconstruct";
 import { sample } from "./sample";
 import { start } from "./start";
@@ -31,6 +33,7 @@ export async function runCli(args: readonly string[], context: Context): Promise
 const groups = {
   "Pictures:": [start, inject, sample, reconstruct],
   "Experiments (docs/experiments.md):": [grid, sweep, compare, correlate, evaluate],
+  "On several machines (docs/scale):": [enqueue, work],
   "Models and devices:": [info, inspect, convert],
 } as const;
 
@@ -48,7 +51,7 @@ function program(context: Context): Command {
     "injectfusion inject --content a.jpg --original b.png --out c.png",
     "injectfusion help inject",
   );
-  for (const command of [all, ...all.commands])
+  for (const command of [all, ...all.commands.flatMap((own) => [own, ...own.commands])])
     command.exitOverride().configureOutput({
       writeOut: (text) => context.terminal.stdout.write(text),
       writeErr: (text) => context.terminal.stderr.write(text),

@@ -77,14 +77,35 @@ export async function withSession<T>(
   work: (session: Session) => Promise<T>,
   talk = new Talk(context.terminal, options.quiet),
 ): Promise<T> {
+  const session = await openSession(context, options, talk);
+  try {
+    return await work(session);
+  } finally {
+    session.close();
+  }
+}
+
+/** A session that stays open until it is closed. */
+export interface OpenSession extends Session {
+  close(): void;
+}
+
+/** Opens a device, names it and loads the model.
+ *  @throws UserError before anything is opened when no model has the name in `--model` */
+export async function openSession(context: Context, options: CommonOptions, talk: Talk): Promise<OpenSession> {
   await naming("--model", async () => expectModel(options.model));
   const engine = await context.engine();
   const device = await talk.phase("open device", () => engine.openDevice());
+  let model: Model | undefined;
+  const close = () => {
+    model?.dispose();
+    device.destroy();
+  };
   try {
     talk.say(adapterLine(device));
     const { signal } = context;
     const { dtype, precision, tune } = options;
-    const model = await talk.phase(
+    const loaded = await talk.phase(
       "load model",
       (report) =>
         engine.loadModel(options.model, {
@@ -98,18 +119,16 @@ export async function withSession<T>(
         }),
       { unit: "MB" },
     );
-    try {
-      signal.throwIfAborted();
-      for (const [name, half] of Object.entries(model.storage?.notes ?? {})) {
-        const line = describeHalf(name, half);
-        if (line) talk.say(line);
-      }
-      return await work({ engine, device, model, talk, signal });
-    } finally {
-      model.dispose();
+    model = loaded;
+    signal.throwIfAborted();
+    for (const [name, half] of Object.entries(loaded.storage?.notes ?? {})) {
+      const line = describeHalf(name, half);
+      if (line) talk.say(line);
     }
-  } finally {
-    device.destroy();
+    return { engine, device, model: loaded, talk, signal, close };
+  } catch (error) {
+    close();
+    throw error;
   }
 }
 

@@ -134,6 +134,13 @@ async function isFinished(files: GridFiles, pair: Pair, replace: boolean): Promi
   );
 }
 
+/** Whether every pair of a rectangle that can be made is there, whole. */
+export async function isWhole(files: GridFiles, within: Block): Promise<boolean> {
+  for (const pair of pairsOf(within))
+    if (files.errorOf(pair) === undefined && !(await isFinished(files, pair, true))) return false;
+  return true;
+}
+
 /** Bytes from the start of a result in which its text is looked for. */
 const HEAD = 2 ** 16;
 

@@ -42,18 +42,20 @@ export function withGridOptions(command: Command): Command {
   return command;
 }
 
-/** Adds the options that say how the inversions of a grid are kept. */
-export const withKeepOptions = (command: Command): Command =>
+/** Adds the options that say how pairs are batched and inversions kept.
+ *  @param keep whether this command keeps any itself */
+export function withKeepOptions(command: Command, keep = true): Command {
   command
     .optionsGroup("Memory:")
-    .addOption(new Option("--batch <n>", "most pairs in a batch").argParser(integer(1, 256)).default(DEFAULT_BATCH))
-    .addOption(
-      new Option(
-        "--keep <bytes>",
-        "inversions that may stay on the GPU, such as 2GiB (default: by the adapter)",
-      ).argParser(bytes),
-    )
-    .option("--inversions <folder>", "save every inversion there, and use those that are there");
+    .addOption(new Option("--batch <n>", "most pairs in a batch").argParser(integer(1, 256)).default(DEFAULT_BATCH));
+  if (keep) command.addOption(keepOption());
+  return command.option("--inversions <folder>", "save every inversion there, and use those that are there");
+}
+
+export const keepOption = (): Option =>
+  new Option("--keep <bytes>", "inversions that may stay on the GPU, such as 2GiB (default: by the adapter)").argParser(
+    bytes,
+  );
 
 /** `injectfusion grid`: every content into every original. */
 export function grid(context: Context): Command {
