@@ -162,6 +162,31 @@ test("compare: rules with figures of h at every step, taps, schedules", { timeou
     );
 });
 
+test("taps: every block from h on, ranked by what injection there moves and keeps", { timeout: SLOW }, async () => {
+  const run = await cli(`taps --images contents --pairs 2 --gamma 0.5 ${few} --quiet --out taps-ranked.csv`);
+  expect(run.code).toBe(0);
+  const lines = run.stdout.trim().split("\n");
+  const scores = lines.slice(1).map((line) => Number(line.trim().split(/ +/).at(-1)));
+  expect(lines[0]).toMatch(/^tap +gamma +moved +palette kept +quality kept +score$/);
+  expect(scores).toEqual([...scores].sort((a, b) => b - a));
+  const rows = records("taps-ranked.csv");
+  expect(rows.map(({ tap }) => tap)).toEqual([
+    "mid.block_2",
+    "up.1.block.0",
+    "up.1.attn.0",
+    "up.1.block.1",
+    "up.1.attn.1",
+    "up.0.block.0",
+    "up.0.block.1",
+  ]);
+  for (const row of rows) {
+    expect(row["palette kept"]).toBeGreaterThan(0);
+    expect(row["quality kept"]).toBeLessThanOrEqual(1);
+  }
+  const one = await cli(`taps --images contents --pairs 2 --taps nowhere ${few} --quiet`);
+  expect([one.code, one.stderr]).toEqual([1, expect.stringMatching(/no tap "nowhere" in this network/)]);
+});
+
 test("correlate: r at every t as table, CSV, JSON and plot", { timeout: SLOW }, async () => {
   const run = await cli(
     `correlate --images contents --out fig5 --model ${model} --resolution 16 --steps-inversion 4 --quiet`,

@@ -16,6 +16,7 @@ import { reconstruct } from "./reconstruct";
 import { sample } from "./sample";
 import { start } from "./start";
 import { sweep } from "./sweep";
+import { taps } from "./taps";
 
 /** Runs the command line. @returns the exit status: 0 success, 1 failure, 2 usage, 130 interrupted. */
 export async function runCli(args: readonly string[], context: Context): Promise<number> {
@@ -32,7 +33,7 @@ export async function runCli(args: readonly string[], context: Context): Promise
 /** The commands by what they are for, in the order of the help. */
 const groups = {
   "Pictures:": [start, inject, sample, reconstruct],
-  "Experiments (docs/experiments.md):": [grid, sweep, compare, correlate, evaluate],
+  "Experiments (docs/experiments.md):": [grid, sweep, compare, taps, correlate, evaluate],
   "On several machines (docs/scale):": [enqueue, work],
   "Models and devices:": [info, inspect, convert],
 } as const;
