@@ -12,6 +12,7 @@ import { fileStore } from "./platform/tune-store-node";
 export type * from "./api";
 export * from "./errors";
 export { Device, type DeviceOptions } from "./gpu/device";
+export type { Directions, DirectionsInfo } from "./inject/directions";
 export type { Inversion, InversionInfo } from "./inject/inversion";
 export type { InversionMethod } from "./inject/methods";
 export type { Model } from "./inject/model";

@@ -23,6 +23,7 @@ test("mixing rules: closed forms", () => {
     lerp: [1.5, 2],
     add: [3, 2],
     replace: [0, 4],
+    addKept: [9 / Math.sqrt(13), 6 / Math.sqrt(13)],
   };
   for (const rule of rules)
     for (const i of [0, 1]) expect(mixVectors(rule, h, c, 0.5)[i], rule).toBeCloseTo(expected[rule][i]!, 12);

@@ -28,6 +28,7 @@ const SLERP_RAW: u32 = 1u;
 const LERP: u32 = 2u;
 const ADD: u32 = 3u;
 const REPLACE: u32 = 4u;
+const ADD_KEPT: u32 = 5u;
 
 @group(0) @binding(0) var<storage, read> steps: array<Scalar>;
 

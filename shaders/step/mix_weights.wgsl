@@ -1,6 +1,6 @@
 // weights[n] = (a, b) of the mixing rule: the mix is a u + b v.                   Jeong et al. 2023; Shoemake 1985
 // Rules (RULE of the step row): SLERP of u and v |u|/|v|, SLERP_RAW of u and v as they are, LERP (1 - g, g), ADD (1, g),
-// REPLACE (0, 1). Slerp: a = sin((1 - g) w) / sin w, b = sin(g w) / sin w, cos w = <u, v> / (|u| |v|).
+// REPLACE (0, 1), ADD_KEPT (1, g) |u| / |u + g v|. Slerp: a = sin((1 - g) w) / sin w, b = sin(g w) / sin w, cos w = <u, v> / (|u| |v|).
 // (1, 0), which keeps u, for g = 0; and for slerp where u = v, where u or v is all zero, and where they are opposite
 // (1 + cos w < OPPOSITE: no unique arc). Nearly parallel: lerp, the limit.
 // steps: f32 [N, STEP_FLOATS]; partials: vec4f [N, LANES] of step/mix_partials; weights: vec2f [N].
@@ -54,6 +54,10 @@ fn rule_weights(rule: u32, g: f32, sums: vec4f) -> vec2f {
   if (rule == LERP) { return vec2f(1.0 - g, g); }
   if (rule == ADD) { return vec2f(1.0, g); }
   if (rule == REPLACE) { return vec2f(0.0, 1.0); }
+  if (rule == ADD_KEPT) {
+    let squared = sums.x + g * (2.0 * sums.z + g * sums.y);   // |u + g v|^2
+    return select(keep, vec2f(1.0, g) * sqrt(sums.x / squared), squared > 0.0);
+  }
   let norm_u = sqrt(sums.x);
   let norm_v = sqrt(sums.y);
   if (norm_u == 0.0 || norm_v == 0.0 || sums.w == 0.0) { return keep; }

@@ -4,6 +4,7 @@ import { compare } from "./compare";
 import { type Context, withExamples } from "./context";
 import { convert } from "./convert";
 import { correlate } from "./correlate";
+import { directions } from "./directions";
 import { evaluate } from "./evaluate";
 import { failureOf } from "./failure";
 import { grid } from "./grid";
@@ -33,7 +34,7 @@ export async function runCli(args: readonly string[], context: Context): Promise
 /** The commands by what they are for, in the order of the help. */
 const groups = {
   "Pictures:": [start, inject, sample, reconstruct],
-  "Experiments (docs/experiments.md):": [grid, sweep, compare, taps, correlate, evaluate],
+  "Experiments (docs/experiments.md):": [grid, sweep, compare, taps, directions, correlate, evaluate],
   "On several machines (docs/scale):": [enqueue, work],
   "Models and devices:": [info, inspect, convert],
 } as const;

@@ -5,7 +5,8 @@ import { type ScheduleName, scheduleGamma } from "../experiments/gamma-schedule"
 import { withHooks } from "../inject/hooks";
 import type { Inversion } from "../inject/inversion";
 import { inversionOf } from "../inject/inversion-options";
-import type { InjectOptions, OmegaRegion } from "../inject/options";
+import type { Model } from "../inject/model";
+import type { DirectionInput, InjectOptions, OmegaRegion } from "../inject/options";
 import { pasteBack } from "../inject/paste";
 import { printPlan } from "../inject/plan";
 import { readWhole, writeWhole } from "../platform/files-node";
@@ -45,7 +46,7 @@ import { nameOf, provenance } from "./provenance";
 import { inputFiles, readMask, readPicture } from "./read-picture";
 import { Talk } from "./talk";
 import { checkPngName, checkTargets, type TargetOptions, withReplaceOption } from "./targets";
-import { gamma, omegaRegion, within } from "./values";
+import { direction, gamma, list, omegaRegion, scale, within } from "./values";
 
 interface Options extends CommonOptions, ParameterOptions, TargetOptions, PlacementOptions {
   readonly content?: string[];
@@ -57,6 +58,9 @@ interface Options extends CommonOptions, ParameterOptions, TargetOptions, Placem
   readonly gamma?: number[];
   readonly mask?: string[];
   readonly omegaRegion?: ReturnType<typeof omegaRegion>[];
+  readonly direction?: ReturnType<typeof direction>[];
+  readonly scale: readonly number[];
+  readonly keepNorm: boolean;
   readonly strip?: string | true;
   readonly paste?: string | true;
   readonly feather: number;
@@ -113,10 +117,25 @@ export function inject(context: Context): Command {
         "omega inside a mask; --omega holds elsewhere (1 where that is off); repeat it, later ones lie on top",
       ).argParser(collect(omegaRegion)),
     );
+  command
+    .optionsGroup("Directions (docs/methods.md):")
+    .addOption(
+      new Option(
+        "--direction <file:k>",
+        "add the k-th direction of a file of injectfusion directions, beside contents or alone; repeat it for more",
+      ).argParser(collect(direction)),
+    )
+    .addOption(
+      new Option("--scale <list>", "how far along the directions; several make a sheet (-3:3:7)")
+        .argParser(list(scale))
+        .default([1], "1"),
+    )
+    .option("--no-keep-norm", "do not scale h back to its norm afterwards");
   withCommonOptions(withBeyondOptions(withParameterOptions(command)));
   return withExamples(
     command,
     "injectfusion inject --content a.jpg --original b.png --out c.png --strip",
+    "injectfusion inject --original b.png --direction pca.safetensors:2 --scale -3:3:7 --out sheet.png",
     "injectfusion inject --content a.jpg --original b.png --out c.png --gamma 0.6 --mask left-half.png",
     "injectfusion inject --content a.jpg --content b.jpg --gamma 0.3 --gamma 0.5 --original o.png --out c.png",
     "injectfusion inject --content a.jpg --original photo.jpg --eyes 280,200,350,205 --out c.png --paste",
@@ -144,7 +163,12 @@ async function run(context: Context, options: Options): Promise<void> {
       const inversions = await invertAll(session, input, chosen, options.tap);
       if (options.saveInversion) await saveAll(inversions, options.saveInversion);
       const gammas = inversions.contents.map((_, k) => options.gamma?.[k] ?? chosen.parameters.gamma);
-      const pixels = await generate(session, inversions, input, gammas, chosen, options);
+      const directions = await loadDirections(model, input.directions, options);
+      const pictures: Pixels[] = [];
+      for (const scale of options.direction ? options.scale : [1])
+        pictures.push(await generate(session, inversions, input, gammas, chosen, options, scaled(directions, scale)));
+      for (const { of } of directions) of.dispose();
+      const pixels = pictures[0]!;
       const stepsInversion = inversions.original.info.steps; // a saved inversion has its own
       if (options.stepsInversion && options.stepsInversion !== stepsInversion)
         talk.note(
@@ -164,6 +188,11 @@ async function run(context: Context, options: Options): Promise<void> {
           contentSquares: input.contents.map(({ placement }) => placement ?? null),
         }),
         masks: (options.mask ?? []).map(nameOf),
+        ...(options.direction && {
+          directions: options.direction.map(({ file, component }) => `${nameOf(file)}:${component}`),
+          scale: options.scale,
+          keepNorm: options.keepNorm,
+        }),
         ...(options.omegaRegion && {
           omegaRegions: options.omegaRegion.map(({ omega, file }) => ({ omega, mask: nameOf(file) })),
         }),
@@ -172,7 +201,9 @@ async function run(context: Context, options: Options): Promise<void> {
       const words = describe(chosen.parameters, stepsInversion, { gamma: gammas.join(", ") });
       const strip = stripFile && (await drawStrip(inversions, pixels, `${model.name}  ${words}`, text));
       signal.throwIfAborted();
-      await writePng(options.out, pixels, text);
+      if (pictures.length > 1)
+        await writeWhole(options.out, await drawScales(pictures, options.scale, `${model.name}  ${words}`, text));
+      else await writePng(options.out, pixels, text);
       if (stripFile && strip) await writeWhole(stripFile, strip);
       if (pasteFile) {
         const { image, placement } = input.original!;
@@ -212,20 +243,24 @@ interface Input {
   readonly contentBytes: readonly Uint8Array[];
   readonly masks: readonly MaskOption[];
   readonly omegaRegions: readonly OmegaRegion[];
+  readonly directions: readonly { readonly name: string; readonly bytes: Uint8Array }[];
 }
 
 /** @throws UsageError unless there is an original, a content, and one value for all contents or one for each */
 function checkCounts(options: Options): void {
   const { content = [], contentInversion = [], original, originalInversion, gamma, mask, paste } = options;
   const count = content.length + contentInversion.length;
-  if (count === 0) throw new UsageError("no content; give --content FILE (or --content-inversion FILE)");
+  if (options.direction && options.scale.length > 1 && (paste || options.strip || options.plan))
+    throw new UsageError("--scale with several values makes a sheet; leave out --strip, --paste and --plan");
+  if (count === 0 && !options.direction)
+    throw new UsageError("no content; give --content FILE (or --content-inversion FILE)");
   if (!original && !originalInversion)
     throw new UsageError("no original; give --original FILE (or --original-inversion FILE)");
   if (paste && !original) throw new UsageError("--paste: needs the photo itself; give --original FILE");
   const contents = `${count} ${count === 1 ? "content" : "contents"}`;
   if (gamma && gamma.length > 1 && gamma.length !== count)
     throw new UsageError(`--gamma: given ${gamma.length} times for ${contents}; give one for all or one for each`);
-  if (mask && mask.length !== count)
+  if (mask && mask.length !== Math.max(1, count))
     throw new UsageError(`--mask: given ${mask.length} times for ${contents}; give none or one for each`);
 }
 
@@ -242,6 +277,7 @@ async function checkFiles(options: Options, more: Readonly<Record<string, string
     ["--mask", options.mask?.filter((file) => file !== "official")],
     ["--content-inversion", options.contentInversion],
     ["--original-inversion", options.originalInversion],
+    ["--direction", options.direction?.map(({ file }) => file)],
     ["--omega-region", options.omegaRegion?.map(({ file }) => file)],
     ["--model", options.model],
   );
@@ -275,6 +311,12 @@ async function readInput(options: Options, talk: Talk): Promise<Input> {
     contentNames: [...content, ...contentInversion],
     contentBytes: await Promise.all(contentInversion.map(read("--content-inversion"))),
     masks: await Promise.all(mask.map((file) => readMask({ flag: "--mask", file }, original))),
+    directions: await Promise.all(
+      (options.direction ?? []).map(async ({ file }) => ({
+        name: nameOf(file),
+        bytes: await naming("--direction", () => readWhole(file, "directions")),
+      })),
+    ),
     omegaRegions: await Promise.all(
       regions.map(async ({ omega, file }) => ({
         omega,
@@ -344,7 +386,8 @@ async function printPlans(context: Context, options: Options, input: Input, chos
       const contents = [...input.contents, ...saved];
       const original = input.original ?? (await model.loadInversion(input.originalBytes!));
       const gammas = contents.map((_, k) => options.gamma?.[k] ?? chosen.parameters.gamma);
-      return model.planInject(injectOptions(original, contents, input, gammas, chosen, options));
+      const directions = scaled(await loadDirections(model, input.directions, options), options.scale[0]!);
+      return model.planInject(injectOptions(original, contents, input, gammas, chosen, options, directions));
     },
     talk,
   );
@@ -359,16 +402,19 @@ function injectOptions(
   gammas: readonly number[],
   { parameters }: Chosen,
   { tap, gammaSchedule }: Pick<Options, "tap" | "gammaSchedule">,
+  directions: readonly DirectionInput[],
 ): InjectOptions {
   const contents = sources.map((inversion, k) => {
     const mask = masks[k];
     return { inversion, gamma: gammas[k]!, ...(mask && { mask }) };
   });
+  const alone = contents.length === 0 && masks[0] ? { mask: masks[0] } : {}; // a mask of no content is the directions'
   const run = {
     ...parameters,
     original,
     contents,
     ...(omegaRegions.length > 0 && { omegaRegions }),
+    ...(directions.length > 0 && { directions: directions.map((one) => ({ ...one, ...alone })) }),
     ...(tap && { tap }),
   };
   return withHooks(run, gammaSchedule === "constant" ? {} : { mutate: scheduleGamma(gammaSchedule) });
@@ -381,8 +427,9 @@ async function generate(
   gammas: readonly number[],
   chosen: Chosen,
   options: Options,
+  directions: readonly DirectionInput[],
 ): Promise<Pixels> {
-  const run = injectOptions(original, contents, input, gammas, chosen, options);
+  const run = injectOptions(original, contents, input, gammas, chosen, options, directions);
   const result = await talk.phase(
     "inject",
     (report) => model.inject({ ...run, signal, onStep: stepsTo(report) }),
@@ -394,6 +441,34 @@ async function generate(
     result.dispose();
   }
 }
+
+/** The directions asked for, of the files read. A mask, where one is given for all, is theirs too. */
+async function loadDirections(
+  model: Model,
+  files: Input["directions"],
+  { direction = [], keepNorm }: Options,
+): Promise<Omit<DirectionInput, "scale">[]> {
+  return Promise.all(
+    files.map(async ({ name, bytes }, i) => {
+      const of = await naming("--direction", () => model.loadDirections(bytes, name));
+      const { component } = direction[i]!;
+      if (component > of.count)
+        throw new UsageError(`--direction ${name}:${component}: the file holds ${of.count}, counted from 1`);
+      return { of, component: component - 1, keepNorm };
+    }),
+  );
+}
+
+const scaled = (directions: readonly Omit<DirectionInput, "scale">[], scale: number): DirectionInput[] =>
+  directions.map((one) => ({ ...one, scale }));
+
+/** Results along directions, side by side. */
+const drawScales = (
+  pictures: readonly Pixels[],
+  scales: readonly number[],
+  footer: string,
+  text: Record<string, string>,
+) => drawSheet({ rows: [pictures.map((pixels, i) => ({ pixels, caption: `scale ${scales[i]}` }))], footer }, text);
 
 /** Original, contents and result as the network sees them, side by side. */
 async function drawStrip(inversions: Inversions, result: Pixels, footer: string, text: Record<string, string>) {

@@ -53,6 +53,17 @@ export function omegaRegion(text: string): { omega: number; file: string } {
   return { omega: within(0, 1)(text.slice(0, at)), file: text.slice(at + 1) };
 }
 
+/** FILE or FILE:K: directions, and which of them, from 1. */
+export function direction(text: string): { file: string; component: number } {
+  const [, file, number] = /^(.+?)(?::(\d+))?$/s.exec(text)!;
+  const component = Number(number ?? 1);
+  if (!(component >= 1)) throw new InvalidArgumentError('It must look like "pca.safetensors:2", counted from 1.');
+  return { file: file!, component };
+}
+
+/** How far to go along a direction. */
+export const scale = within(-100, 100);
+
 export const steps = integer(2, 1000);
 export const timeStep = integer(0, 1000);
 export const seed = integer(0, 2 ** 32 - 1);

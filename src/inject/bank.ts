@@ -33,4 +33,6 @@ export interface Bank {
   readonly samples: readonly number[];
   /** time steps of which h is stored, ascending */
   readonly times: readonly number[];
+  /** whether it is no content but a direction in h, which is added */
+  readonly direction?: boolean;
 }

@@ -4,7 +4,7 @@ import { UserError } from "../errors";
 /** Says what was expected where a value is not that. */
 export type Check = (value: unknown) => string | undefined;
 
-const is =
+export const is =
   (expected: string, test: (value: unknown) => boolean): Check =>
   (value) =>
     test(value) ? undefined : expected;

@@ -1,7 +1,6 @@
 import { UserError } from "../errors";
 import { openContainer } from "../model/checkpoint/checkpoint";
-import { writeSafetensors } from "../model/checkpoint/safetensors-writer";
-import { sha256 } from "../model/checkpoint/sha256";
+import { digestOf, safetensorsBytes } from "../model/checkpoint/digest";
 import { memorySource } from "../model/checkpoint/source";
 import { SOLVERS, SPACINGS } from "../model/schedule";
 import type { InversionInfo } from "./bank";
@@ -34,10 +33,7 @@ export async function writeInversion({ info, tensors }: InversionFile): Promise<
     inversion: JSON.stringify({ ...info, sources: info.sources.map((source) => source ?? null) }),
     sha256: digestOf(tensors),
   };
-  const entries = tensors.map(({ name, shape, data }) => ({ name, dtype: "F32" as const, shape, bytes: data }));
-  const chunks: Uint8Array[] = [];
-  for await (const chunk of writeSafetensors(entries, metadata)) chunks.push(chunk);
-  return new Uint8Array(await new Blob(chunks as BlobPart[]).arrayBuffer());
+  return safetensorsBytes(tensors, metadata);
 }
 
 /** @throws UserError when it is no inversion, or damaged */
@@ -68,15 +64,6 @@ export async function readInversion(bytes: Uint8Array, name: string): Promise<In
   if (digest !== undefined && digest !== digestOf(tensors))
     throw new UserError(`${name}: is damaged (its values do not match its checksum); invert the picture again`);
   return { info, tensors };
-}
-
-function digestOf(tensors: InversionFile["tensors"]): string {
-  const hash = sha256();
-  for (const { name, data } of [...tensors].sort((a, b) => (a.name < b.name ? -1 : 1))) {
-    hash.update(new TextEncoder().encode(name));
-    hash.update(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
-  }
-  return hash.digest();
 }
 
 function parseInfo(metadata: Readonly<Record<string, string>>, name: string): InversionInfo {

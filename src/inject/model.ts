@@ -8,6 +8,7 @@ import { checkLabels, type Evaluation, type Network, type WeightStorage } from "
 import { networkOps } from "../model/ops";
 import type { Schedule } from "../model/schedule";
 import type { Bank, InversionInfo } from "./bank";
+import { Direction, Directions } from "./directions";
 import { giveInjection } from "./given";
 import { hooksOf } from "./hooks";
 import { placedPixels, placeImages, sourceOf } from "./images";
@@ -151,7 +152,8 @@ export class Model {
     const pictures = picturesOf(request);
     const made = pictures.length > 0 ? await this.invert(pictures, this.#invertFor(request, options)) : undefined;
     try {
-      const storeOf = (source: Source) => (source instanceof Inversion ? source : made!).store;
+      const storeOf = (source: Source) =>
+        source instanceof Direction ? source.directions.store : (source instanceof Inversion ? source : made!).store;
       const bankOf = (source: Source) => bankIn(source, pictures, made!);
       const plan = this.#planInject(request, options, bankOf);
       const { noise } = hooksOf(options);
@@ -239,6 +241,12 @@ export class Model {
     return this.#runner.life.during(() => Inversion.load(this.device, bytes, this.hash, name));
   }
 
+  /** Uploads directions saved by `Directions.save`, or made by `injectfusion directions`.
+   *  @throws UserError when they are of another model, or damaged */
+  loadDirections(bytes: Uint8Array, name?: string): Promise<Directions> {
+    return this.#runner.life.during(() => Directions.load(this.device, bytes, this.hash, name));
+  }
+
   /** Frees the model once the last run that uses it has ended. */
   dispose(): void {
     this.#runner.life.dispose();
@@ -319,9 +327,11 @@ export class Model {
   /** @throws UserError for an inversion that was disposed, or is on another device */
   #checkInversions({ original, contents }: InjectRequest): void {
     for (const source of [original, ...contents.map((c) => c.source)]) {
-      if (!(source instanceof Inversion)) continue;
-      source.check();
-      if (source.device !== this.device)
+      if (source instanceof Direction) source.directions.store.life.check();
+      else if (source instanceof Inversion) source.check();
+      else continue;
+      const { device } = source instanceof Direction ? source.directions : source;
+      if (device !== this.device)
         throw new UserError(
           "this inversion is on another device; invert the picture with this model, or save it and load it here",
         );
@@ -365,13 +375,15 @@ const bytesOf = (shape: readonly number[]): number => 4 * shape.reduce((a, b) =>
 const picturesOf = ({ original, contents }: InjectRequest): ImageInput[] => [
   ...new Set(
     [original, ...contents.map(({ source }) => source)].flatMap((source) =>
-      source instanceof Inversion ? [] : [...source],
+      source instanceof Inversion || source instanceof Direction ? [] : [...source],
     ),
   ),
 ];
 
 /** A source as part of the inversions at hand: `made` holds those of the pictures. */
 const bankIn = (source: Source, pictures: readonly ImageInput[], made: Bank): Bank =>
-  source instanceof Inversion
-    ? source
-    : { info: made.info, times: made.times, samples: source.map((picture) => pictures.indexOf(picture)) };
+  source instanceof Direction
+    ? source.bank
+    : source instanceof Inversion
+      ? source
+      : { info: made.info, times: made.times, samples: source.map((picture) => pictures.indexOf(picture)) };

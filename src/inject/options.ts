@@ -1,5 +1,6 @@
 import type { Gamma, ImageInput, InjectVariant, MaskOption, RunOptions } from "../api";
 import type { Solver } from "../model/schedule";
+import type { Directions } from "./directions";
 import type { Inversion } from "./inversion";
 import type { PresetName } from "./parameters";
 
@@ -24,6 +25,20 @@ export interface OmegaRegion {
 /** An inversion, or what is inverted before the run: a picture, or several as a batch. */
 export type InvertibleInput = Inversion | ImageInput | readonly ImageInput[];
 
+/** A direction in h that is added at every injected step, beside contents or alone. */
+export interface DirectionInput {
+  /** what `model.loadDirections` gave */
+  readonly of: Directions;
+  /** which of them, from 0; default 0 */
+  readonly component?: number;
+  /** how far, either way: 1 is the difference of the means, or one standard deviation of a component */
+  readonly scale: number;
+  /** whether h keeps its norm, as Slerp keeps it; default true */
+  readonly keepNorm?: boolean;
+  /** default: the run's mask */
+  readonly mask?: MaskOption;
+}
+
 export interface InjectOptions extends RunOptions, InjectVariant {
   /** Whose x_T generation starts from: colours and texture come from here. */
   readonly original: InvertibleInput;
@@ -35,6 +50,8 @@ export interface InjectOptions extends RunOptions, InjectVariant {
    *  carried to the pixels of x as the picture is. Elsewhere the run's omega holds, or 1 (hold the original) where that
    *  is "off": a picture is calibrated as a whole or not at all. */
   readonly omegaRegions?: readonly OmegaRegion[];
+  /** Directions in h, added after the contents. With these `content` may be left out. */
+  readonly directions?: readonly DirectionInput[];
   /** Parameters to start from; default: those that suit the model. */
   readonly preset?: PresetName;
   /** Every pair is generated once with each of these, in one batch: sweeps of gamma, omega, tEdit, rule. */

@@ -103,13 +103,14 @@ export function planInject(net: UNet, options: InjectPlanOptions): RunPlan {
   const given: Record<string, readonly number[]> = {};
   const sampleOf = ({ samples: of }: Bank) =>
     Array.from({ length: batch }, (_, n) => of[of.length === 1 ? 0 : Math.floor(n / variants)]!);
-  const inject = ({ bankTime }: InjectStep): Move[] =>
+  const inject = ({ t, bankTime }: InjectStep): Move[] =>
     contents.map((content, k) => {
-      if (!content.times.includes(bankTime))
+      const time = content.direction ? nearestTime(content.times, t) : bankTime;
+      if (!content.times.includes(time))
         throw new UserError(
           `a content was inverted with other time steps (no h at t = ${bankTime}); invert all contents alike`,
         );
-      const from = GIVEN.h(k, bankTime);
+      const from = GIVEN.h(k, time);
       given[from] = [content.info.sources.length, ...info.h];
       return { from, to: TENSOR.content(k), samples: sampleOf(content) };
     });
@@ -194,7 +195,7 @@ function sampleSteps(
   const replacedTimes =
     p.replaceSteps === undefined ? undefined : new Set(spacedBy(p.spacing, p.replaceSteps, topTime(p.top, of), of));
   const replaced = ({ t }: Pair) => replacedTimes?.has(t) ?? true;
-  const injectsAny = gammas.some((g) => typeof g === "function" || g > 0);
+  const injectsAny = gammas.some((g) => typeof g === "function" || g !== 0);
   const injects = (pair: Pair) => replaced(pair) && pair.t >= tEdit && injectsAny;
   const [first, last] = [pairs.findIndex(injects), pairs.findLastIndex(injects)];
   const position = (k: number) => (last > first ? (k - first) / (last - first) : 0.5);

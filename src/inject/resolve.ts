@@ -9,6 +9,8 @@ import {
   checkOptions,
   describe,
   either,
+  flag,
+  is,
   listOf,
   object,
   oneOf,
@@ -17,19 +19,25 @@ import {
   whole,
 } from "./check-options";
 import { checkPicture } from "./check-picture";
+import { Direction, Directions } from "./directions";
 import { Inversion } from "./inversion";
 import { isExact } from "./methods";
-import type { ContentInput, InjectOptions, OmegaRegion } from "./options";
+import type { ContentInput, DirectionInput, InjectOptions, OmegaRegion } from "./options";
 import { PARAMETERS, type PresetName, presets, type RunParameters, resolveRun } from "./parameters";
 import type { InjectPlanOptions, SampleRun } from "./plan-inject";
 
-/** An inversion, or pictures to invert. */
-export type Source = Inversion | readonly ImageInput[];
+/** An inversion, pictures to invert, or a direction. */
+export type Source = Inversion | Direction | readonly ImageInput[];
 
 /** A request to inject, checked and complete. */
 export interface InjectRequest {
   readonly original: Source;
-  readonly contents: readonly { readonly source: Source; readonly gamma?: Gamma; readonly mask?: MaskOption }[];
+  readonly contents: readonly {
+    readonly source: Source;
+    readonly gamma?: Gamma;
+    readonly rule?: MixRule;
+    readonly mask?: MaskOption;
+  }[];
   readonly regions: readonly OmegaRegion[];
   /** parameters of each variant */
   readonly variants: readonly RunParameters[];
@@ -56,6 +64,7 @@ const INJECT_OPTIONS = {
   contents: listOf("contents", any),
   mask,
   omegaRegions: listOf("regions { mask, omega }", object),
+  directions: listOf("directions { of, scale }", object),
   preset: oneOf(...Object.keys(presets)),
   variants: listOf("parameters", object),
   tap: text,
@@ -70,6 +79,14 @@ const CONTENT_OPTIONS = {
   mask,
   omega,
 } satisfies Record<keyof ContentInput, Check>;
+
+const DIRECTION_OPTIONS = {
+  of: (value) => (value instanceof Directions ? undefined : "directions, of model.loadDirections"),
+  component: whole(0),
+  scale: is("a finite number", Number.isFinite),
+  keepNorm: flag,
+  mask,
+} satisfies Record<keyof DirectionInput, Check>;
 
 /** Checks the options of an injection and resolves its parameters: the only place that does.
  *  @param otherwise the model's own preset
@@ -88,15 +105,27 @@ export function resolveInject(options: InjectOptions, otherwise: PresetName): In
     const given = resolveRun(mergeParameters(options, variant), options.preset, otherwise);
     return regions.length > 0 && given.omega === "off" ? { ...given, omega: 1 } : given;
   });
+  const directions = directionsOf(options);
+  if (directions.length > 0 && resolved[0]!.faithful)
+    throw new UserError("directions: the official program has none; leave out faithful, or the directions");
+  if (directions.length > 0 && typeof resolved[0]!.rule !== "string")
+    throw new UserError(
+      "directions: they are added, which a mixing rule in WGSL does not do; leave out one of the two",
+    );
+  if (contents.length + directions.length > MAX_CONTENTS)
+    throw new UserError(`${contents.length + directions.length} contents and directions; at most ${MAX_CONTENTS}`);
   if (resolved[0]!.faithful && regions.length > 0)
     throw new UserError("the official program has one omega for the whole picture; leave out faithful, or the regions");
   return {
     original: sourceOf("original", original),
-    contents: contents.map(({ inversion, gamma, mask = options.mask }, k) => ({
-      source: sourceOf(contents.length > 1 ? `contents[${k}]` : "content", inversion),
-      ...(gamma !== undefined && { gamma }),
-      ...(mask !== undefined && { mask }),
-    })),
+    contents: [
+      ...contents.map(({ inversion, gamma, mask = options.mask }, k) => ({
+        source: sourceOf(contents.length > 1 ? `contents[${k}]` : "content", inversion),
+        ...(gamma !== undefined && { gamma }),
+        ...(mask !== undefined && { mask }),
+      })),
+      ...directions,
+    ],
     regions,
     variants: resolved,
     tap,
@@ -111,7 +140,24 @@ const mergeParameters = (options: InjectOptions, variant: InjectVariant) => ({
 
 type Contents = readonly (Omit<ContentInput, "inversion"> & { readonly inversion: InjectOptions["original"] })[];
 
-function contentsOf({ content, contents }: InjectOptions): Contents {
+/** Directions as contents that are added. @throws UserError in one line */
+function directionsOf({ directions = [], mask: everywhere }: InjectOptions): InjectRequest["contents"] {
+  return directions.map((input) => {
+    checkOptions("directions", input, DIRECTION_OPTIONS);
+    const { of, component = 0, scale, keepNorm = true, mask = everywhere } = input;
+    if (!of) throw new UserError("directions: one without `of`; give what model.loadDirections gave");
+    if (scale === undefined) throw new UserError("directions: one without a scale; 1 is one standard deviation");
+    if (component >= of.count) throw new UserError(`direction ${component}: these are ${of.count}, counted from 0`);
+    return {
+      source: new Direction(of, component),
+      gamma: scale,
+      rule: keepNorm ? "addKept" : "add",
+      ...(mask !== undefined && { mask }),
+    };
+  });
+}
+
+function contentsOf({ content, contents, directions }: InjectOptions): Contents {
   if (content !== undefined && contents !== undefined)
     throw new UserError("inject: both content and contents; give one of them");
   if (content !== undefined) return [{ inversion: content }];
@@ -120,7 +166,8 @@ function contentsOf({ content, contents }: InjectOptions): Contents {
     checkOptions("contents", c, CONTENT_OPTIONS);
     return c;
   });
-  if (list.length === 0) throw new UserError("no content to inject; give `content` or `contents`");
+  if (list.length === 0 && !directions?.length)
+    throw new UserError("no content to inject; give `content` or `contents`");
   if (list.length > MAX_CONTENTS) throw new UserError(`${list.length} contents; at most ${MAX_CONTENTS} in one run`);
   return list;
 }
@@ -169,30 +216,42 @@ export function matchBanks(
 ): InjectPlanOptions {
   const all = [original, ...banks];
   const pairs = Math.max(...all.map(({ samples }) => samples.length));
-  for (const { info, samples } of all) {
+  for (const { info, samples, direction } of all) {
     if (info.model !== model)
-      throw new UserError("an inversion was made with another model; invert the picture with this one");
+      throw new UserError(
+        direction
+          ? "a direction is of another model; find it again with this one"
+          : "an inversion was made with another model; invert the picture with this one",
+      );
     if (samples.length !== 1 && samples.length !== pairs)
       throw new UserError(`${samples.length} pictures against ${pairs}: needed as many, or one for all`);
   }
   checkShared(variants);
   const { top } = original.info;
   if (variants[0]!.top !== top) throw new UserError(`top ${variants[0]!.top}: the original was inverted up to ${top}`);
-  checkBanks(all, variants[0]!);
+  checkBanks(
+    all.filter(({ direction }) => !direction),
+    variants[0]!,
+  );
   const ownRule = ownText(variants[0]!.rule);
   const tap = asked ?? banks[0]!.info.tap;
   const other = banks.find(({ info }) => info.tap !== tap);
   if (other)
-    throw new UserError(`injection at "${tap}", but a content keeps "${other.info.tap}"; invert it with that tap`);
+    throw new UserError(
+      other.direction
+        ? `injection at "${tap}", but a direction is at "${other.info.tap}"; find it at that tap`
+        : `injection at "${tap}", but a content keeps "${other.info.tap}"; invert it with that tap`,
+    );
   return {
     model,
     samples: Array.from({ length: pairs }, () => variants.map((parameters) => sampleRun(parameters, contents))).flat(),
     variants: variants.length,
     original,
-    contents: banks.map(({ info, samples, times }, k) => ({
+    contents: banks.map(({ info, samples, times, direction = false }, k) => ({
       info,
       samples,
       times,
+      direction,
       masked: contents[k]!.mask !== undefined,
     })),
     tap,
@@ -221,8 +280,10 @@ function sampleRun(parameters: RunParameters, contents: InjectRequest["contents"
     parameters,
     gammas: contents.map(({ gamma }) => gamma ?? parameters.gamma),
     // The official program does not match norms inside a mask.
-    rules: contents.map((c) =>
-      c.mask && parameters.faithful && parameters.rule === "slerp" ? "slerpRaw" : namedRule(parameters.rule),
+    rules: contents.map(
+      (c) =>
+        c.rule ??
+        (c.mask && parameters.faithful && parameters.rule === "slerp" ? "slerpRaw" : namedRule(parameters.rule)),
     ),
   };
 }

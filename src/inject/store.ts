@@ -32,8 +32,8 @@ export class Store {
     });
   }
 
-  static async upload(device: Device, count: number, contents: Contents): Promise<Store> {
-    return new Store(await uploaded(device, contents), count);
+  static async upload(device: Device, count: number, contents: Contents, what?: Store["what"]): Promise<Store> {
+    return new Store(await uploaded(device, contents), count, what);
   }
 
   get device(): Device {

@@ -24,6 +24,11 @@ function mixWeights(u: Numbers, v: Numbers, rule: MixRule, gamma: number): [a: n
   if (rule === "lerp") return [1 - gamma, gamma];
   if (rule === "add") return [1, gamma];
   if (rule === "replace") return [0, 1];
+  if (rule === "addKept") {
+    const squared = dot(u, u) + gamma * (2 * dot(u, v) + gamma * dot(v, v));
+    const scale = squared > 0 ? Math.sqrt(dot(u, u) / squared) : 0;
+    return squared > 0 ? [scale, gamma * scale] : [1, 0];
+  }
   const [normU, normV] = [Math.sqrt(dot(u, u)), Math.sqrt(dot(v, v))];
   if (normU === 0 || normV === 0) return [1, 0];
   const [a, b] = slerpWeights(dot(u, v) / (normU * normV), gamma);

@@ -49,7 +49,7 @@ export const MAX_CONTENTS = 8;
 
 /** Mixing rules: h~ = a h + b h_c.   Jeong et al. 2023, section 3.2 and ablation
  *  slerp: norm-matched spherical interpolation; slerpRaw: the same without matching |h_c| to |h|;
- *  lerp: (1 - gamma) h + gamma h_c; add: h + gamma h_c; replace: h_c. */
-export const MIX = { slerp: 0, slerpRaw: 1, lerp: 2, add: 3, replace: 4 } as const;
+ *  lerp: (1 - gamma) h + gamma h_c; add: h + gamma h_c; replace: h_c; addKept: add, scaled back to |h|. */
+export const MIX = { slerp: 0, slerpRaw: 1, lerp: 2, add: 3, replace: 4, addKept: 5 } as const;
 /** Name of a mixing rule. */
 export type MixRule = keyof typeof MIX;
