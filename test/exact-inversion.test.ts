@@ -14,6 +14,7 @@ import { STEP } from "../src/kernels/step/step-row";
 import { hShape } from "../src/model/config";
 import { alphaBars } from "../src/model/schedule";
 import { unet } from "../src/model/unet";
+import { loadModel } from "../src/node";
 import { seeded } from "../src/random";
 import * as reference from "../src/reference";
 import { DDPM_TINY } from "./checkpoint-models";
@@ -232,3 +233,23 @@ describe.each(["bdia", "edit-friendly"] as const)("%s on the small trained netwo
     } else expect(three).toEqual(one);
   }, 100_000);
 });
+
+test.each(["bdia", "edit-friendly"] as const)(
+  "%s: a portrait comes back from 20 steps on the shipped model, beyond 50 dB",
+  async (method) => {
+    using model = await loadModel("portraits64", { device: await testDevice() });
+    using inversion = await model.invert(new URL("../weights/examples/portrait-01.png", import.meta.url).pathname, {
+      steps: 20,
+      method,
+    });
+    using result = await model.reconstruct(inversion);
+    const { data, width, height } = (await inversion.toPixels())[0]!;
+    const plane = width * height;
+    const picture = Array.from(
+      { length: 3 * plane },
+      (_, i) => data[4 * (i % plane) + Math.floor(i / plane)]! / 127.5 - 1,
+    );
+    expect(decibels(await result.read(), picture)).toBeGreaterThan(80);
+  },
+  300_000,
+);
