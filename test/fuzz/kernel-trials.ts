@@ -15,10 +15,12 @@ import { attention } from "../../src/kernels/product/attention";
 import { linear, linearWeight } from "../../src/kernels/product/linear";
 import { calibrate } from "../../src/kernels/step/calibrate";
 import { ddimStep } from "../../src/kernels/step/ddim";
+import { diffuse } from "../../src/kernels/step/diffuse";
 import { mix } from "../../src/kernels/step/mix";
 import { moments } from "../../src/kernels/step/moments";
 import { gaussian } from "../../src/kernels/step/noise";
 import { predictX0 } from "../../src/kernels/step/predict-x0";
+import { retrace } from "../../src/kernels/step/retrace";
 import { MIX, type MixRule } from "../../src/kernels/step/step-row";
 import type { Target } from "../../src/kernels/target";
 import { fromHalf, toHalf } from "../../src/model/checkpoint/dtype";
@@ -198,11 +200,14 @@ function mixTrial(c: Chance): KernelTrial {
     dispatches: mix({ steps, h: head, content, ...(mask && { mask }), y }, { slot: 0 }),
     inputs,
     // One value alone is parallel or opposite to the other; a slerp near opposite divides by a small sine.
-    expected: rule.startsWith("slerp") && width * h * w < 8 ? [] : [{ tensor: y, values, rtol: 1e-4, atol: 1e-4 }],
+    expected:
+      (rule.startsWith("slerp") || rule === "addKept") && width * h * w < 8
+        ? []
+        : [{ tensor: y, values, rtol: 1e-4, atol: 1e-4 }],
   };
 }
 
-/** What a step does with eps: predictX0, ddim, moments, calibrate. */
+/** What a step does with eps: predictX0, ddim, retrace, diffuse, moments, calibrate. */
 function samplerTrial(c: Chance): KernelTrial {
   const [n, width, h, w] = picture(c, 6000);
   const count = width * h * w;
@@ -219,6 +224,9 @@ function samplerTrial(c: Chance): KernelTrial {
       RESCALE: c.whole(0, 1),
       ...(c.once(2) ? reference.epsilonScalars(alpha) : { X0_X: 0.4, X0_O: -0.9, EPS_X: 0.9, EPS_O: 0.4 }),
       CLIP: c.one([0, 0.7]),
+      BEFORE: c.one([0, -0.6]),
+      BACK_SIGNAL: c.whole(0, 10) / 10,
+      BACK_NOISE: c.whole(0, 10) / 10,
     };
   });
   const keys = all.map((_, i) => ({ SEED: c.whole(0, 2 ** 31), STREAM: i, DRAW: c.whole(0, 99) }));
@@ -235,14 +243,44 @@ function samplerTrial(c: Chance): KernelTrial {
   const samples = Array.from({ length: n }, (_, i) => i);
   const name = `[${x.shape}] and eps [${eps.shape}]`;
   const close = { rtol: 1e-4, atol: 5e-5 };
+  const before = f32("before", n, width, h, w);
+  const bs = (i: number) => reference.sample(inputs.get(before)!, n, i);
+  if (c.once(4)) {
+    inputs.set(before, c.values(elements(before)));
+    const [rest, moved, noisy] = ["rest", "moved", "noisy"].map((own) => f32(own, n, width, h, w));
+    const found = samples.map((i) => reference.retrace(all[i]!, xs(i), es(i), es(n + i), bs(i)));
+    const diffused = samples.flatMap((i) => {
+      const { SQRT_ALPHA: signal, SQRT_ONE_MINUS_ALPHA: noise } = all[i]!;
+      const z = bs(i);
+      return Array.from(xs(i), (v, k) => signal * v + noise * z[k]!);
+    });
+    return {
+      name: `retrace and diffuse ${name}`,
+      dispatches: [
+        ...retrace({ steps, x, eps, before, rest: rest!, moved: moved! }, { asymmetric: true }),
+        ...diffuse({ steps, x, z: before, y: noisy! }),
+      ],
+      inputs,
+      expected: [
+        { tensor: rest!, values: found.flatMap((one) => [...one.rest]), ...close },
+        { tensor: moved!, values: found.flatMap((one) => [...one.moved]), ...close },
+        { tensor: noisy!, values: diffused, ...close },
+      ],
+    };
+  }
   if (c.once(2)) {
+    const multistep = c.once(2);
+    if (multistep) inputs.set(before, c.values(elements(before)));
     const [next, clean] = [f32("next", n, width, h, w), f32("clean", n, width, h, w)];
     const drawn = (i: number) =>
       gaussianNoise({ seed: keys[i]!.SEED, stream: keys[i]!.STREAM, draw: keys[i]!.DRAW }, count);
-    const after = samples.flatMap((i) => [...reference.ddim(all[i]!, xs(i), es(i), es(n + i), drawn(i))]);
+    const after = samples.flatMap((i) => {
+      const row = { ...all[i]!, BEFORE: multistep ? all[i]!.BEFORE! : 0 };
+      return [...reference.ddim(row, xs(i), es(i), es(n + i), drawn(i), multistep ? bs(i) : [])];
+    });
     return {
-      name: `ddimStep ${name}`,
-      dispatches: ddimStep({ steps, x, eps, next, x0: clean }, { asymmetric: true }),
+      name: `ddimStep ${name}${multistep ? " and what the step before left" : ""}`,
+      dispatches: ddimStep({ steps, x, eps, ...(multistep && { before }), next, x0: clean }, { asymmetric: true }),
       inputs,
       expected: [{ tensor: next, values: after, ...close }],
     };
