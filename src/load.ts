@@ -16,12 +16,11 @@ import { Model } from "./inject/model";
 import type { Platform } from "./inject/platform";
 import type { Target } from "./kernels/target";
 import type { CheckpointOptions } from "./model/checkpoint/checkpoint";
-import type { ConfigHints } from "./model/checkpoint/described";
+import type { ConfigHints, DescribeOptions } from "./model/checkpoint/described";
 import { type ModelCheckpoint, openModel } from "./model/checkpoint/model";
 import type { OnProgress } from "./model/checkpoint/progress";
 import type { ByteSource, SourceLike } from "./model/checkpoint/source";
 import type { SourceOptions } from "./model/checkpoint/source-node";
-import type { UNetConfig } from "./model/config";
 import { Network, type NetworkOptions } from "./model/network";
 import { isModelPreset, type ModelPreset, modelPresets } from "./model/presets";
 import type { TuneStore } from "./tune/store";
@@ -97,9 +96,12 @@ export function presetOf(source: SourceLike): { source: SourceLike; preset?: Mod
 
 /** @throws UserError in one line for a source or option that is none */
 export function checkLoad(source: unknown, options: unknown): void {
-  const known = typeof source === "string" || source instanceof Blob || source instanceof URL;
+  const several = source instanceof Map || Array.isArray(source);
+  const known = typeof source === "string" || source instanceof Blob || source instanceof URL || several;
   if (!known && !(source instanceof ArrayBuffer) && !ArrayBuffer.isView(source))
-    throw new UserError("loadModel: expected a model's name, a path, a URL, a Blob or bytes as the source");
+    throw new UserError(
+      "loadModel: expected a model's name, a path, a URL, a Blob, several files or bytes as the source",
+    );
   checkOptions("loadModel", options, LOAD_OPTIONS);
 }
 
@@ -140,16 +142,17 @@ export async function modelFrom(
 }
 
 /** What is known of one of the paper's models, whatever its file says. */
-const knownOf = (config: UNetConfig) => ({
+export const knownOf = ({ config, schedule }: ModelPreset): DescribeOptions => ({
   resolution: config,
   ...(config.family === "adm"
     ? { headChannels: config.headChannels, qkvOrder: config.qkvOrder }
     : { fallback: "ddpm" as const }),
+  ...(schedule && { schedule }),
 });
 
 /** What the options of a model say of its checkpoint. */
 function readAs(hints: object, preset: ModelPreset | undefined): object {
-  const known = preset ? knownOf(preset.config) : {};
+  const known = preset ? knownOf(preset) : {};
   return Object.fromEntries(Object.entries({ ...known, ...hints }).filter(([, value]) => value !== undefined));
 }
 

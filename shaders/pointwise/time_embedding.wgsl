@@ -1,6 +1,7 @@
 // y[n, j] = sin or cos of t f_i: sin for the first half of the columns and cos for the second, or, COS_FIRST, the other
 // way round; f_i = exp(-ln(1e4) i / (half - SHIFT)), with SHIFT 1 in DDPM and 0 in ADM.
 // times: f32 [N, STRIDE], t = column 0; y: f32 [N, CHANNELS], half = CHANNELS / 2; an odd last column is 0.
+// GIVEN: f_i = frequencies[i].
 // The exponential is our own (after Cephes, 1 to 2 ulp). Products t f_i are rounded to f32 as in the official code.
 // Dispatch (ceil(CHANNELS / 64), N, 1)
 // import trig
@@ -8,10 +9,12 @@ override CHANNELS: u32;        // uniform
 override STRIDE: u32;          // uniform: 1, or the length of a step row
 override COS_FIRST: bool;
 override SHIFT: f32;
+override GIVEN: bool = false;
 const LN_1E4 = 9.210340371976184;
 
 @group(0) @binding(0) var<storage, read> times: array<f32>;
 @group(0) @binding(1) var<storage, read_write> y: array<f32>;
+@group(0) @binding(2) var<storage, read> frequencies: array<f32>;   // not read unless GIVEN
 
 fn exponential(v: f32) -> f32 {
   let k = round(v * 1.4426950408889634);
@@ -41,7 +44,9 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let second = id.x >= half;
   let i = select(id.x, id.x - half, second);
   let spacing = f32(LN_1E4) / (f32(half) - SHIFT);
-  let angle = times[id.y * STRIDE] * exponential(-spacing * f32(i));
+  var frequency = exponential(-spacing * f32(i));
+  if (GIVEN) { frequency = frequencies[min(i, arrayLength(&frequencies) - 1u)]; }
+  let angle = times[id.y * STRIDE] * frequency;
   let value = sine(angle, select(0u, 1u, second != COS_FIRST));
   y[id.y * CHANNELS + id.x] = select(value, 0.0, id.x >= 2u * half);
 }

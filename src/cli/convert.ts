@@ -1,4 +1,5 @@
 import { Command, Option } from "commander";
+import { knownOf, presetOf } from "../load";
 import { convertModel } from "../model/checkpoint/convert";
 import { describeHalf } from "../model/checkpoint/f16";
 import { writeFileAtomic } from "../model/checkpoint/file-node";
@@ -36,9 +37,10 @@ export const convert = (context: Pick<Context, "terminal" | "signal">) =>
 async function run({ terminal, signal }: Pick<Context, "terminal" | "signal">, from: string, to: string, flags: Flags) {
   const talk = new Talk(terminal, flags.quiet);
   expectModel(from);
-  await checkTargets([{ flag: "<out>", file: to }], inputFiles(["<in>", from]), flags);
-  const options = { ...hintsOf(flags), signal };
-  const model = await openModel(await openSource(from, options), options);
+  const { source, preset } = presetOf(from);
+  await checkTargets([{ flag: "<out>", file: to }], inputFiles(["<in>", String(source)]), flags);
+  const options = { ...(preset && knownOf(preset)), ...hintsOf(flags), signal };
+  const model = await openModel(await openSource(source, options), options);
   try {
     let bytes = 0;
     const report = await talk.phase("convert", async (progress) => {

@@ -1,4 +1,5 @@
 import { Command } from "commander";
+import { knownOf, presetOf } from "../load";
 import { type Inspection, inspectCheckpoint } from "../model/checkpoint/inspect";
 import { openSource } from "../model/checkpoint/source-node";
 import { isConditional, type UNetConfig, widthOf } from "../model/config";
@@ -22,8 +23,9 @@ export const inspect = ({ terminal, signal }: Pick<Context, "terminal" | "signal
     "injectfusion inspect hf:google/ddpm-celebahq-256",
   ).action(async (file: string, flags: HintFlags & { json?: boolean }) => {
     expectModel(file);
-    const options = { ...hintsOf(flags), signal };
-    const report = await inspectCheckpoint(await openSource(file, options), options);
+    const { source, preset } = presetOf(file);
+    const options = { ...(preset && knownOf(preset)), ...hintsOf(flags), signal };
+    const report = await inspectCheckpoint(await openSource(source, options), options);
     new Talk(terminal).result(flags.json ? JSON.stringify(report, null, 2) : describe(report));
     if (report.problems.length > 0) throw new PartialFailure();
   });

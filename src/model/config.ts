@@ -48,12 +48,17 @@ export interface DdpmConfig extends CommonConfig {
   readonly resUp: readonly number[];
   /** zeros around the strided convolution: right and below only, or all round. Not in the weights */
   readonly pad: "asymmetric" | "same";
+  /** half the width of the sinusoids, whose frequencies the file holds itself (`temb.frequencies`); absent: the sinusoids are
+   *  `channels` wide, and their frequencies those of `embedding.shift` */
+  readonly frequencies?: number;
   /** sinusoids of the time step: order, and s in frequency i = exp(-ln(1e4) i / (half - s)). Not in the weights */
   readonly embedding: { readonly order: "sin-cos" | "cos-sin"; readonly shift: number };
   /** width of the time MLP */
   readonly embeddingChannels: number;
   /** of res blocks; not in the weights */
   readonly activation: Activation;
+  /** what attention is added to: its input (default), or its input normalised, as in Keras' example. Not in the weights */
+  readonly attentionResidual?: "input" | "normalised";
   /** the middle's blocks return (x + h) / midScale. Not in the weights */
   readonly midScale: number;
   /** the network sees 2x - 1. Not in the weights */

@@ -28,6 +28,8 @@ export type NetworkOp =
       readonly channels: number;
       readonly order: "sin-cos" | "cos-sin";
       readonly shift: number;
+      /** checkpoint tensor of channels / 2 frequencies, in place of the formula's */
+      readonly frequencies?: string;
     }
   /** [N, I] -> [N, O]; several layers that read the same input run as one, rows in the order of `layers` */
   | {
@@ -103,11 +105,12 @@ export interface Memory {
 export const networkOps: Ops<NetworkOp> = {
   ...convOps,
 
-  timeEmbedding({ channels, order, shift }, io) {
+  timeEmbedding({ channels, order, shift, frequencies }, io, context) {
     const labels = io.optional("labels");
     const from = labels ? { labels } : { steps: io.input("steps") };
     const y = f32(io.name, (labels ?? io.input("steps")).shape[0]!, channels);
-    return { dispatches: timeEmbedding({ ...from, y }, { order, shift }), output: y };
+    const given = frequencies ? context.parameter(frequencies, channels / 2) : undefined;
+    return { dispatches: timeEmbedding({ ...from, frequencies: given, y }, { order, shift }), output: y };
   },
 
   linear({ layers, siluIn = false, siluOut = false }, io, context) {

@@ -1,4 +1,5 @@
 import type { AdmConfig, DdpmConfig, UNetConfig } from "./config";
+import { DDPM_SCHEDULE, type Schedule } from "./schedule";
 
 /** One of the paper's models: what its file holds, and where to get it. */
 export interface ModelPreset {
@@ -7,8 +8,10 @@ export interface ModelPreset {
   /** What the published file holds, for recognising a wrong or damaged one. */
   readonly tensors: number;
   readonly parameters: number;
+  /** What it was trained on, where its file does not tell. */
+  readonly schedule?: Schedule;
   /** Injection preset that goes with it. */
-  readonly method: "faces" | "afhq" | "paper" | "artistic";
+  readonly method: "faces" | "afhq" | "paper" | "artistic" | "quick";
   /** Something `loadModel` can open, where the file is on a hub; else undefined. */
   readonly source?: string;
   /** Where people get it, in words. */
@@ -71,10 +74,36 @@ const p2: AdmConfig = {
 /** Dhariwal & Nichol's unconditional 256-pixel ADM. */
 const adm256: AdmConfig = { ...p2, channels: 256, resBlocks: 2, attention: [3, 4, 5] };
 
+/** Keras' published DDPM example, trained on drawn faces by wangjia184. */
+const anime: DdpmConfig = {
+  ...ddpm256,
+  height: 64,
+  width: 64,
+  channels: 64,
+  channelMult: [1, 2, 4, 8],
+  attention: [2, 3],
+  upAttention: [2, 3],
+  groups: 8,
+  midGroups: 8,
+  eps: 1e-3,
+  embeddingChannels: 256,
+  frequencies: 128,
+  attentionResidual: "normalised",
+};
+
+/** The cosine schedule of Nichol & Dhariwal 2021 over 300 steps, betas between 1e-4 and 0.9999. */
+const animeSchedule = (): Schedule => {
+  const steps = 300;
+  const bar = (t: number) => Math.cos(((t / steps + 0.008) / 1.008) * (Math.PI / 2)) ** 2;
+  const values = Array.from({ length: steps }, (_, t) => Math.min(0.9999, Math.max(1e-4, 1 - bar(t + 1) / bar(t))));
+  const betas = { kind: "trained_betas", values } as const;
+  return { ...DDPM_SCHEDULE, trainSteps: steps, betas, clip: 1, rederive: true };
+};
+
 const ddpmCounts = { tensors: 450, parameters: 113_673_219 } as const;
 const p2Counts = { tensors: 362, parameters: 93_563_910 } as const;
 
-/** The eight models of the paper, by the names of `--model`. */
+/** The eight models of the paper, and a small one that anyone can try, by the names of `--model`. */
 export const modelPresets = {
   celebahq: {
     title: "CelebA-HQ 256 (DDPM)",
@@ -135,6 +164,17 @@ export const modelPresets = {
     parameters: 552_814_086,
     method: "paper",
     from: "256x256_diffusion_uncond.pt of openai/guided-diffusion",
+  },
+  anime64: {
+    title: "drawn faces 64 (Keras' DDPM example)",
+    config: anime,
+    tensors: 383,
+    parameters: 63_200_515,
+    schedule: animeSchedule(),
+    method: "quick",
+    source:
+      "https://cdn.jsdelivr.net/gh/wangjia184/diffusion_model@5ea111bd405c1f893976808b768681d61e11c979/docs/64x64_cosin_300/model.json",
+    from: "docs/64x64_cosin_300 of github.com/wangjia184/diffusion_model (MIT), 61 MB",
   },
 } as const satisfies Record<string, ModelPreset>;
 

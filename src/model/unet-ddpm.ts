@@ -23,17 +23,21 @@ export function ddpmUNet(config: DdpmConfig, b: GraphBuilder<NetworkOp>): { h: s
   const blocks = new Blocks(b, { groups, eps, scaleShift, activation, layers, projections: "temb_proj", embedding });
 
   const attention = (path: string, { name: x, channels: c }: Running, { midGroups = groups, divide = 1 } = {}) => {
-    const norm = midGroups > 0 ? blocks.norm(`${path}.norm`, x, undefined, midGroups) : undefined;
+    const kept = config.attentionResidual === "normalised";
+    const layer = `${path}.norm`;
+    const applied = { kind: "groupNorm", layer, groups: midGroups, eps, apply: true } as const;
+    const from = kept ? b.add(layer, applied, { x }) : x;
+    const norm = midGroups > 0 && !kept ? blocks.norm(layer, x, undefined, midGroups) : undefined;
     const parts = ["q", "k", "v"].map((part) => `${path}.${part}`);
     const qkv = b.add(
       `${path}.qkv`,
       { kind: "conv", kernel: 1, layers: parts, channels: 3 * qkvRowsOf(config, c) },
-      { x, norm },
+      { x: from, norm },
     );
     const y = b.add(`${path}.attention`, { kind: "attention", heads: headsOf(config, c), order: "new" }, { qkv });
     const proj = `${path}.proj_out`;
     const end = divide === 1 ? path : proj;
-    b.add(proj, { kind: "conv", kernel: 1, layers: [proj], channels: c }, { x: y, residual: x }, end);
+    b.add(proj, { kind: "conv", kernel: 1, layers: [proj], channels: c }, { x: y, residual: from }, end);
     return { name: blocks.divided(path, end, divide), channels: c };
   };
 
@@ -98,8 +102,9 @@ export function ddpmUNet(config: DdpmConfig, b: GraphBuilder<NetworkOp>): { h: s
 
 /** The embedding of the time step, plus that of the class where there are classes. */
 function embed(config: DdpmConfig, b: GraphBuilder<NetworkOp>): string {
-  const { channels, embedding, embeddingChannels: rows, classes } = config;
-  const sinusoids = { kind: "timeEmbedding", channels, ...embedding } as const;
+  const { channels, embedding, embeddingChannels: rows, classes, frequencies } = config;
+  const given = frequencies && { channels: 2 * frequencies, frequencies: "temb.frequencies" };
+  const sinusoids = { kind: "timeEmbedding", channels, ...embedding, ...given } as const;
   const mlp = (first: string, second: string, x: string): string => {
     const hidden = b.add(first, { kind: "linear", layers: [{ layer: first, rows }], siluOut: true }, { x });
     return b.add(second, { kind: "linear", layers: [{ layer: second, rows }] }, { x: hidden });

@@ -27,19 +27,21 @@ export function concat(x: Numbers, skip: Numbers, n: number, skipSamples: number
   return Float64Array.from(samples.flat());
 }
 
-/** Sinusoidal embedding of time steps, frequencies exp(-ln(1e4) i / (half - shift)).   Vaswani et al. 2017 */
+/** Sinusoidal embedding of time steps, frequencies exp(-ln(1e4) i / (half - shift)) unless given.   Vaswani et al. 2017 */
 export function timeEmbedding(
   times: Numbers,
   channels: number,
   order: "sin-cos" | "cos-sin",
   shift = order === "sin-cos" ? 1 : 0,
+  frequencies?: Numbers,
 ): Float64Array {
   const half = Math.floor(channels / 2);
   const spacing = Math.log(1e4) / (half - shift);
   return make(times.length * channels, (at) => {
     const column = at % channels;
     if (column >= 2 * half) return 0;
-    const angle = times[Math.floor(at / channels)]! * Math.exp(-spacing * (column % half));
+    const angle =
+      times[Math.floor(at / channels)]! * (frequencies?.[column % half] ?? Math.exp(-spacing * (column % half)));
     return column < half === (order === "sin-cos") ? Math.sin(angle) : Math.cos(angle);
   });
 }

@@ -41,7 +41,8 @@ function evaluate(node: StepNode, { input, optional, weights, tensors }: Context
   switch (op.kind) {
     case "timeEmbedding": {
       const times = optional("labels")?.data ?? rowsOf(input("steps")).map((row) => row[STEP.T]!);
-      const data = reference.timeEmbedding(times, op.channels, op.order, op.shift);
+      const given = op.frequencies === undefined ? undefined : weights(op.frequencies);
+      const data = reference.timeEmbedding(times, op.channels, op.order, op.shift, given);
       return { shape: [times.length, op.channels], data };
     }
     case "linear": {

@@ -6,6 +6,7 @@ import { openShardSet } from "./shard-set";
 import { openSharded } from "./sharded";
 import { SNIFF_BYTES, sniff } from "./sniff";
 import { type ByteSource, isAbort, type Scratch } from "./source";
+import type { TfGraph } from "./tfjs";
 import { openTorchLegacy } from "./torch-legacy";
 import { unwrapNames } from "./unwrap";
 
@@ -18,6 +19,8 @@ export interface Checkpoint {
   /** In file order: reading them in turn streams the file from front to back. */
   readonly tensors: ReadonlyMap<string, TensorInfo>;
   readonly metadata: Readonly<Record<string, string>>;
+  /** Of a TF.js model: the graph whose constants the tensors are. */
+  readonly graph?: TfGraph;
   /** Way and prefix by which the network was found, such as `list[4]` or `state_dict module.`; empty when flat. */
   readonly wrapper: string;
   /** Names left out: other things in the file, Asyrp's layers, duplicates. */
@@ -71,6 +74,8 @@ async function openOne(source: ByteSource, ema: boolean, signal?: AbortSignal): 
       return (await import("./torch-zip")).openTorchZip(source, ema, signal);
     case "torch-legacy":
       return openTorchLegacy(source, ema, signal);
+    case "tfjs":
+      return (await import("./tfjs")).openTfjs(source, signal);
     default:
       return container satisfies never;
   }
@@ -83,6 +88,7 @@ function unwrapped(file: string, opened: Opened, ema: boolean): Checkpoint {
   return {
     file,
     container: opened.container,
+    ...(opened.graph && { graph: opened.graph }),
     tensors,
     metadata: opened.metadata,
     wrapper: [opened.wrapper, prefix].filter(Boolean).join(" "),

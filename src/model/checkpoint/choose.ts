@@ -50,6 +50,8 @@ export function chooseWeights(files: readonly string[], spec: string, options: C
     const found = usual(inside(folder), variant);
     if (found) return folder + found;
   }
+  const graph = files.filter((name) => /(?:^|\/)model\.json$/.test(name));
+  if (graph.length === 1 && files.some((name) => /(?:^|\/)group\d+-shard\d+of\d+\.bin$/.test(name))) return graph[0]!;
   const weights = files.filter((name) => /\.(?:safetensors|ckpt|pt|pth|bin)$/.test(name));
   const candidates = variant === undefined ? weights : [];
   if (candidates.length === 1) return candidates[0]!;

@@ -2,6 +2,7 @@ import { UserError } from "../../errors";
 import { DTYPE_BYTES, type DType } from "./dtype";
 import type { Scratch } from "./source";
 import { count, span, type View } from "./strided";
+import type { TfGraph } from "./tfjs";
 
 export interface TensorInfo {
   readonly dtype: DType;
@@ -10,10 +11,12 @@ export interface TensorInfo {
 
 /** One opened file as its container describes it: named tensors, nothing renamed. */
 export interface Opened {
-  readonly container: "safetensors" | "torch-zip" | "torch-legacy";
+  readonly container: "safetensors" | "torch-zip" | "torch-legacy" | "tfjs";
   /** In the order of their bytes in the file: reading them in turn reads the file from front to back. */
   readonly tensors: ReadonlyMap<string, TensorInfo>;
   readonly metadata: Readonly<Record<string, string>>;
+  /** Of a TF.js model: the graph whose constants the tensors are. */
+  readonly graph?: TfGraph;
   /** Path from the pickled object to its tensors, such as `list[4]` or `state_dict`; empty when flat. */
   readonly wrapper: string;
   /** Names in the file that are not tensors. */

@@ -4,6 +4,7 @@ import { DDPM_SCHEDULE, type Schedule } from "../schedule";
 import type { Checkpoint } from "./checkpoint";
 import { compareFacts, type Json, readDiffusersConfig } from "./diffusers-config";
 import { checkConfig, configOf, type Found, factsOf, guessResolution, inferFacts } from "./infer";
+import { kerasSettings } from "./keras";
 import type { Layout } from "./layout";
 import { lucidrainsSettings, processOf } from "./lucidrains";
 import { metadataConfig, metadataSettings } from "./own-metadata";
@@ -76,9 +77,13 @@ export async function describe(source: ByteSource, named: Named, options: Descri
   compareOwn(own, found, named.file);
   if (found.family === "lucidrains")
     layers.push({ from: "the names of its tensors", settings: lucidrainsSettings(named.layout === "L-old") });
+  if (named.layout === "K") layers.push({ from: "the graph", settings: await kerasSettings(named, options.signal) });
   layers.push(...familyDefaults(found, named, layers, options, Boolean(side ?? options.config)));
   const guess = guessResolution(found.attention) ?? 256;
-  const sized = (!diffusers && found.family !== "lucidrains") || options.family === "ddpm" || options.fallback;
+  const sized =
+    (!diffusers && named.layout !== "K" && found.family !== "lucidrains") ||
+    options.family === "ddpm" ||
+    options.fallback;
   if (sized) layers.push({ from: "guessed from the attention levels", settings: { height: guess, width: guess } });
   const { config, from } = configOf(named.tensors, layers);
   checkConfig(config);
@@ -106,6 +111,10 @@ async function scheduleOf(
       `${file}: holds a bare U-Net, which does not tell what it predicts from what noise; give the schedule (schedule, --schedule), or the file that its Trainer saved`,
     );
   }
+  if (layout === "K")
+    throw new UserError(
+      `${file}: a TF.js graph does not tell what noise it was trained on; give the schedule (schedule, --schedule), or say which model it is, as in anime64=FILE`,
+    );
   if (!layout.startsWith("B")) return { schedule: DDPM_SCHEDULE, from: "DDPM's defaults" };
   const side = await firstOf(source, schedulerFiles, signal);
   if (side) return { schedule: readSchedule(side.json, side.file), from: side.file };
@@ -149,6 +158,7 @@ function familyDefaults(
 ): Layer[] {
   if (found.family === "adm") return [defaults.adm];
   if (found.family === "lucidrains") return [defaults.lucidrains];
+  if (layout === "K") return [defaults.keras];
   if (!layout.startsWith("B")) return [defaults.ddpm];
   if (configured) return [defaults.diffusers];
   const said = (key: keyof Layer["settings"]) => layers.some(({ settings }) => settings[key] !== undefined);

@@ -52,7 +52,8 @@ function ddpm(c: DdpmConfig): Shapes {
     for (const leaf of ["q", "k", "v"]) add(`${name}.${leaf}`, rows, width, 1, 1);
     add(`${name}.proj_out`, width, rows, 1, 1);
   };
-  add("temb.dense.0", temb, c.channels);
+  if (c.frequencies) shapes.set("temb.frequencies", [c.frequencies]);
+  add("temb.dense.0", temb, c.frequencies ? 2 * c.frequencies : c.channels);
   add("temb.dense.1", temb, temb);
   if (c.classes > 0) shapes.set("class_embedding.weight", [c.classes, temb]);
   if (c.classEmbedding === "timestep") {

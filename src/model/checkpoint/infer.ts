@@ -84,13 +84,14 @@ export function configOf(tensors: Tensors, layers: readonly Layer[]): { config: 
     const shown = tensors.has("mid_attn.mem_kv") ? { ...from } : places;
     return { config: { ...found, ...common, ...own, ...known }, from: only(shown, said) };
   }
-  const { pad, embedding, activation, midScale, centerInput } = settings;
+  const { pad, embedding, activation, midScale, centerInput, attentionResidual } = settings;
   const own = {
     pad: pad!,
     embedding: embedding!,
     activation: activation!,
     midScale: midScale!,
     centerInput: centerInput!,
+    ...(attentionResidual === "normalised" && { attentionResidual }),
     midGroups: tensors.has("mid.attn_1.norm.weight") ? settings.midGroups || settings.groups! : 0,
   };
   const partial: DdpmConfig = { ...found, ...common, ...heads, ...own, qkvRows: "channels" };
@@ -162,6 +163,7 @@ function inferDdpm(tensors: Tensors): Omit<DdpmConfig, keyof Settings | "midGrou
   const resUp = all.filter((l) => has(`up.${l}.upsample.conv1`));
   const table = has("class_embedding");
   const rows = size(tensors, "down.0.block.0.temb_proj.weight", 0);
+  const frequencies = tensors.has("temb.frequencies") ? size(tensors, "temb.frequencies", 0) : undefined;
   return {
     family: "ddpm",
     inChannels: size(tensors, "conv_in.weight", 1),
@@ -177,6 +179,7 @@ function inferDdpm(tensors: Tensors): Omit<DdpmConfig, keyof Settings | "midGrou
     resUp,
     scaleShift: rows === 2 * size(tensors, "down.0.block.0.conv1.weight", 0),
     embeddingChannels: size(tensors, "temb.dense.0.weight", 0),
+    ...(frequencies && { frequencies }),
     convResample: all.slice(1).every((l) => resDown.includes(l - 1) || has(`down.${l - 1}.downsample.conv`)),
     classes: table ? size(tensors, "class_embedding.weight", 0) : 0,
     classEmbedding: has("class_embedding.linear_1") ? "timestep" : "table",

@@ -2,13 +2,14 @@ import { UserError } from "../../errors";
 import type { UNetConfig } from "../config";
 import type { Checkpoint } from "./checkpoint";
 import type { TensorInfo } from "./container";
+import { kerasNames } from "./keras";
 import { checkLucidrains, hasOldNames, isStandardised, lucidrainsName, standardise } from "./lucidrains";
 import { fromDiffusers, levelsOf } from "./names";
 
 /** Whose names a checkpoint uses. "A": DDPM, pesser, SDEdit, Asyrp. "B-old", "B-new": diffusers' UNet2DModel before and
  *  after its attention was renamed, "B-mixed" both in one file. "C": guided diffusion, improved diffusion, P2, ILVR.
- *  "L-old", "L": lucidrains' denoising-diffusion-pytorch before and since 1.8. */
-export type Layout = "A" | "B-old" | "B-new" | "B-mixed" | "C" | "L-old" | "L";
+ *  "L-old", "L": lucidrains' denoising-diffusion-pytorch before and since 1.8. "K": Keras' DDPM example as a TF.js graph. */
+export type Layout = "A" | "B-old" | "B-new" | "B-mixed" | "C" | "L-old" | "L" | "K";
 
 /** Whose names the canonical ones of a family are. */
 export const LAYOUT_OF = { ddpm: "A", adm: "C", lucidrains: "L" } as const satisfies Record<
@@ -61,6 +62,7 @@ const asConv = (name: string, { dtype, shape }: TensorInfo): TensorInfo =>
  *  give equal tensors), layout C's own for ADM. Names the table does not know stay as they are.
  *  @throws UserError for an unknown layout, or two names for one tensor. */
 export function canonicalNames(checkpoint: Checkpoint): Checkpoint & { readonly layout: Layout } {
+  if (checkpoint.graph) return kerasNames({ ...checkpoint, graph: checkpoint.graph });
   const layout = detectLayout(checkpoint.tensors, checkpoint.file);
   if (layout.startsWith("L")) checkLucidrains(checkpoint);
   const levels = levelsOf(checkpoint.tensors.keys());

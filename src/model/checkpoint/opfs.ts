@@ -72,6 +72,7 @@ function fromCache(blob: Blob, remote: ByteSource): ByteSource {
     ...blobSource(blob, remote.name),
     sha256: remote.sha256,
     ...(remote.sibling ? { sibling: remote.sibling.bind(remote) } : {}),
+    ...(remote.report ? { report: remote.report.bind(remote) } : {}),
   };
 }
 

@@ -40,6 +40,7 @@ export function metadataSettings(config: Json): Settings {
     midScale: positive(config.midScale),
     centerInput: typeof centerInput === "boolean" ? centerInput : undefined,
     midGroups: positive(midGroups),
+    attentionResidual: config.attentionResidual === "normalised" ? "normalised" : undefined,
     attentionNorm: attentionNorm === "rms" || attentionNorm === "layer" ? attentionNorm : undefined,
     dividedValues: typeof dividedValues === "boolean" ? dividedValues : undefined,
   };

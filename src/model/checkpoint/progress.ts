@@ -36,6 +36,7 @@ export function withProgress(source: ByteSource, onProgress: OnProgress | undefi
       report("progress");
       return bytes;
     },
+    report: (loaded, total) => onProgress({ status: "progress", file: source.name, loaded, total }),
     close() {
       source.close?.();
       if (!closed) report("done");

@@ -17,6 +17,7 @@ export type Settings = Partial<
     | "midScale"
     | "centerInput"
     | "midGroups"
+    | "attentionResidual"
   > &
     Pick<AdmConfig, "headsUp" | "qkvOrder"> &
     Pick<LucidrainsConfig, "attentionNorm" | "dividedValues">
@@ -52,6 +53,8 @@ export const defaults = {
   },
   /** the paper's ADM files */
   adm: { from: "ADM's defaults", settings: { groups: 32, eps: 1e-5, headChannels: 64, qkvOrder: "legacy" } },
+  /** Keras' DDPM example, whose graph says the rest */
+  keras: { from: "Keras' example", settings: { ...common, eps: 1e-3 } },
   /** denoising-diffusion-pytorch; its attention has 4 heads of 32 where nothing else is said */
   lucidrains: { from: "lucidrains' defaults", settings: { groups: 8, eps: 1e-5 } },
 } as const satisfies Record<string, Layer>;

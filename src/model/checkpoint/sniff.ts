@@ -1,6 +1,6 @@
 import { UserError } from "../../errors";
 
-export type Container = "safetensors" | "index" | "torch-zip" | "torch-legacy";
+export type Container = "safetensors" | "index" | "torch-zip" | "torch-legacy" | "tfjs";
 
 /** Bytes at the start of a file that `sniff` needs. */
 export const SNIFF_BYTES = 512;
@@ -130,6 +130,7 @@ export function sniff(head: Uint8Array, size: number, file: string): Container {
   }
   if (/^\s*[{[]/.test(text)) {
     if (/"weight_map"|"total_size"/.test(text)) return "index";
+    if (/"format"\s*:\s*"(?:graph|layers)-model"|"modelTopology"|"weightsManifest"/.test(text)) return "tfjs";
     if (/"_class_name"|"_diffusers_version"/.test(text))
       refuse("a diffusers config, not the weights", "choose diffusion_pytorch_model.safetensors or .bin beside it");
     refuse("a JSON document, not a checkpoint", "look inside: it may be a server's error message");
@@ -139,7 +140,7 @@ export function sniff(head: Uint8Array, size: number, file: string): Container {
     refuse(`no checkpoint: it starts with "${shown}"`, "download it again, or choose another file");
   }
   return refuse(
-    "in no known container (safetensors, torch zip, torch legacy)",
+    "in no known container (safetensors, torch zip, torch legacy, TF.js model.json)",
     "download it again, or re-save it as safetensors",
   );
 }

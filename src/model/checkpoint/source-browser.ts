@@ -1,11 +1,14 @@
 import { UserError } from "../../errors";
 import { isUrl } from "../../urls";
+import type { ChooseOptions } from "./choose";
 import { shown } from "./container";
+import { type Files, folderSource } from "./folder";
+import { ABSENT, StatusError } from "./http";
 import { type HubOptions, hubFileUrl, hubHeaders, isHubSpec, parseHubSpec, resolveHubFile } from "./hub";
 import { cachedSource, type Folder } from "./opfs";
 import { type OnProgress, withProgress } from "./progress";
 import { verifyChecksum } from "./sha256";
-import { type ByteSource, blobSource, isSource, memorySource, type SourceLike } from "./source";
+import { type ByteSource, blobSource, checkSibling, isSource, memorySource, type SourceLike } from "./source";
 import { type UrlOptions, urlSource } from "./source-url";
 
 export interface SourceOptions extends UrlOptions, HubOptions {
@@ -27,16 +30,19 @@ export async function openSource(from: SourceLike, options: SourceOptions = {}):
   if (typeof from === "string" && (!isUrl(from) || /^file:/i.test(from)))
     throw new UserError(`"${shown(from)}" is neither a URL nor hf:owner/name; a page cannot open file paths`);
   if (typeof from === "string" || from instanceof URL) return openUrl(String(from), options);
-  return checked(withProgress(localSource(from), options.onProgress), options);
+  return checked(withProgress(localSource(from, options), options.onProgress), options);
 }
 
 /** Makes a source of something that need not be fetched. */
-function localSource(from: Exclude<SourceLike, string | URL>): ByteSource {
+function localSource(from: Exclude<SourceLike, string | URL>, options: ChooseOptions): ByteSource {
   if (from instanceof Blob) return blobSource(from);
   if (from instanceof ArrayBuffer || ArrayBuffer.isView(from)) return memorySource(from);
+  if (isFiles(from)) return folderSource(from, options);
   if (isSource(from)) return from;
-  throw new UserError("a model is a URL, hf:owner/name, a File or Blob, or bytes");
+  throw new UserError("a model is a URL, hf:owner/name, a File or Blob, several files, or bytes");
 }
+
+const isFiles = (from: object): from is Files => from instanceof Map || Array.isArray(from);
 
 /** Verifies the checksum of a local source, if one was given. */
 export async function checked(source: ByteSource, options: SourceOptions): Promise<ByteSource> {
@@ -54,10 +60,27 @@ export async function checked(source: ByteSource, options: SourceOptions): Promi
 async function openUrl(url: string, options: SourceOptions): Promise<ByteSource> {
   const remote = withProgress(await urlSource(url, options), options.onProgress);
   if (!options.cache) return checked(remote, options);
-  return cachedSource(url, remote, {
+  const cached = await cachedSource(url, remote, {
     ...(options.cache === true ? {} : { folder: options.cache }),
     ...(options.signal ? { signal: options.signal } : {}),
     ...(options.onNotice ? { onNotice: options.onNotice } : {}),
     checksum: typeof options.checksum === "string" ? options.checksum : remote.sha256,
   });
+  return { ...cached, sibling: cachedSibling(url, cached, options), close: () => cached.close?.() };
+}
+
+/** Files of weights beside a cached one are kept, too; small side files are fetched again. */
+function cachedSibling(url: string, cached: ByteSource, options: SourceOptions): NonNullable<ByteSource["sibling"]> {
+  return async (relative, signal) => {
+    if (!/\.(?:bin|safetensors|pt|pth|ckpt)$/.test(relative) || !/^https?:/.test(url))
+      return cached.sibling?.(relative, signal);
+    checkSibling(relative);
+    const next = new URL(url);
+    next.pathname = next.pathname.replace(/[^/]*$/, "") + relative;
+    const { onProgress: _, checksum: __, ...rest } = options;
+    return openUrl(next.href, signal ? { ...rest, signal } : rest).catch((error) => {
+      if (error instanceof StatusError && ABSENT.has(error.status)) return undefined;
+      throw error;
+    });
+  };
 }

@@ -1,4 +1,5 @@
 import { UserError } from "../../errors";
+import type { Files } from "./folder";
 
 /** Random access to the bytes of one file, local or remote. Nothing here holds the whole file. */
 export interface ByteSource {
@@ -16,6 +17,8 @@ export interface ByteSource {
    *  name, or one of a pipeline's files above it (`checkSibling`).
    *  @throws UserError when it is there but cannot be read */
   sibling?(relative: string, signal?: AbortSignal): Promise<ByteSource | undefined>;
+  /** Told how much of the weights is there, where they lie in many small files. */
+  report?(loaded: number, total: number): void;
   close?(): void;
 }
 
@@ -26,8 +29,8 @@ export type Scratch = Uint8Array<ArrayBuffer>;
 export const room = (length: number, into?: Scratch): Uint8Array<ArrayBuffer> =>
   into && into.length >= length ? into.subarray(0, length) : new Uint8Array(length);
 
-/** Everything that is accepted as a file; Node adds file paths. */
-export type SourceLike = string | URL | Blob | ArrayBuffer | Uint8Array | ByteSource;
+/** Everything that is accepted as a file, and several files as a folder; Node adds file paths. */
+export type SourceLike = string | URL | Blob | ArrayBuffer | Uint8Array | ByteSource | Files;
 
 /** @throws UserError unless [offset, offset + length) is inside the source */
 export function checkRange(source: Pick<ByteSource, "name" | "size">, offset: number, length: number): void {
@@ -96,5 +99,5 @@ export function message(error: unknown): string {
 export const isAbort = (error: unknown): boolean => error instanceof Error && error.name === "AbortError";
 
 /** Is this already a `ByteSource`? */
-export const isSource = (value: SourceLike): value is ByteSource =>
+export const isSource = (value: object | string): value is ByteSource =>
   typeof value === "object" && "read" in value && typeof value.read === "function" && "size" in value;
