@@ -1,10 +1,13 @@
+import { droppedModel } from "./model-files";
 import { pictureFile } from "./pictures";
 import type { Slot } from "./slot";
 
-/** Takes pictures that are pasted, and those dropped beside the slots: a browser would leave the page for them. */
+/** Takes pictures that are pasted, and pictures and models dropped beside the slots: a browser would leave the page for
+ *  them. @param open told the files of a dropped model */
 export function acceptPictures(
   slots: { readonly content: Slot; readonly original: Slot },
   say: (text: string) => void,
+  open: (files: ReadonlyMap<string, File>) => void,
 ): void {
   const take = (from: DataTransfer | null) => {
     const file = pictureFile(from);
@@ -24,6 +27,8 @@ export function acceptPictures(
   document.addEventListener("drop", (event) => {
     if (event.defaultPrevented || !files(event)) return;
     event.preventDefault();
-    take(event.dataTransfer);
+    const model = droppedModel(event.dataTransfer);
+    if (!model) take(event.dataTransfer);
+    else model.then(open, (error: Error) => say(`What was dropped cannot be read: ${error.message}`));
   });
 }

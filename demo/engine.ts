@@ -16,10 +16,10 @@ import { hShape } from "../src/model/config";
 import type { HostCopies, HostCopy } from "./host-copies";
 import { inputOf, type Picture } from "./pictures";
 
-/** Where a model comes from (the shipped one's URL, or an address or file that the user gave), and what the user said that
- *  its weights do not say. */
+/** Where a model comes from (the shipped one's URL, or a name, an address, a file or a folder's files that the user gave),
+ *  and what the user said that its weights do not say. */
 export interface ModelSource {
-  readonly from: string | URL | File;
+  readonly from: string | URL | File | ReadonlyMap<string, File>;
   readonly hints?: ConfigHints;
 }
 

@@ -290,8 +290,8 @@ function connect(): void {
     if (event.key === "Escape") tasks.cancel();
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) run();
   });
-  acceptPictures(slots, say);
-  new ModelDialog((chosen) => void open(chosen ?? "shipped"));
+  const models = new ModelDialog((chosen) => void open(chosen ?? "shipped"));
+  acceptPictures(slots, say, models.take);
 }
 
 function slotChanged(): void {

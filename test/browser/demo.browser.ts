@@ -245,6 +245,32 @@ test("after a reload, settings come from the link and weights from the browser's
   expect(new URL(page.url()).hash).toBe(mask);
 });
 
+const folder = join("test", "golden", "more", "checkpoints", "unet_adm");
+
+test("a model's folder that is chosen, and its files that are dropped, open", async () => {
+  await page.click("#model-open");
+  await page.setInputFiles("#model-folder", folder);
+  await demo.says(/^Ready/);
+  expect(await page.textContent("#model-name")).toMatch(/diffusion_pytorch_model · 16 × 16/);
+  await page.click("#model-open");
+  await page.click("#model-shipped");
+  await demo.says(/^Ready/);
+  const files = ["config.json", "diffusion_pytorch_model.safetensors"].map((name) => ({
+    name,
+    bytes: [...readFileSync(join(folder, "unet", name))],
+  }));
+  await page.evaluate((given) => {
+    const dropped = new DataTransfer();
+    for (const { name, bytes } of given) dropped.items.add(new File([Uint8Array.from(bytes)], name));
+    document.body.dispatchEvent(new DragEvent("drop", { dataTransfer: dropped, bubbles: true, cancelable: true }));
+  }, files);
+  await demo.says(/^Ready/);
+  expect(await page.textContent("#model-name")).toMatch(/diffusion_pytorch_model · 16 × 16/);
+  await page.click("#model-open");
+  await page.click("#model-shipped");
+  await demo.says(/^Ready/);
+});
+
 test("fits a phone", async () => {
   await page.setViewportSize({ width: 390, height: 844 });
   const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
