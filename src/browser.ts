@@ -41,8 +41,8 @@ const shipped: Readonly<Record<string, () => URL>> = {
 export const shippedModels = (): string[] => Object.keys(shipped);
 
 /** Loads a model onto the GPU.
- *  @param source a shipped model's name, a URL, `hf:owner/name[@revision][:file]`, a File or Blob, or bytes; safetensors
- *  or torch files in DDPM, diffusers or ADM naming
+ *  @param source a shipped model's name, a URL, `hf:owner/name[@revision][:file]`, a File or Blob, bytes, or the files of
+ *  a folder (a Map by path, or an array); what docs/checkpoints.md lists
  *  @throws UserError in one line when it is not such a file, or does not fit the device */
 export async function loadModel(
   source: SourceLike = DEFAULT_MODEL,

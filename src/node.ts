@@ -32,8 +32,8 @@ export type { PictureLimits } from "./platform/picture-limits";
 export { DEFAULT_MODEL, openDevice, shippedModels };
 
 /** Loads a model onto the GPU.
- *  @param source a shipped model's name, one of the paper's (`celebahq`, `ffhq=FILE`; see `modelPresets`), a path, a URL, `hf:owner/name[@revision][:file]`, or bytes; safetensors or torch
- *  files in DDPM, diffusers or ADM naming
+ *  @param source a shipped model's name, one of the paper's (`celebahq`, `ffhq=FILE`; see `modelPresets`), a path, a URL, `hf:owner/name[@revision][:file]`, bytes, or the files of a
+ *  folder; what docs/checkpoints.md lists
  *  @throws UserError in one line when it is not such a file, or does not fit the device */
 export async function loadModel(
   source: SourceLike = DEFAULT_MODEL,

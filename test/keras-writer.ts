@@ -12,6 +12,8 @@ export interface KerasOptions {
   readonly quantise?: boolean;
   readonly groups?: number;
   readonly eps?: number;
+  /** groups of the last norm, where they are others */
+  readonly lastGroups?: number;
   /** attention adds its input as it is */
   readonly plainResidual?: boolean;
 }
@@ -83,7 +85,7 @@ export function kerasGraph(config: DdpmConfig, state: State, options: KerasOptio
     const [weight, shift] = ["weight", "bias"].map((leaf) => state.get(`${name}.${leaf}`)!.values as Float32Array);
     const gamma = constant(`${path}/Reshape_1/ReadVariableOp`, channels, weight!);
     const beta = constant(`${path}/Reshape_2/ReadVariableOp`, channels, shift!);
-    constant(`${path}/floordiv/y`, [], Int32Array.of(groups));
+    constant(`${path}/floordiv/y`, [], Int32Array.of(name === "norm_out" ? (options.lastGroups ?? groups) : groups));
     constant(`${path}/batchnorm/add/y`, [], Float32Array.of(eps));
     nodes.push(
       { name: `${path}/Reshape`, op: "Reshape", input: [from] },

@@ -210,6 +210,18 @@ describe("refused", () => {
       edited(files, (m) => void (m.weightsManifest[0]!.weights[0]!.dtype = "complex64")),
       "is complex64, which is not read",
     ],
+    "a shard elsewhere": [
+      edited(files, (m) => void (m.weightsManifest[0]!.paths[0] = "../../secret.bin")),
+      '"../../secret.bin" is not a plain file name beside the checkpoint',
+    ],
+    "a shard on another host": [
+      edited(files, (m) => void (m.weightsManifest[0]!.paths[0] = "https://h.org/x.bin")),
+      "is not a plain file name beside the checkpoint",
+    ],
+    "norms of different groups": [
+      kerasGraph(tiny, state, { lastGroups: 2 }),
+      "its norms differ (2 groups and epsilon 0.001 beside 4 and 0.001)",
+    ],
     "half a file": [new Map([...files, ["model.json", files.get("model.json")!.slice(0, 2000)]]), "is not whole JSON"],
   };
   test.each(Object.entries(cases))("%s", async (_, [all, message]) => {

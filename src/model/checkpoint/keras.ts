@@ -35,6 +35,8 @@ interface Place {
 
 class Reader {
   readonly nodes: ReadonlyMap<string, GraphNode>;
+  /** nodes by what they read: a stranger's graph may have a hundred thousand */
+  readonly #readers = new Map<string, GraphNode[]>();
 
   constructor(
     readonly file: string,
@@ -42,6 +44,12 @@ class Reader {
     readonly graph: TfGraph,
   ) {
     this.nodes = new Map(graph.nodes.map((node) => [node.name, node]));
+    for (const node of graph.nodes)
+      for (const input of new Set(node.input)) {
+        const readers = this.#readers.get(input);
+        if (readers) readers.push(node);
+        else this.#readers.set(input, [node]);
+      }
     const strange = graph.nodes.find(({ op }) => !known.has(op));
     if (strange) this.refuse(`it has the operation ${shown(strange.op, 40)}`);
   }
@@ -69,8 +77,8 @@ class Reader {
   }
 
   /** The nodes that read a tensor. */
-  readersOf(name: string): GraphNode[] {
-    return this.graph.nodes.filter(({ input }) => input.includes(name));
+  readersOf(name: string): readonly GraphNode[] {
+    return this.#readers.get(name) ?? [];
   }
 }
 
@@ -117,7 +125,8 @@ function blocksOf(r: Reader, convs: readonly Layer[], dense: readonly Layer[]): 
       continue;
     }
     const shortcut = conv.shape[0] === 1 ? conv : undefined;
-    const [first, second] = convs.slice(shortcut ? i + 1 : i);
+    const at = shortcut ? i + 1 : i;
+    const [first, second] = [convs[at], convs[at + 1]];
     if (!first || !second || first.shape[0] !== 3 || second.shape[0] !== 3)
       return r.refuse(`${conv.path} begins no res block`);
     for (const each of [shortcut ?? first, first, second])
@@ -257,6 +266,18 @@ export function kerasNames(
   const places = placesOf(new Reader(checkpoint.file, checkpoint.tensors, checkpoint.graph));
   const owner = new Map([...places].map(([name, { raw }]) => [raw, name]));
   const tensors = new Map<string, TensorInfo>();
+  const beside: ReadRaw & NonNullable<Checkpoint["beside"]> = async (name, signal) =>
+    checkpoint.tensors.has(name) ? checkpoint.read(name, signal) : undefined;
+  const gain = checkpoint.graph.nodes.find(({ name }) => normGain.test(name))?.name;
+  let first: { readonly groups: number; readonly eps: number } | undefined;
+  const checkNorm = async (raw: string, signal?: AbortSignal) => {
+    first ??= await normOf(checkpoint.file, beside, gain!, signal);
+    const [one, other] = [first, await normOf(checkpoint.file, beside, raw, signal)];
+    if (one.groups === other.groups && one.eps === other.eps) return;
+    throw new UserError(
+      `${checkpoint.file}: its norms differ (${other.groups} groups and epsilon ${other.eps} beside ${one.groups} and ${one.eps}); this engine reads Keras' DDPM example only`,
+    );
+  };
   for (const [raw, { dtype, shape }] of checkpoint.tensors) {
     const name = owner.get(raw);
     if (name !== undefined) tensors.set(name, { dtype, shape: shapeFor(shape, places.get(name)!.order, name) });
@@ -269,11 +290,39 @@ export function kerasNames(
       const found = places.get(name);
       if (!found) throw new UserError(`${checkpoint.file}: has no tensor ${name}`);
       const { raw, order } = found;
+      // Constants lie beside the weights of their norm: checked in passing, they cost no second download.
+      if (normGain.test(raw)) await checkNorm(raw, signal);
       if (order === "as is") return checkpoint.read(raw, signal, into);
       return outputFirst(await checkpoint.read(raw, signal, into), tensors.get(name)!.shape);
     },
-    beside: async (name, signal) => (checkpoint.tensors.has(name) ? checkpoint.read(name, signal) : undefined),
+    beside,
   };
+}
+
+/** The gain of a norm, by which its other tensors are named. */
+const normGain = /\/group_normalization(?:_\d+)?\/Reshape_1\/ReadVariableOp$/;
+
+/** Reads a tensor under the name that the file has for it. */
+type ReadRaw = (name: string, signal?: AbortSignal) => Promise<Float32Array | undefined>;
+
+/** Groups and epsilon of the norm that has this gain. @throws UserError where they are no constants */
+async function normOf(
+  file: string,
+  read: ReadRaw,
+  gain: string,
+  signal?: AbortSignal,
+): Promise<{ groups: number; eps: number }> {
+  const path = gain.replace(/\/Reshape_1\/ReadVariableOp$/, "");
+  const scalar = async (name: string): Promise<number> => {
+    const values = await read(name, signal);
+    if (values?.length === 1) return values[0]!;
+    throw new UserError(
+      `${file}: is a TF.js graph of another Keras version (${shown(name, 120)} is no constant); this engine reads Keras' DDPM example only`,
+    );
+  };
+  const groups = await scalar(`${path}/floordiv/y`);
+  const eps = await scalar(`${path}/batchnorm/add/y`);
+  return { groups, eps: Number(eps.toPrecision(6)) }; // stored as f32
 }
 
 /** What the graph says that shapes do not: groups and eps of its norms, the size of pictures, the attention's residual.
@@ -284,23 +333,8 @@ export async function kerasSettings(
 ): Promise<Settings> {
   const nodes = graph!.nodes;
   const r = new Reader(file, new Map(), graph!);
-  const constants = async (pattern: RegExp): Promise<Set<number>> => {
-    const values = new Set<number>();
-    for (const { name, op } of nodes)
-      if (op === "Const" && pattern.test(name)) {
-        const found = await beside!(name, signal);
-        if (found?.length === 1) values.add(found[0]!);
-      }
-    return values;
-  };
-  const one = (values: Set<number>, what: string): number => {
-    const [value, other] = values;
-    if (value === undefined || other !== undefined)
-      return r.refuse(`${what} are ${[...values].join(", ") || "missing"}`);
-    return value;
-  };
-  const groups = one(await constants(/\/group_normalization(?:_\d+)?\/floordiv\/y$/), "the groups of its norms");
-  const eps = one(await constants(/\/group_normalization(?:_\d+)?\/batchnorm\/add\/y$/), "the epsilons of its norms");
+  const gain = nodes.find(({ name }) => normGain.test(name))?.name ?? r.refuse("it has no norms");
+  const { groups, eps } = await normOf(file, beside!, gain, signal);
   const residuals = nodes.filter(({ name }) => /\/attention_block(?:_\d+)?\/add$/.test(name));
   const normalised = residuals.filter(({ input }) =>
     input.some((from) => /\/group_normalization(?:_\d+)?\/Reshape_3$/.test(from)),
@@ -309,12 +343,11 @@ export async function kerasSettings(
     r.refuse("some attentions add their input, and some their normalised input");
   const [picture] = graph!.inputs.filter((shape) => shape.length === 4);
   const [, height = 0, width = 0] = picture ?? [];
-  const joined = nodes.find(
-    ({ op, input }) => op === "ConcatV2" && nodes.some((n) => n.op === "Sin" && n.name === input[0]),
-  );
+  const sines = new Set(nodes.filter(({ op }) => op === "Sin").map(({ name }) => name));
+  const joined = nodes.some(({ op, input }) => op === "ConcatV2" && sines.has(input[0] ?? ""));
   return {
     groups,
-    eps: Number(eps.toPrecision(6)), // stored as f32
+    eps,
     ...(height > 0 && width > 0 && { height, width }),
     attentionResidual: normalised.length > 0 ? "normalised" : "input",
     headChannels: 0,
