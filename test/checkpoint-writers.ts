@@ -1,5 +1,6 @@
+import { toHalf } from "../src/half";
 import { crc32 } from "../src/model/checkpoint/crc32";
-import { DTYPE_BYTES, type DType, toHalf } from "../src/model/checkpoint/dtype";
+import { DTYPE_BYTES, type DType } from "../src/model/checkpoint/dtype";
 import { writeSafetensors } from "../src/model/checkpoint/safetensors-writer";
 
 /** Our own tiny torch.save: enough of pickle and zip to make every kind of file the reader must open or refuse. */

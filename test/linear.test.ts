@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
+import { fromHalf, toHalf } from "../src/half";
 import { f32 } from "../src/kernels/dispatch";
 import { chooseLinear, linear, linearWeight } from "../src/kernels/product/linear";
-import { fromHalf, toHalf } from "../src/model/checkpoint/dtype";
 import * as reference from "../src/reference";
 import { expectClose, seeded } from "./support/close";
 import { runDispatches } from "./support/device";

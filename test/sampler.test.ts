@@ -7,7 +7,7 @@ import { predictX0 } from "../src/kernels/step/predict-x0";
 import * as reference from "../src/reference";
 import { expectClose, seeded } from "./support/close";
 import { runDispatches } from "./support/device";
-import { stepRows } from "./support/rows";
+import { epsilonScalars, stepRows } from "./support/rows";
 
 const close = { rtol: 1e-5, atol: 1e-5 };
 
@@ -19,7 +19,7 @@ const scalars = (alpha: number, next: number, sigma: number): reference.Scalars 
   SIGMA: sigma,
   OMEGA: 0.3,
   RESCALE: 1,
-  ...reference.epsilonScalars(alpha),
+  ...epsilonScalars(alpha),
 });
 
 /** Batch of two: one sample with fresh noise, one without. eps has `extra` channels that nobody may read. */

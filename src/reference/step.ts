@@ -29,14 +29,6 @@ export interface Scalars {
   readonly BACK_NOISE?: number;
 }
 
-/** Scalars by which an output is the predicted noise. */
-export const epsilonScalars = (alpha: number): Pick<Scalars, "X0_X" | "X0_O" | "EPS_X" | "EPS_O"> => ({
-  X0_X: 1 / Math.sqrt(alpha),
-  X0_O: -Math.sqrt(1 - alpha) / Math.sqrt(alpha),
-  EPS_X: 0,
-  EPS_O: 1,
-});
-
 /** P of one sample.   Song et al. 2021, eq. 12 */
 export const predictX0 = (s: Pick<Scalars, "X0_X" | "X0_O">, x: Numbers, o: Numbers): Float64Array =>
   make(x.length, (i) => s.X0_X * x[i]! + s.X0_O * o[i]!);

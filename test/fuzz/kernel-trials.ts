@@ -1,3 +1,4 @@
+import { fromHalf, toHalf } from "../../src/half";
 import { type Dispatch, elements, f32, type Tensor, u32 } from "../../src/kernels/dispatch";
 import { groupNorm } from "../../src/kernels/norm/group-norm";
 import { add } from "../../src/kernels/pointwise/add";
@@ -23,11 +24,10 @@ import { predictX0 } from "../../src/kernels/step/predict-x0";
 import { retrace } from "../../src/kernels/step/retrace";
 import { MIX, type MixRule } from "../../src/kernels/step/step-row";
 import type { Target } from "../../src/kernels/target";
-import { fromHalf, toHalf } from "../../src/model/checkpoint/dtype";
 import * as reference from "../../src/reference";
 import { gaussianNoise } from "../../src/reference/noise";
 import { attentionReference } from "../../src/reference/product";
-import { stepRows } from "../support/rows";
+import { epsilonScalars, stepRows } from "../support/rows";
 import type { Data } from "../support/run";
 import { type Chance, chance } from "./chance";
 import { channels, convTrials, side, targets } from "./conv-trials";
@@ -222,7 +222,7 @@ function samplerTrial(c: Chance): KernelTrial {
       SIGMA: sigma,
       OMEGA: c.whole(0, 10) / 10,
       RESCALE: c.whole(0, 1),
-      ...(c.once(2) ? reference.epsilonScalars(alpha) : { X0_X: 0.4, X0_O: -0.9, EPS_X: 0.9, EPS_O: 0.4 }),
+      ...(c.once(2) ? epsilonScalars(alpha) : { X0_X: 0.4, X0_O: -0.9, EPS_X: 0.9, EPS_O: 0.4 }),
       CLIP: c.one([0, 0.7]),
       BEFORE: c.one([0, -0.6]),
       BACK_SIGNAL: c.whole(0, 10) / 10,

@@ -1,12 +1,12 @@
 import { randomValues } from "../../bench/random-checkpoint";
 import type { Graph } from "../../src/graph/graph";
 import { lower } from "../../src/graph/lower";
+import { fromHalf, toHalf } from "../../src/half";
 import { type StepGraph, stepOps } from "../../src/inject/ops";
 import { calibratedStep, injectedStep, plainStep, type TapShape } from "../../src/inject/step-graphs";
 import { type Step, stepRow } from "../../src/inject/step-table";
 import { elements } from "../../src/kernels/dispatch";
 import { MIX, type MixRule, STEP_FLOATS } from "../../src/kernels/step/step-row";
-import { fromHalf, toHalf } from "../../src/model/checkpoint/dtype";
 import { expectedTensors } from "../../src/model/checkpoint/expected";
 import { LAYOUT_OF } from "../../src/model/checkpoint/layout";
 import type { ModelCheckpoint } from "../../src/model/checkpoint/model";

@@ -1,4 +1,4 @@
-import { fromHalf, toHalf } from "../../src/model/checkpoint/dtype";
+import { fromHalf, toHalf } from "../../src/half";
 import type { ConvData } from "../../src/reference/conv";
 
 /** Inputs as a kernel with f16 weights sees them. */

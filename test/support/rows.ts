@@ -1,5 +1,6 @@
 import { f32, type Tensor } from "../../src/kernels/dispatch";
 import { STEP, STEP_FLOATS } from "../../src/kernels/step/step-row";
+import type { Scalars } from "../../src/reference";
 
 /** Scalars of one sample's row by name; `GAMMA` and `RULE` are those of content 0. */
 export type Row = Partial<Record<keyof typeof STEP, number>>;
@@ -19,3 +20,11 @@ export function stepRows(...rows: Row[]): { steps: Tensor; data: Float32Array<Ar
   });
   return { steps: f32("steps", rows.length, STEP_FLOATS), data };
 }
+
+/** Scalars by which an output is the predicted noise. */
+export const epsilonScalars = (alpha: number): Pick<Scalars, "X0_X" | "X0_O" | "EPS_X" | "EPS_O"> => ({
+  X0_X: 1 / Math.sqrt(alpha),
+  X0_O: -Math.sqrt(1 - alpha) / Math.sqrt(alpha),
+  EPS_X: 0,
+  EPS_O: 1,
+});

@@ -1,5 +1,6 @@
+import { toHalf } from "../../half";
 import { ceilDiv } from "../dispatch";
-import type { Dtype, Target } from "./../target";
+import type { Dtype, Target } from "../target";
 
 /** Scratch tensors stay below this, so that big pictures are done in chunks. */
 const SCRATCH_BYTES = 32 * 2 ** 20;
@@ -37,28 +38,7 @@ export function quadTiles(
   return out;
 }
 
-/** f32 to f16 bits, rounded to nearest even. */
-function f16Bits(value: number): number {
-  f32View[0] = value;
-  const bits = u32View[0]!;
-  const sign = (bits >>> 16) & 0x8000;
-  const magnitude = bits & 0x7fffffff;
-  if (magnitude >= 0x47800000) return sign | (magnitude > 0x7f800000 ? 0x7e00 : 0x7c00); // overflow, infinity, NaN
-  if (magnitude < 0x38800000) {
-    // Below the normal range: let the f32 adder round to a multiple of 2^-24.
-    f32View[0] = Math.abs(value) + 0.5;
-    return sign | (u32View[0]! - 0x3f000000);
-  }
-  const rounded = magnitude + 0xfff + ((magnitude >>> 13) & 1);
-  return sign | ((rounded - 0x38000000) >>> 13);
-}
-const f32View = new Float32Array(1);
-const u32View = new Uint32Array(f32View.buffer);
-
 /** Packed weights as bytes: f32 as they are, or rounded to f16. */
 export function packed(values: Float32Array<ArrayBuffer>, dtype: Dtype): Uint8Array<ArrayBuffer> {
-  if (dtype === "f32") return new Uint8Array(values.buffer);
-  const halves = new Uint16Array(values.length);
-  for (let i = 0; i < values.length; i++) halves[i] = f16Bits(values[i]!);
-  return new Uint8Array(halves.buffer);
+  return new Uint8Array((dtype === "f32" ? values : toHalf(values)).buffer);
 }

@@ -1,5 +1,5 @@
+import { toHalf } from "../../half";
 import type { TensorInfo } from "./container";
-import { toHalf } from "./dtype";
 import { type HalfReport, halfReport } from "./f16";
 import { LAYOUT_OF } from "./layout";
 import type { ModelCheckpoint } from "./model";

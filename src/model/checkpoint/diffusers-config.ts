@@ -115,14 +115,6 @@ const emaKeys = [
   "use_ema_warmup",
 ];
 
-/** The table of docs/checkpoints.md. */
-export const settingsTable = (): string =>
-  [
-    "| UNet2DModel's setting | absent means | supported; anything else is refused by name |",
-    "|---|---|---|",
-    ...rules.map(({ key, absent, supported }) => `| \`${key}\` | ${JSON.stringify(absent)} | ${supported} |`),
-  ].join("\n");
-
 /** Reads a diffusers `config.json`.
  *  @throws UserError naming the first setting this engine does not have, with its value. */
 export function readDiffusersConfig(config: Json, file: string): { settings: Settings; facts: Facts } {

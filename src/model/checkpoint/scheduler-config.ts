@@ -24,20 +24,6 @@ export const schedulerRules: readonly { readonly key: string; readonly supported
   { key: "variance_type", supported: "any", use: "none: steps are DDIM's, `eta` sets their noise" },
 ];
 
-/** The table of docs/checkpoints.md. */
-export const schedulerTable = (): string =>
-  [
-    "| scheduler's setting | supported; anything else is refused by name | used for |",
-    "|---|---|---|",
-    ...schedulerRules.map(
-      ({ key, supported, use }) =>
-        `| ${key
-          .split(", ")
-          .map((k) => `\`${k}\``)
-          .join(", ")} | ${supported} | ${use} |`,
-    ),
-  ].join("\n");
-
 /** Reads a diffusers `scheduler_config.json`, or a schedule of our own metadata.
  *  @throws UserError naming the first setting that this engine does not have, with its value. */
 export function readSchedule(config: Json, file: string): Schedule {
