@@ -1,0 +1,62 @@
+// npm run bench:compile [-- --over SECONDS]
+// How long each distinct pipeline takes to compile on this adapter: of every network and target that the tests lower, of every
+// variant of a convolution at a few shapes, and of every shader that these leave out. Prints those over SECONDS (0.5), slowest
+// first. On the software adapter the time is the processor time of this process.
+import { parseArgs } from "node:util";
+import { openDevice } from "../src/gpu/open-node";
+import { pipelineKey } from "../src/gpu/pipelines";
+import { convShape } from "../src/kernels/conv/variant";
+import { convVariants } from "../src/kernels/conv/variants";
+import type { Dispatch } from "../src/kernels/dispatch";
+import { type ConvCase, convData } from "../src/reference/conv";
+import { convRun } from "../src/tune/conv-run";
+import { lowerings, networkConfigs, targets } from "../test/support/lowerings";
+
+const { values: flags } = parseArgs({ options: { over: { type: "string", default: "0.5" } } });
+
+const dispatches = new Map<string, { dispatch: Dispatch; from: string }>();
+const add = (found: readonly Dispatch[], from: string) => {
+  for (const dispatch of found) {
+    const key = pipelineKey(dispatch);
+    if (!dispatches.has(key)) dispatches.set(key, { dispatch, from });
+  }
+};
+
+const one: ConvCase = { kernel: 1, n: 2, c1: 24, c2: 8, oc: 40, h: 8, w: 8, skipN: 1, normN: 2, silu: true };
+const shapes: readonly ConvCase[] = [
+  one,
+  { ...one, kernel: 3 },
+  { ...one, kernel: 3, upsample: true },
+  { ...one, kernel: 3, stride: 2, c2: 0 },
+];
+for (const [name, target] of Object.entries(targets)) {
+  for (const [network, config] of Object.entries(await networkConfigs()))
+    for (const { nodes } of lowerings(config, target))
+      for (const node of nodes) add(node.dispatches, `${network}, ${name}`);
+  for (const s of shapes)
+    for (const variant of convVariants)
+      if (variant.runs(convShape(s), target))
+        add(convRun(s, convData(s), variant, target).dispatches, `${variant.name}, ${name}`);
+}
+
+using device = await openDevice();
+const rows: { seconds: number; line: string }[] = [];
+for (const { dispatch, from } of dispatches.values()) {
+  const before = process.cpuUsage();
+  const began = performance.now();
+  try {
+    await device.pipelines.get(dispatch);
+  } catch (error) {
+    rows.push({ seconds: 0, line: `${dispatch.shader} (${from}): ${(error as Error).message.split("\n")[0]}` });
+    continue;
+  }
+  const elapsed = (performance.now() - began) / 1e3;
+  const seconds = device.adapterClass === "software" ? process.cpuUsage(before).user / 1e6 : elapsed;
+  const constants = Object.entries(dispatch.constants).map(([name, value]) => `${name} ${value}`);
+  const line = `${seconds.toFixed(2).padStart(7)} s  ${dispatch.shader} (${from}): ${constants.join(", ")}`;
+  rows.push({ seconds, line });
+  if (seconds > 2) console.error(line);
+}
+rows.sort((a, b) => b.seconds - a.seconds);
+console.log(`${rows.length} pipelines, ${rows.reduce((sum, { seconds }) => sum + seconds, 0).toFixed(0)} s`);
+for (const { seconds, line } of rows) if (seconds === 0 || seconds > Number(flags.over)) console.log(line);
