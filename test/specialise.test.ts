@@ -77,6 +77,15 @@ for (var i = 0u; i < B; i++) { // unroll
   );
 });
 
+test("the mark of a loop on one line is behind it", () => {
+  const source =
+    "for (var i = 0u; i < 2u; i++) { if (true) { f(i); } } // unroll\nfor (var i = 0u; i < 2u; i++) { g(i); }";
+  expect(squash(specialise("s", source, {}).code)).toBe(
+    squash(`{ const i = 0u; if (true) { f(i); } } { const i = 1u; if (true) { f(i); } } // unroll
+    for (var i = 0u; i < 2u; i++) { g(i); }`),
+  );
+});
+
 test("a marked loop with bounds known only to the GPU is refused", () => {
   const source = "override N: f32;\nfor (var i = 0u; i < N; i++) { // unroll\n}";
   expect(() => specialise("s", source, { N: 3 })).toThrow(/bounds that are not integer constants/);

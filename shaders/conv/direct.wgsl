@@ -27,9 +27,7 @@ fn main(at: Grid, @builtin(local_invocation_index) local: u32) {
         for (var dy = 0u; dy < KERNEL; dy++) { // unroll
           let at = (c * TAPS + dx * KERNEL + dy) * padded_oc + m0 + i;
           let tap = unpacked(w[at / PER_WORD], at);
-          for (var j = 0u; j < TILE_Y; j++) { // unroll
-            sums[i][j] += tap * pixels[j * STRIDE + dy][dx];
-          }
+          for (var j = 0u; j < TILE_Y; j++) { sums[i][j] += tap * pixels[j * STRIDE + dy][dx]; } // unroll
         }
       }
     }
@@ -38,9 +36,7 @@ fn main(at: Grid, @builtin(local_invocation_index) local: u32) {
   for (var i = 0u; i < TILE_M; i++) { // unroll
     if (m0 + i < OC) {
       let added = base(n, m0 + i);
-      for (var j = 0u; j < TILE_Y; j++) { // unroll
-        finish(sums[i][j], added, n, m0 + i, oy + j, ox);
-      }
+      for (var j = 0u; j < TILE_Y; j++) { finish(sums[i][j], added, n, m0 + i, oy + j, ox); } // unroll
     }
   }
 }

@@ -62,9 +62,7 @@ fn main(at: Grid, @builtin(local_invocation_index) local: u32) {
       let o = m0 + i * 4u + (lane ^ s);
       if (o < OC && oy < OH) {
         let added = base(n, o);
-        for (var j = 0u; j < TILE_Y; j++) { // unroll
-          finish(sums[i * TILE_Y + j][s], added, n, o, oy + j, ox);
-        }
+        for (var j = 0u; j < TILE_Y; j++) { finish(sums[i * TILE_Y + j][s], added, n, o, oy + j, ox); } // unroll
       }
     }
   }

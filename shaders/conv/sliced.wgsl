@@ -44,19 +44,13 @@ fn main(at: Grid, @builtin(local_invocation_index) local: u32) {
   for (var k = share.x; k < share.y; k += STEP) {
     var rows: array<vec4f, STEP>;
     var columns: array<array<vec4f, COLUMNS>, STEP>;
-    for (var u = 0u; u < STEP; u++) { // unroll
-      rows[u] = unpacked4(w[w_at + u * width]);
-    }
+    for (var u = 0u; u < STEP; u++) { rows[u] = unpacked4(w[w_at + u * width]); } // unroll
     w_at += STEP * width;
     for (var j = 0u; j < COLUMNS; j++) { // unroll
       if (k < C1) {
-        for (var u = 0u; u < STEP; u++) { // unroll
-          columns[u][j] = x[x_at[j] + (k + u) * plane];
-        }
+        for (var u = 0u; u < STEP; u++) { columns[u][j] = x[x_at[j] + (k + u) * plane]; } // unroll
       } else {
-        for (var u = 0u; u < STEP; u++) { // unroll
-          columns[u][j] = skip[skip_at[j] + (k - C1 + u) * plane];
-        }
+        for (var u = 0u; u < STEP; u++) { columns[u][j] = skip[skip_at[j] + (k - C1 + u) * plane]; } // unroll
       }
     }
     for (var u = 0u; u < STEP; u++) { // unroll

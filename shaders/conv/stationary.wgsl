@@ -45,9 +45,7 @@ fn main(at: Grid, @builtin(local_invocation_index) local: u32) {
         values = x[x0 + c * width];
       }
       let affine = affine_at(norm0 + c);
-      for (var j = 0u; j < TILE_N; j++) { // unroll
-        values[j] = prepared(values[j], affine);
-      }
+      for (var j = 0u; j < TILE_N; j++) { values[j] = prepared(values[j], affine); } // unroll
       tile[i] = values;
     }
     let held = tile;
@@ -58,20 +56,14 @@ fn main(at: Grid, @builtin(local_invocation_index) local: u32) {
       var sums: array<f32, TILE_N>;
       if (ONE_PASS) {
         let zero = f32(k0);                                  // not a constant, so that sums begin, in registers, before the loads
-        for (var j = 0u; j < TILE_N; j++) { // unroll
-          sums[j] = added + zero * f32(j + 1u);
-        }
+        for (var j = 0u; j < TILE_N; j++) { sums[j] = added + zero * f32(j + 1u); } // unroll
       } else {
         let before = y[at];                                  // of the pass before
-        for (var j = 0u; j < TILE_N; j++) { // unroll
-          sums[j] = select(added, before[j], k0 > 0u);
-        }
+        for (var j = 0u; j < TILE_N; j++) { sums[j] = select(added, before[j], k0 > 0u); } // unroll
       }
       if (has_residual()) {
         let other = residual[residual0 + m * width];
-        for (var j = 0u; j < TILE_N; j++) { // unroll
-          sums[j] += select(other[j], 0.0, k0 > 0u);
-        }
+        for (var j = 0u; j < TILE_N; j++) { sums[j] += select(other[j], 0.0, k0 > 0u); } // unroll
       }
       for (var u = 0u; u < UNITS; u++) { // unroll
         let words = w[w0 + (u * OC + m) * 4u];
@@ -82,18 +74,10 @@ fn main(at: Grid, @builtin(local_invocation_index) local: u32) {
           let v1 = quadSwapX(v0);
           let v2 = quadSwapY(v0);
           let v3 = quadSwapDiagonal(v0);
-          for (var j = 0u; j < TILE_N; j++) { // unroll
-            sums[j] += held[i][j] * v0;
-          }
-          for (var j = 0u; j < TILE_N; j++) { // unroll
-            sums[j] += held[i + 1u][j] * v1;
-          }
-          for (var j = 0u; j < TILE_N; j++) { // unroll
-            sums[j] += held[i + 2u][j] * v2;
-          }
-          for (var j = 0u; j < TILE_N; j++) { // unroll
-            sums[j] += held[i + 3u][j] * v3;
-          }
+          for (var j = 0u; j < TILE_N; j++) { sums[j] += held[i][j] * v0; } // unroll
+          for (var j = 0u; j < TILE_N; j++) { sums[j] += held[i + 1u][j] * v1; } // unroll
+          for (var j = 0u; j < TILE_N; j++) { sums[j] += held[i + 2u][j] * v2; } // unroll
+          for (var j = 0u; j < TILE_N; j++) { sums[j] += held[i + 3u][j] * v3; } // unroll
         }
       }
       y[at] = sums;

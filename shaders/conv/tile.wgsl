@@ -32,9 +32,7 @@ fn main(at: Grid, @builtin(local_invocation_index) local: u32) {
   for (var step = task.first; step <= task.last; step++) {    // the tiles of a step are multiplied in the round after it
     if (step > task.first) {
       workgroupBarrier();
-      for (var i = 0u; i < W_LOADS; i++) { // unroll
-        memory[local + i * LANES] = w_next[i];
-      }
+      for (var i = 0u; i < W_LOADS; i++) { memory[local + i * LANES] = w_next[i]; } // unroll
       for (var i = 0u; i < X_LOADS; i++) { // unroll
         memory[INPUTS + (local / TILE_N + i * (LANES / TILE_N)) * (TILE_N / 4u) + pixel / 4u][pixel % 4u] = x_next[i];
       }
@@ -79,12 +77,8 @@ fn main(at: Grid, @builtin(local_invocation_index) local: u32) {
       row = e / (TILE_N / 4u);
       column = e % (TILE_N / 4u);
       four = memory[e];
-      for (var s = 1u; s < SLICES; s++) { // unroll
-        four += memory[s * (TILE_M * TILE_N / 4u) + e];
-      }
+      for (var s = 1u; s < SLICES; s++) { four += memory[s * (TILE_M * TILE_N / 4u) + e]; } // unroll
     }
-    for (var r = 0u; r < 4u; r++) { // unroll
-      finish(four[r], task.split, task.m0 + row, task.p0 + 4u * column + r);
-    }
+    for (var r = 0u; r < 4u; r++) { finish(four[r], task.split, task.m0 + row, task.p0 + 4u * column + r); } // unroll
   }
 }

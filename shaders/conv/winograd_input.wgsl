@@ -70,22 +70,16 @@ fn main(at: Grid, @builtin(local_invocation_index) local: u32) {
     for (var i = 0u; i < ROWS; i++) { // unroll
       let row = plane + min(y0 + i, H - 1u) * across;
       let inner = x[row + middle];
-      for (var j = 0u; j < X_UNIT; j++) { // unroll
-        d[i][(j + 1u) % COLUMNS] = inner[j];
-      }
+      for (var j = 0u; j < X_UNIT; j++) { d[i][(j + 1u) % COLUMNS] = inner[j]; } // unroll
       d[i][0] = x[row + left][X_UNIT - 1u];
       d[i][COLUMNS - 1u] = x[row + right][0];
     }
   } else {
     var column_at: array<u32, COLUMNS>;
-    for (var j = 0u; j < COLUMNS; j++) { // unroll
-      column_at[j] = min(x0 + j, W - 1u);
-    }
+    for (var j = 0u; j < COLUMNS; j++) { column_at[j] = min(x0 + j, W - 1u); } // unroll
     for (var i = 0u; i < ROWS; i++) { // unroll
       let row = plane + min(y0 + i, H - 1u) * across;
-      for (var j = 0u; j < COLUMNS; j++) { // unroll
-        d[i][j] = x[row + column_at[j]][0];
-      }
+      for (var j = 0u; j < COLUMNS; j++) { d[i][j] = x[row + column_at[j]][0]; } // unroll
     }
   }
   for (var i = 0u; i < ROWS; i++) { // unroll
@@ -97,25 +91,17 @@ fn main(at: Grid, @builtin(local_invocation_index) local: u32) {
   var lines: array<array<f32, COLUMNS>, SIDE>;
   for (var j = 0u; j < COLUMNS; j++) { // unroll
     var line: array<f32, 6>;
-    for (var i = 0u; i < SIDE; i++) { // unroll
-      line[i] = d[source(i)][j];
-    }
+    for (var i = 0u; i < SIDE; i++) { line[i] = d[source(i)][j]; } // unroll
     line = transform(line);
-    for (var i = 0u; i < SIDE; i++) { // unroll
-      lines[i][j] = line[i];
-    }
+    for (var i = 0u; i < SIDE; i++) { lines[i][j] = line[i]; } // unroll
   }
   for (var i = 0u; i < SIDE; i++) { // unroll
     var out: array<array<f32, TILES>, SIDE>;
     for (var t = 0u; t < TILES; t++) { // unroll
       var line: array<f32, 6>;
-      for (var j = 0u; j < SIDE; j++) { // unroll
-        line[j] = lines[i][source(STEP * t + j)];
-      }
+      for (var j = 0u; j < SIDE; j++) { line[j] = lines[i][source(STEP * t + j)]; } // unroll
       line = transform(line);
-      for (var j = 0u; j < SIDE; j++) { // unroll
-        out[j][t] = line[j];
-      }
+      for (var j = 0u; j < SIDE; j++) { out[j][t] = line[j]; } // unroll
     }
     for (var j = 0u; j < SIDE; j++) { // unroll
       v[(i * SIDE + j) * width * K + v_at] = out[j];

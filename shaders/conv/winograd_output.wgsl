@@ -42,15 +42,11 @@ fn main(at: Grid, @builtin(local_invocation_index) local: u32) {
     var sums: array<array<f32, 6>, TILES>;
     for (var i = 0u; i < SIDE; i++) { // unroll
       let loaded = m[(i * SIDE + j) * ROWS * width + id];
-      for (var t = 0u; t < TILES; t++) { // unroll
-        sums[t][i] = loaded[t];
-      }
+      for (var t = 0u; t < TILES; t++) { sums[t][i] = loaded[t]; } // unroll
     }
     for (var t = 0u; t < TILES; t++) { // unroll
       let line = transform(sums[t]);
-      for (var i = 0u; i < M; i++) { // unroll
-        rows[t][i][j] = line[i];
-      }
+      for (var i = 0u; i < M; i++) { rows[t][i][j] = line[i]; } // unroll
     }
   }
   let added = base(n, o);
@@ -62,15 +58,11 @@ fn main(at: Grid, @builtin(local_invocation_index) local: u32) {
       var out: array<f32, Y_UNIT>;
       for (var t = 0u; t < TILES; t++) { // unroll
         let line = transform(rows[t][i]);
-        for (var j = 0u; j < M; j++) { // unroll
-          out[(t * M + j) % Y_UNIT] = line[j] + added;
-        }
+        for (var j = 0u; j < M; j++) { out[(t * M + j) % Y_UNIT] = line[j] + added; } // unroll
       }
       if (has_residual()) {
         let other = residual[r0 + i * down];
-        for (var j = 0u; j < Y_UNIT; j++) { // unroll
-          out[j] += other[j];
-        }
+        for (var j = 0u; j < Y_UNIT; j++) { out[j] += other[j]; } // unroll
       }
       y[y0 + i * down] = out;
     } else if (oy + i < OH) {

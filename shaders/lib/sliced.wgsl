@@ -28,9 +28,7 @@ fn share_of(slice: u32, depth: u32) -> vec2u {
 fn accumulate(sums: ptr<function, Sums>, rows: array<vec4f, STEP>, columns: array<array<vec4f, COLUMNS>, STEP>) {
   for (var u = 0u; u < STEP; u++) { // unroll
     for (var q = 0u; q < 4u; q++) { // unroll
-      for (var j = 0u; j < COLUMNS; j++) { // unroll
-        (*sums)[q][j] += rows[u][q] * columns[u][j];
-      }
+      for (var j = 0u; j < COLUMNS; j++) { (*sums)[q][j] += rows[u][q] * columns[u][j]; } // unroll
     }
   }
 }
@@ -59,9 +57,7 @@ fn merge_slices(sums: ptr<function, Sums>, slice: u32, lane: u32, at: vec3u) {
       var v = (*sums)[e / COLUMNS][e % COLUMNS];
       if (SLICES > 1u) {
         v = memory[e * GROUP + lane];
-        for (var s = 1u; s < KEPT; s++) { // unroll
-          v += memory[(s * BLOCKS + e) * GROUP + lane];
-        }
+        for (var s = 1u; s < KEPT; s++) { v += memory[(s * BLOCKS + e) * GROUP + lane]; } // unroll
       }
       finish(v, 4u * at.x + e / COLUMNS, at.y + e % COLUMNS * LANES_N, at.z);
     }

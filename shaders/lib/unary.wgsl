@@ -5,8 +5,6 @@
 
 fn each(n: u32, i: u32, id: u32) {
   var v = x[id];
-  for (var k = 0u; k < WIDE; k++) { // unroll
-    v[k] = f(v[k]);
-  }
+  for (var k = 0u; k < WIDE; k++) { v[k] = f(v[k]); } // unroll
   y[id] = v;
 }

@@ -44,9 +44,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) local
   var i = local;
   for (; i + 7u * LANES < count; i += 8u * LANES) {
     var v: array<vec4f, 8>;
-    for (var j = 0u; j < 8u; j++) { // unroll
-      v[j] = load(x0, skip0, in_x, i + j * LANES);
-    }
+    for (var j = 0u; j < 8u; j++) { v[j] = load(x0, skip0, in_x, i + j * LANES); } // unroll
     for (var j = 0u; j < 8u; j++) { // unroll
       let d = v[j] - pivot;
       sum += d;

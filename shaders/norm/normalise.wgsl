@@ -20,8 +20,6 @@ fn each(n: u32, i: u32, id: u32) {
     v = skip[skip_start(n) * in_plane + i - in_x];
   }
   let affine = norm[n * (C1 + C2) + i / in_plane];
-  for (var k = 0u; k < WIDE; k++) { // unroll
-    v[k] = prepared(v[k], affine);
-  }
+  for (var k = 0u; k < WIDE; k++) { v[k] = prepared(v[k], affine); } // unroll
   y[id] = v;
 }

@@ -9,8 +9,6 @@ override B_N: u32;             // uniform
 fn each(n: u32, i: u32, id: u32) {
   var v = a[id];
   let other = b[n % B_N * (COUNT / WIDE) + i];
-  for (var k = 0u; k < WIDE; k++) { // unroll
-    v[k] += other[k];
-  }
+  for (var k = 0u; k < WIDE; k++) { v[k] += other[k]; } // unroll
   y[id] = v;
 }

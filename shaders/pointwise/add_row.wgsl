@@ -9,8 +9,6 @@ fn each(n: u32, i: u32, id: u32) {
   var v = x[id];
   // The only address that a tensor holds.
   let row = table[min(labels[n] * (COUNT / WIDE) + i, arrayLength(&table) - 1u)];
-  for (var k = 0u; k < WIDE; k++) { // unroll
-    v[k] += row[k];
-  }
+  for (var k = 0u; k < WIDE; k++) { v[k] += row[k]; } // unroll
   y[id] = v;
 }

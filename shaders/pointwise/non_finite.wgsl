@@ -11,8 +11,6 @@ const EXPONENT = 0x7f800000u;
 fn each(n: u32, i: u32, id: u32) {
   let v = x[id];
   var found = false;
-  for (var k = 0u; k < WIDE; k++) { // unroll
-    found |= (v[k] & EXPONENT) == EXPONENT;
-  }
+  for (var k = 0u; k < WIDE; k++) { found |= (v[k] & EXPONENT) == EXPONENT; } // unroll
   if (found) { atomicMin(&flag, step_value(0u, DRAW)); }
 }

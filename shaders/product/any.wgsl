@@ -26,15 +26,11 @@ fn main(at: Grid, @builtin(local_invocation_index) local: u32) {
   var sums: array<array<f32, TILE_N>, TILE_M>;
   for (var k = 0u; k < K; k++) {
     var columns: array<f32, TILE_N>;
-    for (var j = 0u; j < TILE_N; j++) { // unroll
-      columns[j] = b[b0 + k * N + min(n0 + j, N - 1u)];
-    }
+    for (var j = 0u; j < TILE_N; j++) { columns[j] = b[b0 + k * N + min(n0 + j, N - 1u)]; } // unroll
     let step = select(k, k * M, A_COLUMNS);
     for (var i = 0u; i < TILE_M; i++) { // unroll
       let v = a[a_at[i] + step];
-      for (var j = 0u; j < TILE_N; j++) { // unroll
-        sums[i][j] += v * columns[j];
-      }
+      for (var j = 0u; j < TILE_N; j++) { sums[i][j] += v * columns[j]; } // unroll
     }
   }
 

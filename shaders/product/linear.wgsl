@@ -23,13 +23,9 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) local
     for (var i = 0u; i < TILE_M; i++) { // unroll
       let words = weight[min(row + 64u * i, ROWS - 1u) * blocks + k];
       var w: array<f32, WIDE>;
-      for (var c = 0u; c < WIDE; c++) { // unroll
-        w[c] = unpacked(words[c / PER_WORD], c);
-      }
+      for (var c = 0u; c < WIDE; c++) { w[c] = unpacked(words[c / PER_WORD], c); } // unroll
       for (var j = 0u; j < TILE_N; j++) { // unroll
-        for (var c = 0u; c < WIDE; c++) { // unroll
-          sums[i * TILE_N + j] += w[c] * v[j][c];
-        }
+        for (var c = 0u; c < WIDE; c++) { sums[i * TILE_N + j] += w[c] * v[j][c]; } // unroll
       }
     }
   }

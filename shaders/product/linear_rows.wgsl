@@ -16,13 +16,9 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) local
   var sums: array<f32, TILE_N>;
   for (var k = local % 16u; k < fours; k += 16u) {
     let w = unpacked4(weight[min(row, ROWS - 1u) * fours + k]);
-    for (var j = 0u; j < TILE_N; j++) { // unroll
-      sums[j] += dot(w, x[min(n + j, N - 1u) * fours + k]);
-    }
+    for (var j = 0u; j < TILE_N; j++) { sums[j] += dot(w, x[min(n + j, N - 1u) * fours + k]); } // unroll
   }
-  for (var j = 0u; j < TILE_N; j++) { // unroll
-    parts[j * LANES + local] = sums[j];
-  }
+  for (var j = 0u; j < TILE_N; j++) { parts[j * LANES + local] = sums[j]; } // unroll
   workgroupBarrier();
   // A lane in the first 4 TILE_N adds up one row of one sample.
   let r = wg.x * 4u + local % 4u;

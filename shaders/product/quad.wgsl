@@ -80,9 +80,7 @@ fn main(at: Grid, @builtin(local_invocation_index) local: u32) {
       let m = m0 + row(lane ^ s, i);
       if (m < M) {
         var out: array<f32, TILE_N>;
-        for (var j = 0u; j < TILE_N; j++) { // unroll
-          out[j] = sums[i * TILE_N + j][s];
-        }
+        for (var j = 0u; j < TILE_N; j++) { out[j] = sums[i * TILE_N + j][s]; } // unroll
         c[(z * M + m) * width + n] = out;
       }
     }

@@ -44,25 +44,19 @@ fn main(at: Grid, @builtin(local_invocation_index) local: u32) {
     var rows: array<vec4f, STEP>;
     var columns: array<array<vec4f, COLUMNS>, STEP>;
     if (A_COLUMNS) {
-      for (var u = 0u; u < STEP; u++) { // unroll
-        rows[u] = a[a_at[0] + u * width_m];
-      }
+      for (var u = 0u; u < STEP; u++) { rows[u] = a[a_at[0] + u * width_m]; } // unroll
       a_at[0] += STEP * width_m;
     } else {
       for (var q = 0u; q < 4u; q++) { // unroll
         for (var f = 0u; f < STEP / 4u; f++) { // unroll
           let four = a[a_at[q] + f];
-          for (var u = 0u; u < 4u; u++) { // unroll
-            rows[4u * f + u][q] = four[u];
-          }
+          for (var u = 0u; u < 4u; u++) { rows[4u * f + u][q] = four[u]; } // unroll
         }
         a_at[q] += STEP / 4u;
       }
     }
     for (var j = 0u; j < COLUMNS; j++) { // unroll
-      for (var u = 0u; u < STEP; u++) { // unroll
-        columns[u][j] = b[b_at[j] + u * width_n];
-      }
+      for (var u = 0u; u < STEP; u++) { columns[u][j] = b[b_at[j] + u * width_n]; } // unroll
       b_at[j] += STEP * width_n;
     }
     accumulate(&sums, rows, columns);

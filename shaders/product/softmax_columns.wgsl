@@ -19,9 +19,7 @@ fn main(at: Grid, @builtin(local_invocation_index) local: u32) {
   for (var i = start; i < end; i += ROWS * width) {
     for (var r = 0u; r < ROWS; r++) { // unroll
       let values = x[i + r * width];
-      for (var j = 0u; j < COLUMNS; j++) { // unroll
-        peak[j] = max(peak[j], values[j]);
-      }
+      for (var j = 0u; j < COLUMNS; j++) { peak[j] = max(peak[j], values[j]); } // unroll
     }
   }
   var total: array<f32, COLUMNS>;
@@ -36,15 +34,11 @@ fn main(at: Grid, @builtin(local_invocation_index) local: u32) {
     }
   }
   var share: array<f32, COLUMNS>;
-  for (var j = 0u; j < COLUMNS; j++) { // unroll
-    share[j] = 1.0 / total[j];
-  }
+  for (var j = 0u; j < COLUMNS; j++) { share[j] = 1.0 / total[j]; } // unroll
   for (var i = start; i < end; i += ROWS * width) {
     for (var r = 0u; r < ROWS; r++) { // unroll
       var values = x[i + r * width];
-      for (var j = 0u; j < COLUMNS; j++) { // unroll
-        values[j] *= share[j];
-      }
+      for (var j = 0u; j < COLUMNS; j++) { values[j] *= share[j]; } // unroll
       x[i + r * width] = values;
     }
   }

@@ -23,19 +23,13 @@ fn main(at: Grid, @builtin(local_invocation_index) local: u32) {
   let scale = 1.0 / sqrt(f32(D));
 
   var held: array<f32, HELD>;
-  for (var j = 0u; j < HELD; j++) { // unroll
-    held[j] = x[start + min(share + j * SHARES, H - 1u) * W];
-  }
+  for (var j = 0u; j < HELD; j++) { held[j] = x[start + min(share + j * SHARES, H - 1u) * W]; } // unroll
   var peak = held[0];
-  for (var j = 1u; j < HELD; j++) { // unroll
-    peak = max(peak, held[j]);
-  }
+  for (var j = 1u; j < HELD; j++) { peak = max(peak, held[j]); } // unroll
   for (var i = beyond; i < H; i += SHARES) { peak = max(peak, x[start + i * W]); }
   parts[local] = peak;
   workgroupBarrier();
-  for (var i = 0u; i < SHARES; i++) { // unroll
-    peak = max(peak, parts[i * COLUMNS + local % COLUMNS]);
-  }
+  for (var i = 0u; i < SHARES; i++) { peak = max(peak, parts[i * COLUMNS + local % COLUMNS]); } // unroll
   workgroupBarrier();
   var total = 0.0;
   for (var j = 0u; j < HELD; j++) { // unroll
@@ -50,9 +44,7 @@ fn main(at: Grid, @builtin(local_invocation_index) local: u32) {
   parts[local] = total;
   workgroupBarrier();
   total = 0.0;
-  for (var i = 0u; i < SHARES; i++) { // unroll
-    total += parts[i * COLUMNS + local % COLUMNS];
-  }
+  for (var i = 0u; i < SHARES; i++) { total += parts[i * COLUMNS + local % COLUMNS]; } // unroll
   if (mine) {
     for (var j = 0u; j < HELD; j++) { // unroll
       let i = share + j * SHARES;

@@ -46,14 +46,10 @@ fn main(at: Grid, @builtin(local_invocation_index) local: u32) {
       var sums: array<f32, TILE_N>;
       if (ONE_PASS) {
         let zero = f32(k0);                                  // not a constant, so that sums begin, in registers, before the loads
-        for (var j = 0u; j < TILE_N; j++) { // unroll
-          sums[j] = zero * f32(j + 1u);
-        }
+        for (var j = 0u; j < TILE_N; j++) { sums[j] = zero * f32(j + 1u); } // unroll
       } else {
         let before = c[c_at];
-        for (var j = 0u; j < TILE_N; j++) { // unroll
-          sums[j] = select(0.0, before[j], k0 > 0u);
-        }
+        for (var j = 0u; j < TILE_N; j++) { sums[j] = select(0.0, before[j], k0 > 0u); } // unroll
       }
       for (var u = 0u; u < UNITS; u++) { // unroll
         let row = a[a_at + u * A_BLOCK];
@@ -63,18 +59,10 @@ fn main(at: Grid, @builtin(local_invocation_index) local: u32) {
           let v1 = quadSwapX(v0);
           let v2 = quadSwapY(v0);
           let v3 = quadSwapDiagonal(v0);
-          for (var j = 0u; j < TILE_N; j++) { // unroll
-            sums[j] += held[i][j] * v0;
-          }
-          for (var j = 0u; j < TILE_N; j++) { // unroll
-            sums[j] += held[i + 1u][j] * v1;
-          }
-          for (var j = 0u; j < TILE_N; j++) { // unroll
-            sums[j] += held[i + 2u][j] * v2;
-          }
-          for (var j = 0u; j < TILE_N; j++) { // unroll
-            sums[j] += held[i + 3u][j] * v3;
-          }
+          for (var j = 0u; j < TILE_N; j++) { sums[j] += held[i][j] * v0; } // unroll
+          for (var j = 0u; j < TILE_N; j++) { sums[j] += held[i + 1u][j] * v1; } // unroll
+          for (var j = 0u; j < TILE_N; j++) { sums[j] += held[i + 2u][j] * v2; } // unroll
+          for (var j = 0u; j < TILE_N; j++) { sums[j] += held[i + 3u][j] * v3; } // unroll
         }
       }
       c[c_at] = sums;

@@ -49,9 +49,7 @@ fn main(at: Grid, @builtin(local_invocation_index) local: u32) {
           }
         }
       }
-      for (var i = 0u; i < B_LOADS; i++) { // unroll
-        memory[B_TILE + local + i * LANES] = b_next[i];
-      }
+      for (var i = 0u; i < B_LOADS; i++) { memory[B_TILE + local + i * LANES] = b_next[i]; } // unroll
       workgroupBarrier();
     }
     if (k0 < K) {

@@ -37,14 +37,10 @@ fn each(n: u32, i: u32, id: u32) {
   if (REGIONAL) {
     let in_plane = PLANE / WIDE;
     var omega: Block;
-    for (var k = 0u; k < WIDE; k++) { // unroll
-      omega[k] = step_value(n, OMEGA);
-    }
+    for (var k = 0u; k < WIDE; k++) { omega[k] = step_value(n, OMEGA); } // unroll
     for (var r = 0u; r < REGIONS; r++) {
       let m = masks[r * in_plane + i % in_plane];
-      for (var k = 0u; k < WIDE; k++) { // unroll
-        omega[k] = (1.0 - m[k]) * omega[k] + m[k] * omegas[r];
-      }
+      for (var k = 0u; k < WIDE; k++) { omega[k] = (1.0 - m[k]) * omega[k] + m[k] * omegas[r]; } // unroll
     }
     for (var k = 0u; k < WIDE; k++) { // unroll
       let target_clean = select(clean_injected[k], injected.x + (clean_injected[k] - injected.x) * ratio, rescale);

@@ -39,9 +39,7 @@ fn each(n: u32, i: u32, id: u32) {
   }
   if (sigma != 0.0) {
     let fresh = z[id];
-    for (var k = 0u; k < WIDE; k++) { // unroll
-      v[k] += sigma * fresh[k];
-    }
+    for (var k = 0u; k < WIDE; k++) { v[k] += sigma * fresh[k]; } // unroll
   }
   if (MULTISTEP) {
     let factor = step_value(n, BEFORE);

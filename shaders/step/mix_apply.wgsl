@@ -12,13 +12,9 @@ fn each(n: u32, i: u32, id: u32) {
   let c = content[content_at(n, i)];
   if (MASKED) {
     let m = mask[mask_at(n, i)];
-    for (var k = 0u; k < WIDE; k++) { // unroll
-      v[k] = mixed(v[k], c[k], (1.0 - m[k]) + m[k] * ab.x, m[k] * ab.y);
-    }
+    for (var k = 0u; k < WIDE; k++) { v[k] = mixed(v[k], c[k], (1.0 - m[k]) + m[k] * ab.x, m[k] * ab.y); } // unroll
   } else {
-    for (var k = 0u; k < WIDE; k++) { // unroll
-      v[k] = mixed(v[k], c[k], ab.x, ab.y);
-    }
+    for (var k = 0u; k < WIDE; k++) { v[k] = mixed(v[k], c[k], ab.x, ab.y); } // unroll
   }
   y[id] = v;
 }

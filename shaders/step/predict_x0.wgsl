@@ -16,8 +16,6 @@ fn each(j: u32, i: u32, id: u32) {
   let of_o = step_value(n, X0_O);
   var v = x[n * (COUNT / WIDE) + i];
   let e = eps[j * (EPS_COUNT / WIDE) + i];
-  for (var k = 0u; k < WIDE; k++) { // unroll
-    v[k] = of_x * v[k] + of_o * e[k];
-  }
+  for (var k = 0u; k < WIDE; k++) { v[k] = of_x * v[k] + of_o * e[k]; } // unroll
   y[id] = v;
 }

@@ -2,7 +2,7 @@
  *  one) as one copy for each element, marked to be unrolled. Both mean the same in WGSL; which is faster depends on the
  *  compiler. Tint of 2026, in Chromium, copies an array in a loop that no software adapter unrolls. Its predecessor, in Node,
  *  copies it at once, where a copy element by element costs a sixth of a matrix product.
- *  @param code a shader whose copies are statements on lines of their own; others stay as they are */
+ *  @param code a shader whose copies are statements on lines of their own, and so not in loops of one line; others stay */
 export function elementwise(code: string): string {
   const aliases = new Map(
     [...code.matchAll(/^alias (\w+) = (array<\w+, [^>]+>);/gm)].map(([, name, type]) => [name!, type!]),

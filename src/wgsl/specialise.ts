@@ -27,7 +27,8 @@ export function uniformsOf(source: string): ReadonlyMap<string, number | undefin
  *  - `const NAME: TYPE = value;` and `alias NAME = TYPE;` get the new value in the text: only a `const` can size a register
  *    tile.
  *  - `for (var i = A; i < B; i++) { // unroll` is replaced by one block `{ const i = ...; body }` per value of i, so that
- *    arrays indexed by i can live in registers. A and B are expressions of literals and module constants.
+ *    arrays indexed by i can live in registers. A and B are expressions of literals and module constants. A loop on one line
+ *    has the mark behind it: `for (...) { body } // unroll`.
  *
  *  @throws UserError for a constant that the shader does not declare, or a marked loop that cannot be unrolled */
 export function specialise(name: string, source: string, constants: Constants): Specialised {
@@ -94,7 +95,9 @@ function literal(value: number, type: string): string {
   }
 }
 
-const marked = /for \(var (\w+) = ([^;]+); \1 < ([^;]+); \1\+\+\) \{ *\/\/ unroll\b[^\n]*\n/;
+/** The head of a marked loop: the mark is behind the brace that opens its body, or behind a body on the same line. */
+const marked =
+  /for \(var (\w+) = ([^;]+); \1 < ([^;]+); \1\+\+\) \{(?: *\/\/ unroll\b[^\n]*\n|(?=[^\n]*\} \/\/ unroll\b))/;
 
 function unroll(name: string, code: string, values: ReadonlyMap<string, number>): string {
   const loop = marked.exec(code);
