@@ -110,7 +110,8 @@ class Timer {
     if (this.device.adapterClass === "gpu") return this.#watch.seconds(work, times);
     const before = process.cpuUsage();
     await this.#watch.seconds(work, times);
-    return process.cpuUsage(before).user / 1e6;
+    const { user, system } = process.cpuUsage(before);
+    return (user + system) / 1e6;
   }
 }
 

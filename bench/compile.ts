@@ -51,7 +51,8 @@ for (const { dispatch, from } of dispatches.values()) {
     continue;
   }
   const elapsed = (performance.now() - began) / 1e3;
-  const seconds = device.adapterClass === "software" ? process.cpuUsage(before).user / 1e6 : elapsed;
+  const { user, system } = process.cpuUsage(before);
+  const seconds = device.adapterClass === "software" ? (user + system) / 1e6 : elapsed;
   const constants = Object.entries(dispatch.constants).map(([name, value]) => `${name} ${value}`);
   const line = `${seconds.toFixed(2).padStart(7)} s  ${dispatch.shader} (${from}): ${constants.join(", ")}`;
   rows.push({ seconds, line });
