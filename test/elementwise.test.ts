@@ -20,7 +20,7 @@ test("whole arrays are copied element by element; whatever else stays as it is",
   y[i] = a[i];
   y[i][q] = v[q];
   let one = a[i][q];
-  if (x) { y[i] = out; }
+  if (x) { y[i][q] = out[q]; }
   let same = b[i] == a[i];`;
   expect(elementwise(code)).toBe(`${declarations}
   let from_0 = &a[i + at[j]];
@@ -43,8 +43,28 @@ test("whole arrays are copied element by element; whatever else stays as it is",
   }
   y[i][q] = v[q];
   let one = a[i][q];
-  if (x) { y[i] = out; }
+  if (x) { y[i][q] = out[q]; }
   let same = b[i] == a[i];`);
+});
+
+test("blocks of one statement are laid out, and what is returned is copied first", () => {
+  const code = `${declarations}
+  for (var q = 0u; q < 2u; q++) { rows[q] = a[q]; } // unroll
+  if (c < C) { v = a[c]; } else { v = w; }
+  return a[i];`;
+  const loop = (target: string, id: number) => [
+    "for (var e_ = 0u; e_ < N; e_++) { // unroll",
+    `  ${target}[e_] = (*from_${id})[e_];`,
+    "}",
+  ];
+  const lines = elementwise(code).split("\n").slice(2);
+  expect(lines.map((line) => line.trim())).toEqual(
+    [
+      ...["for (var q = 0u; q < 2u; q++) { // unroll", "let from_0 = &a[q];", ...loop("rows[q]", 0), "}"],
+      ...["if (c < C) {", "let from_1 = &a[c];", ...loop("v", 1), "} else {", "v = w;", "}"],
+      ...["let from_2 = &a[i];", "var value_: array<f32, N>;", ...loop("value_", 2), "return value_;"],
+    ].map((line) => line.trim()),
+  );
 });
 
 test("an alias of an array type counts as the array", () => {

@@ -2,7 +2,7 @@
  *  one) as one copy for each element, marked to be unrolled. Both mean the same in WGSL; which is faster depends on the
  *  compiler. Tint of 2026, in Chromium, copies an array in a loop that no software adapter unrolls. Its predecessor, in Node,
  *  copies it at once, where a copy element by element costs a sixth of a matrix product.
- *  @param code a shader whose copies are statements on lines of their own, and so not in loops of one line; others stay */
+ *  @param code a shader with a statement a line, or a block of one: `if (c) { v = a[i]; } else { v = b[i]; }` */
 export function elementwise(code: string): string {
   const aliases = new Map(
     [...code.matchAll(/^alias (\w+) = (array<\w+, [^>]+>);/gm)].map(([, name, type]) => [name!, type!]),
@@ -14,25 +14,42 @@ export function elementwise(code: string): string {
     }),
   );
   let copies = 0;
+
+  /** What a statement becomes; undefined where it copies no array. */
+  function copied(statement: string): string[] | undefined {
+    const [, returned] = /^return (.+)$/.exec(statement) ?? [];
+    const [, target, value] = /^([^=]+) = ([^=].*)$/.exec(returned ? `let value_ = ${returned}` : statement) ?? [];
+    const [to, from] = [elementOf(target), elementOf(value)].map((name) => arrays.get(name));
+    const array = to ?? from;
+    if (!array) return undefined;
+    const id = copies++;
+    const [, declared] = /^(?:let|var) (\w+)$/.exec(target!) ?? [];
+    return [
+      ...(from ? [`let from_${id} = &${value};`] : []),
+      ...(to ? [`let to_${id} = &${target};`] : []),
+      ...(declared ? [`var ${declared}: array<${array.type}, ${array.count}>;`] : []),
+      `for (var e_ = 0u; e_ < ${array.count}; e_++) { // unroll`,
+      `  ${to ? `(*to_${id})` : (declared ?? target)}[e_] = ${from ? `(*from_${id})` : value}[e_];`,
+      "}",
+      ...(returned ? ["return value_;"] : []),
+    ];
+  }
+
   return code
     .split("\n")
     .map((line) => {
-      const [, indent, target, value] = /^(\s*)([^=]+) = ([^=].*);(?:\s*\/\/.*)?$/.exec(line) ?? [];
-      const [to, from] = [elementOf(target), elementOf(value)].map((name) => arrays.get(name));
-      const array = to ?? from;
-      if (!array) return line;
-      const id = copies++;
-      const [, declared] = /^(?:let|var) (\w+)$/.exec(target!) ?? [];
-      return [
-        ...(from ? [`let from_${id} = &${value};`] : []),
-        ...(to ? [`let to_${id} = &${target};`] : []),
-        ...(declared ? [`var ${declared}: array<${array.type}, ${array.count}>;`] : []),
-        `for (var e_ = 0u; e_ < ${array.count}; e_++) { // unroll`,
-        `  ${to ? `(*to_${id})` : (declared ?? target)}[e_] = ${from ? `(*from_${id})` : value}[e_];`,
-        "}",
-      ]
-        .map((part) => `${indent}${part}`)
-        .join("\n");
+      const [, indent, text] = /^(\s*)(.*)$/.exec(line)!;
+      const lay = (lines: readonly string[], by = "") => lines.map((part) => `${indent}${by}${part}`).join("\n");
+      const [, statement] = /^([^{}]+);(?:\s*\/\/.*)?$/.exec(text!) ?? [];
+      const whole = statement && copied(statement);
+      if (whole) return lay(whole);
+      const [, head, first, second, mark = ""] =
+        /^((?:if|for) .*\)|fn .+) \{ ([^{}]+); \}(?: else \{ ([^{}]+); \})?(\s*\/\/.*)?$/.exec(text!) ?? [];
+      const [one, other] = [first, second].map((inner) => inner && copied(inner));
+      if (!one && !other) return line;
+      const block = (lines: readonly string[] | "" | undefined, inner: string) => lay(lines || [`${inner};`], "  ");
+      const last = second ? [lay(["} else {"]), block(other, second)] : [];
+      return [lay([`${head} {${mark}`]), block(one, first!), ...last, lay(["}"])].join("\n");
     })
     .join("\n");
 }
