@@ -53,10 +53,8 @@ const fallbacks: Readonly<Record<string, string>> = {
 /** Shaders that no network gets on any target, each with the reason to keep it. */
 const unusual: Readonly<Record<string, string>> = {
   "conv/matrix": "see the variant",
-  "pointwise/activation": "networks that activate by Mish, GELU or ReLU",
   "pointwise/add": "embeddings that are added",
   "pointwise/affine": "networks that shift what they read",
-  "pointwise/concat": "blocks whose joined channels equal their output",
   "pointwise/add_row": "class-conditional networks",
   "pointwise/resample": "pictures, before a run",
   "pointwise/to_rgba8": "pictures, after a run",

@@ -21,7 +21,7 @@ import { DDPM_TINY } from "./checkpoint-models";
 import { type NetworkManifest, openNetwork, readManifest } from "./golden-runner/files";
 import { expectClose } from "./support/close";
 import { runDispatches, testDevice } from "./support/device";
-import { stepRows } from "./support/rows";
+import { epsilonScalars, stepRows } from "./support/rows";
 
 const close = { rtol: 1e-5, atol: 1e-5 };
 
@@ -36,7 +36,7 @@ describe("kernels", () => {
     RESCALE: 0,
     BACK_SIGNAL: 0.4,
     BACK_NOISE: 0.9,
-    ...reference.epsilonScalars(alpha),
+    ...epsilonScalars(alpha),
     EPS_X: 0.1,
   });
 

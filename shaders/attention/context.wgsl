@@ -1,8 +1,8 @@
 // Parts of the context of linear attention: lib/linear_keys describes the operands.
 // parts[n, head, slice, e, f] = sum of exp(k[e, j] - p[e]) v[f, j] over the positions j of a slice; the first has the learned
 // ones too. A lane makes TILE_E x TILE_F sums.
-// Dispatch: a lane per tile and slice, 64 a workgroup, folded into x and y.
-// import linear_attention, linear_keys, grid
+// A task is tile and slice.
+// import linear_attention, linear_keys, lanes
 override SLICES: u32;          // uniform
 const TILE_E: u32 = 4u;
 const TILE_F: u32 = 8u;
@@ -12,12 +12,11 @@ const TILE_F: u32 = 8u;
 @group(0) @binding(2) var<storage, read> memory: array<f32>;
 @group(0) @binding(3) var<storage, read> peaks: array<vec2f>;
 
-@compute @workgroup_size(64)
-fn main(at: Grid, @builtin(local_invocation_index) local: u32) {
-  let id = flat(at) * 64u + local;
+fn tasks() -> u32 { return N * HEADS * SLICES * (D / TILE_E * (D / TILE_F)); }
+
+fn task(id: u32) {
   let across = D / TILE_F;
   let tiles = D / TILE_E * across;
-  if (id >= N * HEADS * SLICES * tiles) { return; }
   let f0 = id % across * TILE_F;
   let e0 = id / across % (D / TILE_E) * TILE_E;
   let slice = id / tiles % SLICES;
@@ -28,22 +27,16 @@ fn main(at: Grid, @builtin(local_invocation_index) local: u32) {
   let keys = ((z / HEADS * 3u + 1u) * rows + head * D + e0) * blocks;
   let values = ((z / HEADS * 3u + 2u) * rows + head * D + f0) * blocks;
   var peak: array<f32, TILE_E>;
-  for (var e = 0u; e < TILE_E; e++) { // unroll
-    peak[e] = peak_of(z * D + e0 + e).x;
-  }
+  for (var e = 0u; e < TILE_E; e++) { peak[e] = peak_of(z * D + e0 + e).x; } // unroll
   var sums: array<array<f32, TILE_F>, TILE_E>;
   for (var i = slice; i < blocks; i += SLICES) {
     var v: array<Block, TILE_F>;
-    for (var f = 0u; f < TILE_F; f++) { // unroll
-      v[f] = qkv[values + f * blocks + i];
-    }
+    for (var f = 0u; f < TILE_F; f++) { v[f] = qkv[values + f * blocks + i]; } // unroll
     for (var e = 0u; e < TILE_E; e++) { // unroll
       let k = qkv[keys + e * blocks + i];
       for (var j = 0u; j < WIDE; j++) { // unroll
         let w = exp(k[j] - peak[e]);
-        for (var f = 0u; f < TILE_F; f++) { // unroll
-          sums[e][f] += w * v[f][j];
-        }
+        for (var f = 0u; f < TILE_F; f++) { sums[e][f] += w * v[f][j]; } // unroll
       }
     }
   }
@@ -51,15 +44,11 @@ fn main(at: Grid, @builtin(local_invocation_index) local: u32) {
   for (var j = 0u; j < learned; j++) {
     for (var e = 0u; e < TILE_E; e++) { // unroll
       let w = exp(memory[(head * D + e0 + e) * MEMORY + j] - peak[e]);
-      for (var f = 0u; f < TILE_F; f++) { // unroll
-        sums[e][f] += w * memory[(rows + head * D + f0 + f) * MEMORY + j];
-      }
+      for (var f = 0u; f < TILE_F; f++) { sums[e][f] += w * memory[(rows + head * D + f0 + f) * MEMORY + j]; } // unroll
     }
   }
   let out = (z * SLICES + slice) * D * D;
   for (var e = 0u; e < TILE_E; e++) { // unroll
-    for (var f = 0u; f < TILE_F; f++) { // unroll
-      parts[out + (e0 + e) * D + f0 + f] = sums[e][f];
-    }
+    for (var f = 0u; f < TILE_F; f++) { parts[out + (e0 + e) * D + f0 + f] = sums[e][f]; } // unroll
   }
 }

@@ -1,7 +1,7 @@
 // Peaks and sums of the keys of linear attention: lib/linear_keys says of what. A lane reads every CHUNKS-th block of a row;
 // the first also reads the learned positions.
-// Dispatch: a lane per row and chunk, 64 a workgroup, folded into x and y. CHUNKS is at most the blocks of a row.
-// import linear_attention, grid
+// A task is row and chunk. CHUNKS is at most the blocks of a row.
+// import linear_attention, lanes
 override MEMORY: u32 = 0u;     // uniform: learned positions
 override CHUNKS: u32;          // uniform
 
@@ -9,11 +9,10 @@ override CHUNKS: u32;          // uniform
 @group(0) @binding(1) var<storage, read> qkv: array<Block>;
 @group(0) @binding(2) var<storage, read> memory: array<f32>;
 
-@compute @workgroup_size(64)
-fn main(at: Grid, @builtin(local_invocation_index) local: u32) {
-  let id = flat(at) * 64u + local;
+fn tasks() -> u32 { return N * (HEADS * D) * CHUNKS; }
+
+fn task(id: u32) {
   let rows = HEADS * D;
-  if (id >= N * rows * CHUNKS) { return; }
   let chunk = id % CHUNKS;
   let row = id / CHUNKS % rows;
   let n = id / (CHUNKS * rows);
@@ -24,17 +23,13 @@ fn main(at: Grid, @builtin(local_invocation_index) local: u32) {
   var peak = first[0];
   for (var i = chunk; i < blocks; i += CHUNKS) {
     let k = qkv[start + i];
-    for (var j = 0u; j < WIDE; j++) { // unroll
-      peak = max(peak, k[j]);
-    }
+    for (var j = 0u; j < WIDE; j++) { peak = max(peak, k[j]); } // unroll
   }
   for (var j = 0u; j < learned; j++) { peak = max(peak, memory[row * MEMORY + j]); }
   var total = 0.0;
   for (var i = chunk; i < blocks; i += CHUNKS) {
     let k = qkv[start + i];
-    for (var j = 0u; j < WIDE; j++) { // unroll
-      total += exp(k[j] - peak);
-    }
+    for (var j = 0u; j < WIDE; j++) { total += exp(k[j] - peak); } // unroll
   }
   for (var j = 0u; j < learned; j++) { total += exp(memory[row * MEMORY + j] - peak); }
   peaks[id] = vec2f(peak, total);

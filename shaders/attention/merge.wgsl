@@ -1,7 +1,7 @@
 // The context of linear attention from its parts: context[z, e, f] = SCALE / (sum of exp(k[e] - p[e])) sum over slices of
 // parts[z, slice, e, f], for each sample and head z. lib/linear_keys describes the rest.
-// Dispatch: a lane per element of the context, 64 a workgroup, folded into x and y.
-// import linear_attention, linear_keys, grid
+// A task is element of the context.
+// import linear_attention, linear_keys, lanes
 override SLICES: u32;          // uniform
 override SCALE: f32;
 
@@ -9,11 +9,10 @@ override SCALE: f32;
 @group(0) @binding(1) var<storage, read> parts: array<f32>;
 @group(0) @binding(2) var<storage, read> peaks: array<vec2f>;
 
-@compute @workgroup_size(64)
-fn main(at: Grid, @builtin(local_invocation_index) local: u32) {
-  let id = flat(at) * 64u + local;
+fn tasks() -> u32 { return N * HEADS * (D * D); }
+
+fn task(id: u32) {
   let square = D * D;
-  if (id >= N * HEADS * square) { return; }
   let z = id / square;
   var sum = 0.0;
   for (var s = 0u; s < SLICES; s++) { sum += parts[(z * SLICES + s) * square + id % square]; }

@@ -2,8 +2,7 @@
 // y[n, o, i, j] = bias[o] + sum over c, a, b of w[o, c, a, b] x[n, c, STRIDE i + a - PAD, STRIDE j + b - PAD].
 // x: f32 [N, C, H, W]; weight: f32 [C, KERNEL, KERNEL, TILES TILE_M], output channels beyond OC are 0; y: f32 [N, OC, OH, OW].
 // A lane makes TILE_M output channels of one pixel; neighbouring lanes make neighbouring pixels.
-// Dispatch: x = ceil(N TILES OH OW / 64), folded into two dimensions.
-// import grid
+// import lanes
 override N: u32;               // uniform
 override C: u32;               // uniform
 override OC: u32;              // uniform
@@ -23,11 +22,10 @@ alias Row = array<f32, TILE_M>;
 @group(0) @binding(2) var<storage, read> weight: array<Row>;
 @group(0) @binding(3) var<storage, read> bias: array<f32>;
 
-@compute @workgroup_size(64)
-fn main(at: Grid, @builtin(local_invocation_index) local: u32) {
-  let id = flat(at) * 64u + local;
+fn tasks() -> u32 { return N * TILES * (OH * OW); }
+
+fn task(id: u32) {
   let plane = OH * OW;
-  if (id >= N * TILES * plane) { return; }
   let pixel = id % plane;
   let tile = id / plane % TILES;
   let n = id / (plane * TILES);
@@ -44,9 +42,7 @@ fn main(at: Grid, @builtin(local_invocation_index) local: u32) {
         let inside = row_inside && column >= 0 && column < i32(W);
         let v = select(0.0, x[row_at + u32(clamp(column, 0, i32(W) - 1))], inside);
         let w = weight[((c * KERNEL + a) * KERNEL + b) * TILES + tile];
-        for (var m = 0u; m < TILE_M; m++) { // unroll
-          sums[m] += w[m] * v;
-        }
+        for (var m = 0u; m < TILE_M; m++) { sums[m] += w[m] * v; } // unroll
       }
     }
   }

@@ -1,20 +1,20 @@
 // Direct convolution without subgroups: lib/conv says of what, lib/direct how.
 // w: f32, or f16 pairs, [C1 + C2, KERNEL (dx), KERNEL (dy), OC rounded up to TILE_M]; TILE_M is even where weights are f16.
-// Dispatch: a lane per task: x = ceil(columns * N * ceil(OC / TILE_M) / WG), folded into two dimensions.
-// import direct
+// A task is a column of TILE_Y pixels of TILE_M channels.
+// import direct, lanes
 alias Words = u32;
-const WG: u32 = 64u;
 
-@compute @workgroup_size(WG)
-fn main(at: Grid, @builtin(local_invocation_index) local: u32) {
-  let columns = ceil_div(OH, TILE_Y) * OW;                   // running on from band to band
+// Columns, which run on from band to band.
+fn columns() -> u32 { return ceil_div(OH, TILE_Y) * OW; }
+
+fn tasks() -> u32 { return columns() * ceil_div(OC, TILE_M) * N; }
+
+fn task(id: u32) {
   let tiles_m = ceil_div(OC, TILE_M);
-  let task = flat(at) * WG + local;
-  if (task >= columns * tiles_m * N) { return; }
-  let m0 = task / columns % tiles_m * TILE_M;
-  let n = task / (columns * tiles_m);
-  let ox = task % columns % OW;
-  let oy = task % columns / OW * TILE_Y;
+  let m0 = id / columns() % tiles_m * TILE_M;
+  let n = id / (columns() * tiles_m);
+  let ox = id % columns() % OW;
+  let oy = id % columns() / OW * TILE_Y;
   let padded_oc = tiles_m * TILE_M;
   var window = window_of(n, oy, ox);
 

@@ -2,24 +2,21 @@
 // weights and quadSwap shares the four: lane l holds channels 4i + (l ^ s) in component s of its sums.
 // w: f32, or f16 pairs, [ceil(OC / TILE_M), C1 + C2, 4 (lane), TILE_M / 4, KERNEL (dy), KERNEL (dx)], channel 4i + lane of its
 // tile at i. TILE_M is a multiple of 4, of 8 where weights are f16.
-// Dispatch: a quad per (4 columns, TILE_M channels): x = ceil(groups * N * OC / TILE_M / (WG / 4)), folded into two dimensions.
-// import direct
-enable subgroups;
-diagnostic(off, subgroup_uniformity);   // `task` is the same in all lanes of a quad
+// A quad does 4 columns x TILE_M channels.
+// import direct, quad
 alias Words = array<u32, TAPS>;                              // the taps of PER_WORD channels
-const WG: u32 = 16u;
 const QUADS: u32 = TILE_M / 4u;
 
-@compute @workgroup_size(WG)
-fn main(at: Grid, @builtin(local_invocation_index) local: u32) {
-  let groups = ceil_div(ceil_div(OH, TILE_Y) * OW, 4u);      // of 4 columns, running on from band to band
+// Groups of 4 columns, which run on from band to band.
+fn groups() -> u32 { return ceil_div(ceil_div(OH, TILE_Y) * OW, 4u); }
+
+fn tasks() -> u32 { return groups() * ceil_div(OC, TILE_M) * N; }
+
+fn task(id: u32, lane: u32) {
   let tiles_m = ceil_div(OC, TILE_M);
-  let task = flat(at) * (WG / 4u) + local / 4u;
-  if (task >= groups * tiles_m * N) { return; }
-  let lane = local % 4u;
-  let column = task % groups * 4u + lane;
-  let m0 = task / groups % tiles_m * TILE_M;
-  let n = task / (groups * tiles_m);
+  let column = id % groups() * 4u + lane;
+  let m0 = id / groups() % tiles_m * TILE_M;
+  let n = id / (groups() * tiles_m);
   let ox = column % OW;
   let oy = column / OW * TILE_Y;
   var window = window_of(n, oy, ox);

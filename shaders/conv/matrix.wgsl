@@ -22,7 +22,6 @@ const W_ROW: u32 = TILE_M + PADDING;
 const X_ROW: u32 = TILE_N + PADDING;
 const LANES: u32 = 256u;
 const W_LOADS: u32 = (DEPTH * TILE_M / 4u + LANES - 1u) / LANES;
-const X_LOADS: u32 = DEPTH * TILE_N / LANES;
 
 alias Left = subgroup_matrix_left<Element, MATRIX_K, MATRIX_M>;
 alias Right = subgroup_matrix_right<Element, MATRIX_N, MATRIX_K>;
@@ -43,7 +42,7 @@ fn main(at: Grid, @builtin(local_invocation_index) local: u32, @builtin(subgroup
   let column = subgroup % SUBGROUPS % ACROSS * COLUMNS * MATRIX_N;
 
   var w_next: array<vec4f, W_LOADS>;
-  var x_next: array<f32, X_LOADS>;
+  var x_next: Inputs;
   var sums: array<array<Sum, COLUMNS>, ROWS>;
   for (var step = task.first; step <= task.last; step++) {    // the tiles of a step are multiplied in the round after it
     if (step > task.first) {
@@ -71,10 +70,7 @@ fn main(at: Grid, @builtin(local_invocation_index) local: u32, @builtin(subgroup
           w_next[i] = unpacked4(w[((c / 16u * TAPS + step % TAPS) * 16u + c % 16u) * width + m]);
         }
       }
-      let tap = tap_of(source, step);
-      for (var i = 0u; i < X_LOADS; i++) { // unroll
-        x_next[i] = input(source.n, tap, step / TAPS * DEPTH + local / TILE_N + i * (LANES / TILE_N));
-      }
+      gather(&x_next, source, step, local);
     }
     if (step > task.first) {
       for (var k = 0u; k < DEPTH; k += MATRIX_K) {

@@ -1,12 +1,10 @@
 // 1x1 convolution for GPUs that it is too small to fill: lib/conv says of what, lib/sliced how lanes share the work.
 // w: f32, or f16 pairs, [C1 + C2, OC rounded up to fours]. PLANE, C1 and C2 are multiples of 4, and C1 and C2 of STEP.
-// Dispatch: x = ceil(OC / TILE_M) * ceil(N PLANE / TILE_N), folded into two dimensions.
-// import conv, added_uniform, store, sliced, grid
+// Tasks: ceil(OC / TILE_M) * ceil(N PLANE / TILE_N).
+// import conv, added_uniform, store, sliced, workgroups
 alias In = vec4f;
 alias Out = vec4f;
 alias Value = vec4f;
-alias Words = Four;
-override PLANE: u32;           // uniform: pixels of a plane
 
 fn finish(sum: vec4f, o: u32, p: u32, batch: u32) {
   let plane = PLANE / 4u;
@@ -14,26 +12,20 @@ fn finish(sum: vec4f, o: u32, p: u32, batch: u32) {
   if (o < OC && n < N) { store(sum + base(n, o), n, o, p % plane, plane); }
 }
 
-@compute @workgroup_size(LANES)
-fn main(at: Grid, @builtin(local_invocation_index) local: u32) {
+fn work(id: u32, local: u32) {
   let tiles_m = ceil_div(OC, TILE_M);
   let plane = PLANE / 4u;
-  let tile = flat(at);
-  if (tile >= tiles_m * ceil_div(N * PLANE, TILE_N)) { return; }
-  let slice = local / GROUP;
-  let lane = local % GROUP;
-  let m4 = tile % tiles_m * LANES_M + lane / LANES_N;        // in fours
-  let n4 = tile / tiles_m * (TILE_N / 4u) + lane % LANES_N;
+  if (id >= tiles_m * ceil_div(N * PLANE, TILE_N)) { return; }
   let width = ceil_div(OC, 4u);
-  let share = share_of(slice, C1 + C2);
+  let share = share_of(id, tiles_m, local, C1 + C2);
 
   // Past the edges a lane reads what its neighbour does, and stores nothing.
-  var w_at = share.x * width + min(m4, width - 1u);
+  var w_at = share.first * width + min(share.m4, width - 1u);
   var x_at: array<u32, COLUMNS>;
   var skip_at: array<u32, COLUMNS>;
   var norm_at: array<u32, COLUMNS>;
   for (var j = 0u; j < COLUMNS; j++) { // unroll
-    let p = min(n4 + j * LANES_N, N * plane - 1u);
+    let p = min(share.n4 + j * LANES_N, N * plane - 1u);
     let n = p / plane;
     x_at[j] = n * C1 * plane + p % plane;
     skip_at[j] = skip_start(n) * plane + p % plane;
@@ -41,7 +33,7 @@ fn main(at: Grid, @builtin(local_invocation_index) local: u32) {
   }
 
   var sums: Sums;
-  for (var k = share.x; k < share.y; k += STEP) {
+  for (var k = share.first; k < share.end; k += STEP) {
     var rows: array<vec4f, STEP>;
     var columns: array<array<vec4f, COLUMNS>, STEP>;
     for (var u = 0u; u < STEP; u++) { rows[u] = unpacked4(w[w_at + u * width]); } // unroll
@@ -60,5 +52,5 @@ fn main(at: Grid, @builtin(local_invocation_index) local: u32) {
     }
     accumulate(&sums, rows, columns);
   }
-  merge_slices(&sums, slice, lane, vec3u(m4, n4, 0u));
+  merge_slices(&sums, share, 0u);
 }

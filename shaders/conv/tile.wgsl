@@ -1,12 +1,11 @@
 // 3x3 and 1x1 convolution for GPUs, an implicit matrix product: lib/conv says of what, lib/implicit how.
 // The next tiles are loaded while these are multiplied; a lane keeps ROWS x COLUMNS blocks of 4 x 4. SLICES groups of
 // LANES_M x LANES_N lanes share out the depth of every tile (sliced K) and add their sums at the end.
-// Dispatch: x = ceil(OC / TILE_M) * ceil(N OH OW / TILE_N) * SPLITS, folded into two dimensions.
-// import implicit, tile
+// Tasks: ceil(OC / TILE_M) * ceil(N OH OW / TILE_N) * SPLITS.
+// import implicit, tile, workgroups
 const SLICES: u32 = 1u;        // divides DEPTH
 const LANES: u32 = LANES_M * LANES_N * SLICES;               // a multiple of TILE_N
 const W_LOADS: u32 = DEPTH * TILE_M / 4u / LANES;
-const X_LOADS: u32 = DEPTH * TILE_N / LANES;
 const FOURS: u32 = TILE_M * TILE_N / 4u / LANES;             // that a lane stores
 const INPUTS: u32 = DEPTH * TILE_M / 4u;
 const TILES: u32 = INPUTS + DEPTH * TILE_N / 4u;
@@ -15,9 +14,8 @@ const SUMS: u32 = select(0u, SLICES * TILE_M * TILE_N / 4u, SLICES > 1u);
 // Weights, [k][channel], and from INPUTS on inputs, [k][pixel]; at the end every slice's sums, [slice][channel][pixel].
 var<workgroup> memory: array<vec4f, max(TILES, SUMS)>;
 
-@compute @workgroup_size(LANES)
-fn main(at: Grid, @builtin(local_invocation_index) local: u32) {
-  let task = task_of(flat(at), TILE_M, TILE_N);
+fn work(id: u32, local: u32) {
+  let task = task_of(id, TILE_M, TILE_N);
   if (task.split >= SPLITS) { return; }
   let width = ceil_div(OC, 4u);                              // of the weights
   let pixel = local % TILE_N;                                // whose inputs this lane gathers
@@ -27,7 +25,7 @@ fn main(at: Grid, @builtin(local_invocation_index) local: u32) {
   let lane_n = local % LANES_N;
 
   var w_next: array<vec4f, W_LOADS>;
-  var x_next: array<f32, X_LOADS>;
+  var x_next: Inputs;
   var sums: Sums;
   for (var step = task.first; step <= task.last; step++) {    // the tiles of a step are multiplied in the round after it
     if (step > task.first) {
@@ -45,10 +43,7 @@ fn main(at: Grid, @builtin(local_invocation_index) local: u32) {
         w_next[i] = vec4f();
         if (m < width) { w_next[i] = unpacked4(w[(step * DEPTH + e / (TILE_M / 4u)) * width + m]); }
       }
-      let tap = tap_of(source, step);
-      for (var i = 0u; i < X_LOADS; i++) { // unroll
-        x_next[i] = input(source.n, tap, step / TAPS * DEPTH + local / TILE_N + i * (LANES / TILE_N));
-      }
+      gather(&x_next, source, step, local);
     }
     if (step > task.first) {
       for (var t = 0u; t < DEPTH / SLICES; t++) {

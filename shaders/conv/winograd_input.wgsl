@@ -5,9 +5,7 @@
 //
 // Tiles side by side share input columns. Where ALIGNED, a lane loads M TILES = X_UNIT columns at once and one more on each
 // side: M TILES divides W, with STRIDE and UPSAMPLE 1, PAD 1.
-// Dispatch: x = ceil(COLS / TILES * CHANNELS / WG), folded into two dimensions.
-// import winograd, prepared, grid
-alias Value = f32;
+// import winograd, prepared, lanes
 override N: u32;               // uniform
 override X_N: u32;             // uniform
 override C: u32;               // uniform
@@ -44,19 +42,16 @@ fn transform(d: array<f32, 6>) -> array<f32, 6> {
   return array(4.0 * d[0] - 5.0 * d[2] + d[4], even + odd, even - odd, even2 + odd2, even2 - odd2, 4.0 * d[1] - 5.0 * d[3] + d[5]);
 }
 
-@compute @workgroup_size(WG)
-fn main(at: Grid, @builtin(local_invocation_index) local: u32) {
-  let id = flat(at) * WG + local;
-  let width = COLS / TILES;
-  if (id >= width * CHANNELS) { return; }
-  let c = id / width;
-  let column = COL_START + id % width * TILES;
+fn tasks() -> u32 { return width() * CHANNELS; }
+
+fn task(id: u32) {
+  let c = id / width();
+  let column = first_tile(id);
   let n = min(column / SAMPLE, N - 1u);                      // past the last tile, columns are padding
   let place = column % SAMPLE;
   let y0 = place / TILES_X * (STEP / UPSAMPLE) - PAD;
-  let x0 = place % TILES_X * (STEP / UPSAMPLE) - PAD;           // both wrap above and left of the picture
-
-  let v_at = (C_START + c) * width + id % width;
+  let x0 = place % TILES_X * (STEP / UPSAMPLE) - PAD;        // both wrap above and left of the picture
+  let v_at = (C_START + c) * width() + id % width();
 
   var affine = vec4f();
   if (NORM) { affine = norm[n % NORM_N * NORM_C + C_START + min(c, C - 1u)]; }
@@ -103,8 +98,6 @@ fn main(at: Grid, @builtin(local_invocation_index) local: u32) {
       line = transform(line);
       for (var j = 0u; j < SIDE; j++) { out[j][t] = line[j]; } // unroll
     }
-    for (var j = 0u; j < SIDE; j++) { // unroll
-      v[(i * SIDE + j) * width * K + v_at] = out[j];
-    }
+    for (var j = 0u; j < SIDE; j++) { v[(i * SIDE + j) * width() * K + v_at] = out[j]; } // unroll
   }
 }

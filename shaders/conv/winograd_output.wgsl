@@ -1,8 +1,7 @@
 // y = A^T m A + what follows (lib/after): M x M pixels of channel o from the SIDE^2 sums m of a tile. lib/winograd has the tiles.
 // m: f32 [SIDE^2, ROWS, COLS], ROWS >= OC; y: f32 [N, OC, OH, OW]. Where WHOLE, OW and OH are multiples of M TILES = Y_UNIT
 // and of M, and rows are stored at once; TILES is 1 otherwise.
-// Dispatch: x = ceil(OC * COLS / TILES / WG), folded into two dimensions.
-// import winograd, after, added, grid
+// import winograd, after, added, lanes
 alias Out = array<f32, Y_UNIT>;
 override ROWS: u32;            // uniform
 override OH: u32;              // uniform
@@ -24,24 +23,24 @@ fn transform(d: array<f32, 6>) -> array<f32, 4> {
   return array(d[0] + sum1 + sum2, diff1 + 2.0 * diff2, sum1 + 4.0 * sum2, diff1 + 8.0 * diff2 + d[5]);
 }
 
-@compute @workgroup_size(WG)
-fn main(at: Grid, @builtin(local_invocation_index) local: u32) {
-  let id = flat(at) * WG + local;
-  let width = COLS / TILES;
-  if (id >= OC * width) { return; }
-  let o = id / width;
-  let column = COL_START + id % width * TILES;
+fn tasks() -> u32 { return OC * width(); }
+
+fn task(id: u32) {
+  let column = first_tile(id);
   let n = column / SAMPLE;
   let place = column % SAMPLE;
-  if (n >= N || place >= TILES_X * TILES_Y) { return; }      // padding
-  let oy = place / TILES_X * M;
-  let ox = place % TILES_X * M;
+  if (n < N && place < TILES_X * TILES_Y) {                  // else padding
+    tile(id, n, id / width(), place / TILES_X * M, place % TILES_X * M);
+  }
+}
 
+// The tiles of sums from `id` on: those of channel o at row oy and column ox of sample n.
+fn tile(id: u32, n: u32, o: u32, oy: u32, ox: u32) {
   var rows: array<array<array<f32, 6>, M>, TILES>;
   for (var j = 0u; j < SIDE; j++) { // unroll
     var sums: array<array<f32, 6>, TILES>;
     for (var i = 0u; i < SIDE; i++) { // unroll
-      let loaded = m[(i * SIDE + j) * ROWS * width + id];
+      let loaded = m[(i * SIDE + j) * ROWS * width() + id];
       for (var t = 0u; t < TILES; t++) { sums[t][i] = loaded[t]; } // unroll
     }
     for (var t = 0u; t < TILES; t++) { // unroll

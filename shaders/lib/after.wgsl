@@ -1,7 +1,8 @@
 // What follows a convolution's sums: y[n, o, p] = sum + bias[o] + temb[n, o] + residual[n, o, p].
 // bias: f32 [OC]; temb: f32 [TEMB_N, TEMB_WIDTH], columns from TEMB_OFFSET on; residual: f32 [RESIDUAL_N, OC, pixels];
-// y: f32 [N, OC, pixels]. Tensors with fewer samples than y are read modulo theirs. The shader sets Out, the element of
-// residual and y, and imports added or added_uniform.
+// y: f32 [N, OC, pixels]. Tensors with fewer samples than y are read modulo theirs. The shader imports
+// added or added_uniform.
+alias Out = f32;               // element of residual and y
 override N: u32;               // uniform
 override OC: u32;              // uniform
 override TEMB_N: u32 = 1u;     // uniform

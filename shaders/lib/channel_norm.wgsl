@@ -15,7 +15,6 @@ override LAYER: bool = false;
 override FILM: bool = false;
 override RESIDUAL: bool = false;
 override SILU: bool = false;
-alias Value = f32;
 
 @group(0) @binding(0) var<storage, read_write> y: array<Block>;
 @group(0) @binding(1) var<storage, read> x: array<Block>;

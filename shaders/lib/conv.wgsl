@@ -2,9 +2,10 @@
 // sum[n, o, p] = sum_{c, dy, dx} w[o, c, dy, dx] in[n, c, STRIDE p + (dy, dx) - PAD], with
 // in = act((v - mean) * scale + shift), optionally enlarged x2 (nearest) first; 0 outside. lib/after says what follows.
 // x: f32 [N, C1, H, W]; skip, where JOINED: f32 [SKIP_N, C2, H, W]; norm: f32 [NORM_N, C1 + C2, 4] = (mean, scale, shift, 0).
-// Tensors with fewer samples than y are read modulo theirs. The shader sets In, the element of x and skip, and Words, that of
-// w: it says how the weights are packed.
+// Tensors with fewer samples than y are read modulo theirs.
 // import joined, after, prepared, half
+alias In = f32;                // element of x and skip
+alias Words = Four;            // of w: says how the weights are packed
 override NORM_N: u32 = 1u;     // uniform
 
 @group(0) @binding(4) var<storage, read> x: array<In>;

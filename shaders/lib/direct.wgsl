@@ -1,8 +1,5 @@
 // Direct convolutions: a lane computes TILE_M output channels of a column of TILE_Y pixels, one input channel at a time.
 // import conv, added, window, store, grid
-alias In = f32;
-alias Out = f32;
-alias Value = f32;
 const TILE_M: u32 = 16u;
 const TILE_Y: u32 = 4u;
 const ROWS: u32 = (TILE_Y - 1u) * STRIDE + KERNEL;           // input rows of a column
@@ -40,14 +37,14 @@ fn window_of(n: u32, oy: u32, ox: u32) -> Window {
 fn gather(at: ptr<function, Window>, pixels: ptr<function, Pixels>, c: u32) {
   let affine = affine_at((*at).norm0 + c);
   if (!JOINED || c < C1) {
-    let channel = ((*at).x0 + c) * (H * W);
+    let channel = ((*at).x0 + c) * PLANE;
     for (var r = 0u; r < ROWS; r++) { // unroll
       for (var dx = 0u; dx < KERNEL; dx++) { // unroll
         (*pixels)[r][dx] = x[channel + (*at).rows[r] + (*at).columns[dx]];
       }
     }
   } else {
-    let channel = ((*at).skip0 + c - C1) * (H * W);
+    let channel = ((*at).skip0 + c - C1) * PLANE;
     for (var r = 0u; r < ROWS; r++) { // unroll
       for (var dx = 0u; dx < KERNEL; dx++) { // unroll
         (*pixels)[r][dx] = skip[channel + (*at).rows[r] + (*at).columns[dx]];

@@ -1,6 +1,7 @@
 // Products C[z, m, n] = sum_k A[z, m, k] B[z, k, n]: their sizes and operands. C: f32 [BATCHES, M, N].
 // A: f32 [M, K] at A_START + z / INNER * A_OUTER + z % INNER * A_INNER; stored [K, M] where A_COLUMNS; B: f32 [K, N] likewise.
 // The shader sets Left, the element of A, and Right, that of B and C. Starts and strides count them.
+// import grid
 override M: u32;               // uniform
 override N: u32;               // uniform
 override K: u32;               // uniform
@@ -21,3 +22,11 @@ const A_COLUMNS: bool = false;
 // Where the operands of batch z start.
 fn a_start(z: u32) -> u32 { return A_START + z / INNER * A_OUTER + z % INNER * A_INNER; }
 fn b_start(z: u32) -> u32 { return B_START + z / INNER * B_OUTER + z % INNER * B_INNER; }
+
+// Tiles of tile_m rows x tile_n columns; and the row and column of one, in tiles, and its batch, counted along rows.
+fn tiles(tile_m: u32, tile_n: u32) -> u32 { return ceil_div(M, tile_m) * ceil_div(N, tile_n) * BATCHES; }
+fn tile_at(i: u32, tile_m: u32, tile_n: u32) -> vec3u {
+  let across = ceil_div(N, tile_n);
+  let down = ceil_div(M, tile_m);
+  return vec3u(i / across % down, i % across, i / (across * down));
+}

@@ -3,10 +3,6 @@
 // reads. With SPLITS > 1, y: f32 [SPLITS, N, OC, OH, OW] holds sums over parts of the channels, for conv/sum_splits.
 // w: f32, or f16 pairs, [ceil((C1 + C2) / 16), KERNEL^2, 16, OC rounded up to fours].
 // import conv, added_uniform, window, store, grid
-alias In = f32;
-alias Out = f32;
-alias Value = f32;
-alias Words = Four;
 override SPLITS: u32 = 1u;     // uniform
 const DEPTH: u32 = 16u;
 const TAPS: u32 = KERNEL * KERNEL;
@@ -60,10 +56,20 @@ fn tap_of(pixel: Gathered, step: u32) -> Tap {
 fn input(n: u32, tap: Tap, c: u32) -> f32 {
   var v = 0.0;
   if (tap.inside && c < C1 + C2) {
-    if (c < C1) { v = x[(n * C1 + c) * H * W + tap.at]; } else { v = skip[(skip_start(n) + c - C1) * H * W + tap.at]; }
+    if (c < C1) { v = x[(n * C1 + c) * PLANE + tap.at]; } else { v = skip[(skip_start(n) + c - C1) * PLANE + tap.at]; }
     v = prepared(v, affine_at(norm_start(n) + c));
   }
   return v;
+}
+
+// Gathers what a lane loads of the inputs of a step: of its pixel, every LANES / TILE_N-th channel. The shader sets LANES.
+const X_LOADS: u32 = DEPTH * TILE_N / LANES;
+alias Inputs = array<f32, X_LOADS>;
+
+fn gather(inputs: ptr<function, Inputs>, source: Gathered, step: u32, local: u32) {
+  let tap = tap_of(source, step);
+  let c = step / TAPS * DEPTH + local / TILE_N;
+  for (var i = 0u; i < X_LOADS; i++) { (*inputs)[i] = input(source.n, tap, c + i * (LANES / TILE_N)); } // unroll
 }
 
 // Stores the sum of channel o at pixel p, counted over all samples.

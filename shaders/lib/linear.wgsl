@@ -1,12 +1,12 @@
 // y = act(x W^T + b).   x: f32 [N, COLUMNS]; weight: f32, or f16 pairs, [ROWS, COLUMNS]; bias: f32 [ROWS]; y: f32 [N, ROWS].
-// The shader sets Input, the element of x, and Words, that of the weights.
 // import half, act
+alias Input = vec4f;           // element of x
+alias Words = Four;            // of the weights
 override N: u32;               // uniform
 override ROWS: u32;            // uniform
 override COLUMNS: u32;         // uniform
 override SILU: bool;
 const TILE_N: u32 = 2u;        // samples that share a read of the weights
-alias Value = f32;
 
 @group(0) @binding(0) var<storage, read> x: array<Input>;
 @group(0) @binding(1) var<storage, read> weight: array<Words>;

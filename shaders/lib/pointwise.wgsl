@@ -2,6 +2,8 @@
 // over all samples, it is block `id`.
 // Dispatch (perSample): a lane per block of a sample, 64 a workgroup, folded into x and y; z is the sample.
 // import blocks, grid
+override COUNT: u32;           // uniform: floats of a sample
+
 @compute @workgroup_size(64)
 fn main(at: Grid, @builtin(local_invocation_index) local: u32) {
   let i = flat(at) * 64u + local;

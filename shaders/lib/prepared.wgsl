@@ -1,5 +1,4 @@
 // What happens to an input value before it is used: act((v - mean) * scale + shift), (mean, scale, shift) = affine.
-// The shader sets Value: f32 or a vector of them.
 // import act
 override NORM: bool = false;
 override SILU: bool = false;

@@ -17,11 +17,24 @@ alias Sums = array<array<vec4f, COLUMNS>, 4>;
 
 var<workgroup> memory: array<vec4f, KEPT * BLOCKS * GROUP>;  // [slice][four][lane]
 
-// First and last + 1 of the `depth` steps that a slice takes.
-fn share_of(slice: u32, depth: u32) -> vec2u {
-  let share = (depth / STEP + SLICES - 1u) / SLICES * STEP;
-  let first = min(slice * share, depth);
-  return vec2u(first, min(first + share, depth));
+// What a lane does: its slice, which takes the steps of the depth from `first` to `end`, its place in the slice, and its first
+// row and column, in fours. tile, counted along rows; local: index in the workgroup.
+struct Share {
+  slice: u32,
+  lane: u32,
+  first: u32,
+  end: u32,
+  m4: u32,
+  n4: u32,
+}
+
+fn share_of(tile: u32, tiles_m: u32, local: u32, depth: u32) -> Share {
+  let slice = local / GROUP;
+  let lane = local % GROUP;
+  let length = (depth / STEP + SLICES - 1u) / SLICES * STEP;
+  let first = min(slice * length, depth);
+  let m4 = tile % tiles_m * LANES_M + lane / LANES_N;
+  return Share(slice, lane, first, min(first + length, depth), m4, tile / tiles_m * (TILE_N / 4u) + lane % LANES_N);
 }
 
 // Adds the outer product of STEP rows and columns to the sums.
@@ -34,9 +47,10 @@ fn accumulate(sums: ptr<function, Sums>, rows: array<vec4f, STEP>, columns: arra
 }
 
 // Lets the sums of all slices meet: the upper half hands its own to the lower half, which adds them. Then calls
-// finish(sum, row, column, batch), which the shader declares, for the blocks that fall to this slice. at: the lane's first
-// row and column, which count fours as columns do, and its batch.
-fn merge_slices(sums: ptr<function, Sums>, slice: u32, lane: u32, at: vec3u) {
+// finish(sum, row, column, batch), which the shader declares, for the blocks that fall to this slice. Columns count fours.
+fn merge_slices(sums: ptr<function, Sums>, at: Share, batch: u32) {
+  let slice = at.slice;
+  let lane = at.lane;
   if (SLICES > 1u) {
     if (slice >= KEPT) {
       for (var e = 0u; e < BLOCKS; e++) { // unroll
@@ -59,7 +73,7 @@ fn merge_slices(sums: ptr<function, Sums>, slice: u32, lane: u32, at: vec3u) {
         v = memory[e * GROUP + lane];
         for (var s = 1u; s < KEPT; s++) { v += memory[(s * BLOCKS + e) * GROUP + lane]; } // unroll
       }
-      finish(v, 4u * at.x + e / COLUMNS, at.y + e % COLUMNS * LANES_N, at.z);
+      finish(v, 4u * at.m4 + e / COLUMNS, at.n4 + e % COLUMNS * LANES_N, batch);
     }
   }
 }

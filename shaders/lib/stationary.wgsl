@@ -1,5 +1,14 @@
-// A product with a tile of one operand held in private memory, DEPTH deep and TILE_N columns a lane, while the rows of the
-// other pass by: the constants of it.
+// Products for software adapters, where private memory at constant addresses feeds arithmetic at no cost, and a load costs as
+// much as ten multiply-adds. A quad holds a tile of one operand, DEPTH x TILE_N columns for each of its lanes, while the rows
+// of the other pass by. Of UNIT values of a row each lane loads its own quarter, and quadSwap shares the four: at
+// [UNIT u + 4q + s] lane l holds k = UNIT u + UNIT / 4 (l ^ s) + q. Where K is more than DEPTH, sums wait in the result for the
+// next pass; what that holds before the first does not count.
+//
+// The shader declares Own, what it alone has to know of a lane; place_of(id, lane); column(at, k), what is held of k; unit_step()
+// from UNIT to UNIT of a row, row_step() from row to row, and result_step(); quarter(i) of a row, and value(row, q), number q of
+// it; first, what the sums of row m begin with, and residual_at, where has_residual(); earlier(i), the sums of the pass before,
+// and keep.
+// import quad
 override ROWS: u32;            // uniform: rows of a task
 const WG: u32 = 4u;
 const UNIT: u32 = 64u;         // a multiple of 4; of 8 where weights are f16
@@ -8,8 +17,58 @@ const TILE_N: u32 = 8u;
 const ONE_PASS: bool = false;  // where K = DEPTH, may be true
 const QUARTER: u32 = UNIT / 4u;
 const DEPTH: u32 = UNIT * UNITS;
+alias Columns = array<f32, TILE_N>;
 
-// The k that a lane holds at i of its tile: of each UNIT, quarters by lane.
-fn held_at(k0: u32, i: u32, lane: u32) -> u32 {
-  return k0 + i / UNIT * UNIT + (lane ^ (i % 4u)) * QUARTER + i % UNIT / 4u;
+// What a task has to know of its lane: its rows, m0 to m1 - 1, and where rows, results and what is held start.
+struct Place {
+  m0: u32,
+  m1: u32,
+  row0: u32,
+  result0: u32,
+  held0: u32,
+  own: Own,
+}
+
+fn task(id: u32, lane: u32) {
+  let at = place_of(id, lane);
+  var tile: array<Columns, DEPTH>;
+  for (var k0 = 0u; k0 < K; k0 += DEPTH) {
+    for (var i = 0u; i < DEPTH; i++) {
+      tile[i] = column(at, k0 + i / UNIT * UNIT + (lane ^ (i % 4u)) * QUARTER + i % UNIT / 4u);
+    }
+    let held = tile;
+    let row0 = at.row0 + k0 / UNIT * unit_step();
+    for (var m = at.m0; m < at.m1; m++) {
+      let row_at = row0 + m * row_step();                    // before the sums: in between, it costs their registers
+      let result = at.result0 + m * result_step();
+      let begin = first(at, m);
+      var sums: Columns;
+      if (ONE_PASS) {
+        let zero = f32(k0);    // not a constant, so that sums begin, in registers, before the loads
+        for (var j = 0u; j < TILE_N; j++) { sums[j] = begin + zero * f32(j + 1u); } // unroll
+      } else {
+        let before = earlier(result);
+        for (var j = 0u; j < TILE_N; j++) { sums[j] = select(begin, before[j], k0 > 0u); } // unroll
+      }
+      if (has_residual()) {
+        let other = residual_at(at, m);
+        for (var j = 0u; j < TILE_N; j++) { sums[j] += select(other[j], 0.0, k0 > 0u); } // unroll
+      }
+      for (var u = 0u; u < UNITS; u++) { // unroll
+        let row = quarter(row_at + u * unit_step());
+        for (var q = 0u; q < QUARTER; q++) { // unroll
+          const i = UNIT * u + 4u * q;
+          let v0 = value(row, q);
+          let v1 = quadSwapX(v0);
+          let v2 = quadSwapY(v0);
+          let v3 = quadSwapDiagonal(v0);
+          for (var j = 0u; j < TILE_N; j++) { sums[j] += held[i][j] * v0; } // unroll
+          for (var j = 0u; j < TILE_N; j++) { sums[j] += held[i + 1u][j] * v1; } // unroll
+          for (var j = 0u; j < TILE_N; j++) { sums[j] += held[i + 2u][j] * v2; } // unroll
+          for (var j = 0u; j < TILE_N; j++) { sums[j] += held[i + 3u][j] * v3; } // unroll
+        }
+      }
+      keep(result, sums);
+    }
+  }
 }

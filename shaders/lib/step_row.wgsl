@@ -1,5 +1,5 @@
 // The step rows, f32 [N, STEP_FLOATS], and their columns. src/kernels/step/step-row.ts explains both.
-// The shader sets Scalar: f32, or u32 for the bits.
+alias Scalar = f32;            // or u32 for the bits
 const STEP_FLOATS: u32 = 36u;
 const T: u32 = 0u;
 const SQRT_ALPHA: u32 = 1u;

@@ -6,8 +6,11 @@ override TILES_X: u32;         // uniform: tiles in a row of the output
 override SAMPLE: u32;          // uniform: at least the tiles of a sample
 override COL_START: u32 = 0u;  // uniform
 override COLS: u32;            // uniform
-const WG: u32 = 64u;
 const M: u32 = 4u;             // output pixels along a tile's side: 4 or 2; 2 where STRIDE is 2
 const STRIDE: u32 = 1u;
 const SIDE: u32 = (M - 1u) * STRIDE + 3u;
 const TILES: u32 = 1u;
+
+// Columns that lanes share out, and the first tile, counted over all samples, of a lane's.
+fn width() -> u32 { return COLS / TILES; }
+fn first_tile(id: u32) -> u32 { return COL_START + id % width() * TILES; }

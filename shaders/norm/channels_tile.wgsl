@@ -1,12 +1,13 @@
 // Normalisation over channels for GPUs: lib/channel_norm says of what. A workgroup does PIXELS pixels of one sample; SLICES
 // lanes share the channels of a pixel.
-// Dispatch: x = N * ceil(PLANE / PIXELS), folded into two dimensions.
-// import channel_norm, grid
+// Tasks: N * ceil(PLANE / PIXELS).
+// import channel_norm, workgroups
 const PIXELS: u32 = 32u;
 const SLICES: u32 = 8u;        // a power of two
+const LANES: u32 = PIXELS * SLICES;
 alias Block = f32;
 
-var<workgroup> parts: array<f32, PIXELS * SLICES>;
+var<workgroup> parts: array<f32, LANES>;
 
 // Sum over the lanes of a pixel.
 fn over_slices(local: u32, value: f32) -> f32 {
@@ -21,13 +22,11 @@ fn over_slices(local: u32, value: f32) -> f32 {
   return total;
 }
 
-@compute @workgroup_size(PIXELS * SLICES)
-fn main(at: Grid, @builtin(local_invocation_index) local: u32) {
+fn work(id: u32, local: u32) {
   let tiles = ceil_div(PLANE, PIXELS);
-  let tile = flat(at);
-  if (tile >= N * tiles) { return; }
-  let n = tile / tiles;
-  let pixel = tile % tiles * PIXELS + local % PIXELS;
+  if (id >= N * tiles) { return; }
+  let n = id / tiles;
+  let pixel = id % tiles * PIXELS + local % PIXELS;
   let slice = local / PIXELS;
   let mine = pixel < PLANE;
   let inside = min(pixel, PLANE - 1u);

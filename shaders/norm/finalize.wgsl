@@ -2,19 +2,20 @@
 // partials: vec4f [N, CHANNELS, LANES] = (pivot, mean - pivot, sum of (v - mean)^2, count), of norm/partials.
 // A lane merges the partials of a group pairwise (Chan et al. 1983), with means relative to the first pivot. Trees with
 // barriers cost more than they save: 900 us against 23 for 32 groups on the software adapter.
-// Dispatch (ceil(N GROUPS / 4), 1, 1): a lane per group, four a workgroup.
-// import group_norm
+// A task is a group.
+// import group_norm, lanes
+const WG: u32 = 4u;
 override N: u32;               // uniform
 override CHANNELS: u32;        // uniform
 override LANES: u32;           // uniform
 
 @group(0) @binding(4) var<storage, read> partials: array<vec4f>;
 
-@compute @workgroup_size(4)
-fn main(@builtin(global_invocation_id) id: vec3u) {
-  let n = id.x / GROUPS;
-  if (n >= N) { return; }
-  let group = id.x % GROUPS;
+fn tasks() -> u32 { return N * GROUPS; }
+
+fn task(id: u32) {
+  let n = id / GROUPS;
+  let group = id % GROUPS;
   let per_group = CHANNELS / GROUPS;
   let first = (n * CHANNELS + group * per_group) * LANES;
   var p = partials[first];

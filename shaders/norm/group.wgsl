@@ -1,9 +1,8 @@
 // Group norm in one dispatch for GPUs: a workgroup reads one group. lib/group_norm says what of it is written.
 // x: f32 [N, C1, PLANE]; skip: f32 [SKIP_N, C2, PLANE], sample n reads n % SKIP_N; PLANE % 4 == 0.
 // A lane sums about its own first value, and lanes are merged pairwise (Chan et al. 1983).
-// Dispatch (N GROUPS, 1, 1).
-// import group_norm, joined
-override PLANE: u32;           // uniform: H * W
+// Tasks: N GROUPS.
+// import group_norm, joined, workgroups
 const LANES: u32 = 256u;
 
 @group(0) @binding(4) var<storage, read> x: array<vec4f>;
@@ -24,12 +23,11 @@ fn merge(a: vec4f, b: vec4f) -> vec4f {
   return vec4f(a.x, a.y + d * part, a.z + b.z + d * d * a.w * part, a.w + b.w);
 }
 
-@compute @workgroup_size(LANES)
-fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) local: u32) {
+fn work(id: u32, local: u32) {
   let channels = C1 + C2;
-  let n = wg.x / GROUPS;
+  let n = id / GROUPS;
   let per_group = channels / GROUPS;
-  let start = wg.x % GROUPS * per_group;
+  let start = id % GROUPS * per_group;
   let fours = PLANE / 4u;
   let count = per_group * fours;
   let in_x = min(max(C1, start) - start, per_group) * fours; // of count; the rest are the skip's

@@ -2,46 +2,33 @@
 // value (the pivot), so that E[x^2] - E[x]^2 never meets a large mean.
 // partials[n, c, lane] = (pivot, mean - pivot, sum of (v - mean)^2, count); a lane without elements writes zeros.
 // x: f32 [N, C1, PLANE]; skip: f32 [SKIP_N, C2, PLANE], sample n reads n % SKIP_N; partials: vec4f [N, C1 + C2, LANES].
-// Dispatch: N (C1 + C2) LANES lanes, folded into x and y.
-// import grid, joined
+// import joined, lanes, blocks
 override N: u32;               // uniform
-override PLANE: u32;           // uniform: H * W
 override LANES: u32;           // uniform: of a channel
-const WIDE: u32 = 16u;         // floats that a lane loads at once: 16, 4 or 1, dividing PLANE
 const SUMS: u32 = min(WIDE, 4u);
-alias Block = array<f32, WIDE>;
 
 @group(0) @binding(0) var<storage, read> x: array<Block>;
 @group(0) @binding(1) var<storage, read> skip: array<Block>;
 @group(0) @binding(2) var<storage, read_write> partials: array<vec4f>;
 
-@compute @workgroup_size(64)
-fn main(at: Grid, @builtin(local_invocation_index) local: u32) {
-  let channels = C1 + C2;
-  let id = flat(at) * 64u + local;
-  if (id >= N * channels * LANES) { return; }
+fn tasks() -> u32 { return N * (C1 + C2) * LANES; }
+
+fn task(id: u32) {
   let lane = id % LANES;
-  let c = id / LANES % channels;
-  let n = id / (LANES * channels);
+  let c = id / LANES % (C1 + C2);
+  let n = id / (LANES * (C1 + C2));
   let blocks = PLANE / WIDE;
-  if (lane >= blocks) {
-    partials[id] = vec4f();
-    return;
-  }
   let in_x = c < C1;
   let base = select((skip_start(n) + max(c, C1) - C1) * blocks, (n * C1 + c) * blocks, in_x);
+  let first = base + min(lane, blocks - 1u);
   var pivot = 0.0;
-  if (in_x) { pivot = x[base + lane][0]; } else { pivot = skip[base + lane][0]; }
+  if (in_x) { pivot = x[first][0]; } else { pivot = skip[first][0]; }
   var sum = vec4f();
   var squares = vec4f();
   var count = 0.0;
   for (var i = lane; i < blocks; i += LANES) {
     var block: Block;
-    if (in_x) {
-      block = x[base + i];
-    } else {
-      block = skip[base + i];
-    }
+    if (in_x) { block = x[base + i]; } else { block = skip[base + i]; }
     for (var k = 0u; k < WIDE; k++) { // unroll
       let d = block[k] - pivot;
       sum[k % SUMS] += d;
@@ -51,5 +38,6 @@ fn main(at: Grid, @builtin(local_invocation_index) local: u32) {
   }
   let s = (sum.x + sum.y) + (sum.z + sum.w);
   let q = (squares.x + squares.y) + (squares.z + squares.w);
-  partials[id] = vec4f(pivot, s / count, max(q - s * (s / count), 0.0), count);
+  let mean = s / max(count, 1.0);
+  partials[id] = vec4f(select(0.0, pivot, lane < blocks), mean, max(q - s * mean, 0.0), count);
 }

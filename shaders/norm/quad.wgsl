@@ -2,13 +2,8 @@
 // and its lanes add up without a barrier. lib/group_norm says what of it is written.
 // x: f32 [N, C1, PLANE]; skip: f32 [SKIP_N, C2, PLANE], sample n reads n % SKIP_N; PLANE % 16 == 0.
 // Sums are taken about a pivot, the mean of four values of the group, so that E[x^2] - E[x]^2 never meets a large mean.
-// Dispatch: 4 lanes per sample and group: x = ceil(N GROUPS / 4).
-// import group_norm, joined
-enable subgroups;
-diagnostic(off, subgroup_uniformity);   // `id` is the same in all lanes of a quad
-
+// import group_norm, joined, quad
 override N: u32;               // uniform
-override PLANE: u32;           // uniform: H * W
 const INPUTS: u32 = 1u + u32(JOINED);
 
 @group(0) @binding(4) var<storage, read> x: array<mat4x4f>;
@@ -19,11 +14,9 @@ fn quad_sum(v: f32) -> f32 {
   return pair + quadSwapY(pair);
 }
 
-@compute @workgroup_size(16)
-fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) local: u32) {
-  let id = wg.x * 4u + local / 4u;
-  if (id >= N * GROUPS) { return; }
-  let lane = local % 4u;
+fn tasks() -> u32 { return N * GROUPS; }
+
+fn task(id: u32, lane: u32) {
   let n = id / GROUPS;
   let channels = C1 + C2;
   let per_group = channels / GROUPS;
@@ -35,13 +28,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) local
   let skip0 = (skip_start(n) + from_skip) * blocks;
 
   var value = 0.0;
-  if (!JOINED) {
-    value = x[x0][lane].x;
-  } else if (in_x > 0u) {
-    value = x[x0][lane].x;
-  } else {
-    value = skip[skip0][lane].x;
-  }
+  if (!JOINED || in_x > 0u) { value = x[x0][lane].x; } else { value = skip[skip0][lane].x; }
   let pivot = quad_sum(value) / 4.0;
   var sum = vec4f();
   var squares = vec4f();

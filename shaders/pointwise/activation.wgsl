@@ -1,7 +1,6 @@
 // y = f(x), f by KIND: 0 x / (1 + exp(-x)) (SiLU), 1 x tanh(ln(1 + exp x)) (Mish), 2 x (1 + erf(x / sqrt 2)) / 2 (GELU),
 // 3 max(x, 0) (ReLU).   x, y: f32 [N, COUNT].
 // import unary, act
-alias Value = f32;
 override KIND: u32;
 
 // erf(v) by two minimax polynomials, within 1 to 2 ulp: around 0, and of ln(1 - erf |v|) beyond 0.92.

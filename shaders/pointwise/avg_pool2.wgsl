@@ -1,7 +1,7 @@
 // y[p, i, j] = mean of x[p, 2i .. 2i + 1, 2j .. 2j + 1]; an odd last row or column of x is dropped.
 // x: f32 [PLANES, H, W]; y: f32 [PLANES, H / 2, W / 2].
-// Dispatch: a lane per element of y, 256 a workgroup, folded into x and y.
-// import grid
+// import lanes
+const WG: u32 = 256u;
 override PLANES: u32;          // uniform: N * C
 override H: u32;               // uniform
 override W: u32;               // uniform
@@ -9,12 +9,11 @@ override W: u32;               // uniform
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read_write> y: array<f32>;
 
-@compute @workgroup_size(256)
-fn main(at: Grid, @builtin(local_invocation_index) local: u32) {
-  let id = flat(at) * 256u + local;
+fn tasks() -> u32 { return PLANES * (H / 2u) * (W / 2u); }
+
+fn task(id: u32) {
   let height = H / 2u;
   let width = W / 2u;
-  if (id >= PLANES * height * width) { return; }
   let plane = id / (height * width);
   let i = id / width % height;
   let upper = (plane * H + 2u * i) * W + id % width * 2u;

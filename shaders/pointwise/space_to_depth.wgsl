@@ -1,7 +1,8 @@
 // y[p, 2a + b, i, j] = x[p, 2i + a, 2j + b]: 2x2 blocks of pixels become four channels.
 // x: f32 [PLANES, 2 HEIGHT, 2 WIDTH]; y: f32 [PLANES, 4, HEIGHT, WIDTH].
-// Dispatch: a lane per pixel of an output plane, 256 a workgroup, folded into x and y.
-// import grid
+// A task is pixel of an output plane.
+// import lanes
+const WG: u32 = 256u;
 override PLANES: u32;          // uniform: N * C
 override HEIGHT: u32;          // uniform
 override WIDTH: u32;           // uniform
@@ -9,11 +10,10 @@ override WIDTH: u32;           // uniform
 @group(0) @binding(0) var<storage, read> x: array<vec2f>;
 @group(0) @binding(1) var<storage, read_write> y: array<f32>;
 
-@compute @workgroup_size(256)
-fn main(at: Grid, @builtin(local_invocation_index) local: u32) {
-  let id = flat(at) * 256u + local;
+fn tasks() -> u32 { return PLANES * (HEIGHT * WIDTH); }
+
+fn task(id: u32) {
   let plane = HEIGHT * WIDTH;
-  if (id >= PLANES * plane) { return; }
   let pixel = id % plane;
   let upper = (id / plane * HEIGHT + pixel / WIDTH) * 2u * WIDTH + pixel % WIDTH;
   let out = id / plane * 4u * plane + pixel;

@@ -1,21 +1,18 @@
 // C[z, m, n] = sum_k A[z, m, k] B[z, k, n] of any sizes, without subgroups. lib/gemm describes the operands.
-// Dispatch: a lane per TILE_M rows x TILE_N columns: x = ceil(tiles / WG), folded into two dimensions.
-// import gemm, grid
+// A task is TILE_M rows x TILE_N columns.
+// import gemm, lanes
 alias Left = f32;
 alias Right = f32;
-const WG: u32 = 64u;
 const TILE_M: u32 = 8u;
 const TILE_N: u32 = 4u;
 
-@compute @workgroup_size(WG)
-fn main(at: Grid, @builtin(local_invocation_index) local: u32) {
-  let tiles_n = ceil_div(N, TILE_N);
-  let tiles_m = ceil_div(M, TILE_M);
-  let tile = flat(at) * WG + local;
-  if (tile >= tiles_n * tiles_m * BATCHES) { return; }
-  let n0 = tile % tiles_n * TILE_N;
-  let m0 = tile / tiles_n % tiles_m * TILE_M;
-  let z = tile / (tiles_n * tiles_m);
+fn tasks() -> u32 { return tiles(TILE_M, TILE_N); }
+
+fn task(id: u32) {
+  let at = tile_at(id, TILE_M, TILE_N);
+  let m0 = at.x * TILE_M;
+  let n0 = at.y * TILE_N;
+  let z = at.z;
   let b0 = b_start(z);
 
   var a_at: array<u32, TILE_M>;

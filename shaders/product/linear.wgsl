@@ -17,9 +17,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) local
   var sums: array<f32, SUMS>;
   for (var k = 0u; k < blocks; k++) {
     var v: array<array<f32, WIDE>, TILE_N>;
-    for (var j = 0u; j < TILE_N; j++) { // unroll
-      v[j] = x[min(n + j, N - 1u) * blocks + k];
-    }
+    for (var j = 0u; j < TILE_N; j++) { v[j] = x[min(n + j, N - 1u) * blocks + k]; } // unroll
     for (var i = 0u; i < TILE_M; i++) { // unroll
       let words = weight[min(row + 64u * i, ROWS - 1u) * blocks + k];
       var w: array<f32, WIDE>;

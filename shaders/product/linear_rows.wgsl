@@ -2,8 +2,6 @@
 // read it side by side; a workgroup does four rows x TILE_N samples.
 // Dispatch (ceil(ROWS / 4), ceil(N / TILE_N), 1)
 // import linear
-alias Input = vec4f;
-alias Words = Four;
 const LANES: u32 = 64u;
 
 var<workgroup> parts: array<f32, LANES * TILE_N>;

@@ -1,15 +1,11 @@
 // C[z, m, n] = sum_k A[z, m, k] B[z, k, n]. lib/gemm describes the operands.
 // K is a multiple of 4, N of TILE_N, M of 4 where A_COLUMNS.
 //
-// A subgroup computes TILE_M rows x 4 TILE_N columns: TILE_N columns side by side for each of its lanes. Each lane of a quad
+// A quad computes TILE_M rows x 4 TILE_N columns: TILE_N columns side by side for each of its lanes. Each lane of a quad
 // loads different rows of A, and quadSwap shares them: lane l holds the rows of lane l ^ s in component s of its sums.
-// Dispatch: 4 lanes per tile: x = ceil(tiles / (WG / 4)), tiles = ceil(M / TILE_M) * ceil(N / (4 TILE_N)) * BATCHES.
-// import gemm, grid
-enable subgroups;
-diagnostic(off, subgroup_uniformity);   // `tile` is the same in all lanes of a quad
+// import gemm, quad
 alias Left = array<f32, 4>;
 alias Right = array<f32, TILE_N>;
-const WG: u32 = 16u;
 const TILE_M: u32 = 32u;       // a multiple of 4, of 16 where A_COLUMNS
 const TILE_N: u32 = 4u;        // 1, 2 or 4
 const QUADS: u32 = TILE_M / 4u;
@@ -20,16 +16,13 @@ fn row(lane: u32, i: u32) -> u32 {
   return i * 4u + lane;
 }
 
-@compute @workgroup_size(WG)
-fn main(at: Grid, @builtin(local_invocation_index) local: u32) {
-  let tiles_n = ceil_div(N, TILE_N * 4u);
-  let tiles_m = ceil_div(M, TILE_M);
-  let tile = flat(at) * (WG / 4u) + local / 4u;
-  if (tile >= tiles_n * tiles_m * BATCHES) { return; }
-  let lane = local % 4u;
-  let m0 = tile / tiles_n % tiles_m * TILE_M;
-  let n = tile % tiles_n * 4u + lane;                        // in TILE_Ns
-  let z = tile / (tiles_n * tiles_m);
+fn tasks() -> u32 { return tiles(TILE_M, TILE_N * 4u); }
+
+fn task(id: u32, lane: u32) {
+  let at = tile_at(id, TILE_M, TILE_N * 4u);
+  let m0 = at.x * TILE_M;
+  let n = at.y * 4u + lane;                                  // in TILE_Ns
+  let z = at.z;
   let width = N / TILE_N;
   let a0 = a_start(z);
   var b_at = b_start(z) + min(n, width - 1u);
@@ -46,15 +39,11 @@ fn main(at: Grid, @builtin(local_invocation_index) local: u32) {
   var sums: array<vec4f, QUADS * TILE_N>;
   for (var k = 0u; k < K; k += 4u) {
     var columns: array<array<f32, TILE_N>, 4>;
-    for (var q = 0u; q < 4u; q++) { // unroll
-      columns[q] = b[b_at + q * width];
-    }
+    for (var q = 0u; q < 4u; q++) { columns[q] = b[b_at + q * width]; } // unroll
     b_at += 4u * width;
     for (var g = 0u; g < (QUADS + 3u) / 4u; g++) { // unroll: four rows times four k
       var block: array<array<f32, 4>, 4>;
-      for (var i = 4u * g; i < min(4u * g + 4u, QUADS); i++) { // unroll
-        block[i % 4u] = a[a_at[i] + a_offset];
-      }
+      for (var i = 4u * g; i < min(4u * g + 4u, QUADS); i++) { block[i % 4u] = a[a_at[i] + a_offset]; } // unroll
       for (var i = 4u * g; i < min(4u * g + 4u, QUADS); i++) { // unroll
         var rows: array<vec4f, 4>;
         for (var q = 0u; q < 4u; q++) { // unroll
@@ -74,11 +63,10 @@ fn main(at: Grid, @builtin(local_invocation_index) local: u32) {
     if (A_COLUMNS) { a_offset += M; } else { a_offset++; }
   }
 
-  if (n >= width) { return; }
   for (var i = 0u; i < QUADS; i++) { // unroll
     for (var s = 0u; s < 4u; s++) { // unroll
       let m = m0 + row(lane ^ s, i);
-      if (m < M) {
+      if (m < M && n < width) {
         var out: array<f32, TILE_N>;
         for (var j = 0u; j < TILE_N; j++) { out[j] = sums[i * TILE_N + j][s]; } // unroll
         c[(z * M + m) * width + n] = out;

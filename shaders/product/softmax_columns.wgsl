@@ -1,17 +1,16 @@
 // Softmax of columns: lib/softmax says of what. H is a multiple of ROWS, W of COLUMNS.
-// Dispatch: COLUMNS side by side for each lane, x = ceil(BATCHES * W / COLUMNS / WG), folded into two dimensions.
-// import softmax, grid
+// A task is COLUMNS side by side.
+// import softmax, lanes
 const WG: u32 = 4u;
 const ROWS: u32 = 1u;          // of one turn of a loop
 const COLUMNS: u32 = 1u;
 
 @group(0) @binding(0) var<storage, read_write> x: array<array<f32, COLUMNS>>;
 
-@compute @workgroup_size(WG)
-fn main(at: Grid, @builtin(local_invocation_index) local: u32) {
-  let id = flat(at) * WG + local;
+fn tasks() -> u32 { return BATCHES * (W / COLUMNS); }
+
+fn task(id: u32) {
   let width = W / COLUMNS;
-  if (id >= BATCHES * width) { return; }
   let start = id / width * H * width + id % width;
   let end = start + H * width;
   let scale = 1.0 / sqrt(f32(D));

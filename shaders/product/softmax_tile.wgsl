@@ -1,23 +1,22 @@
 // Softmax of columns for GPUs: lib/softmax says of what. A workgroup does 8 columns, 32 lanes to a column. Each lane keeps HELD
 // values in registers, and reads what lies beyond again.
-// Dispatch: x = BATCHES * ceil(W / 8), folded into two dimensions.
-// import softmax, grid
+// Tasks: BATCHES * ceil(W / 8).
+// import softmax, workgroups
 const HELD: u32 = 8u;
 const COLUMNS: u32 = 8u;
 const SHARES: u32 = 32u;
+const LANES: u32 = COLUMNS * SHARES;
 
 @group(0) @binding(0) var<storage, read_write> x: array<f32>;
 
-var<workgroup> parts: array<f32, COLUMNS * SHARES>;
+var<workgroup> parts: array<f32, LANES>;
 
-@compute @workgroup_size(COLUMNS * SHARES)
-fn main(at: Grid, @builtin(local_invocation_index) local: u32) {
+fn work(id: u32, local: u32) {
   let tiles = ceil_div(W, COLUMNS);
-  let tile = flat(at);
-  if (tile >= BATCHES * tiles) { return; }
-  let column = tile % tiles * COLUMNS + local % COLUMNS;
+  if (id >= BATCHES * tiles) { return; }
+  let column = id % tiles * COLUMNS + local % COLUMNS;
   let share = local / COLUMNS;
-  let start = tile / tiles * H * W + min(column, W - 1u);
+  let start = id / tiles * H * W + min(column, W - 1u);
   let mine = column < W;
   let beyond = HELD * SHARES + share;
   let scale = 1.0 / sqrt(f32(D));

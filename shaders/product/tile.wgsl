@@ -4,8 +4,8 @@
 //
 // A workgroup of LANES_M x LANES_N lanes computes TILE_M x TILE_N sums from tiles in workgroup memory, DEPTH deep, and loads
 // the next tiles while it multiplies; a lane keeps ROWS x COLUMNS blocks of 4 x 4. product/sliced is for smaller products.
-// Dispatch: x = ceil(M / TILE_M) * ceil(N / TILE_N) * BATCHES, folded into two dimensions.
-// import gemm, tile, grid
+// Tasks: ceil(M / TILE_M) * ceil(N / TILE_N) * BATCHES.
+// import gemm, tile, workgroups
 alias Left = vec4f;
 alias Right = vec4f;
 const DEPTH: u32 = 16u;
@@ -17,15 +17,13 @@ const B_TILE: u32 = DEPTH * TILE_M / 4u;
 // Tiles of A, [k][row], and from B_TILE on of B, [k][column].
 var<workgroup> memory: array<vec4f, B_TILE + DEPTH * TILE_N / 4u>;
 
-@compute @workgroup_size(LANES)
-fn main(at: Grid, @builtin(local_invocation_index) local: u32) {
+fn work(id: u32, local: u32) {
   let tiles_m = ceil_div(M, TILE_M);
   let tiles_n = ceil_div(N, TILE_N);
-  let tile = flat(at);
-  if (tile >= tiles_m * tiles_n * BATCHES) { return; }
-  let m0 = tile % tiles_m * TILE_M;
-  let n0 = tile / tiles_m % tiles_n * TILE_N;
-  let z = tile / (tiles_m * tiles_n);
+  if (id >= tiles_m * tiles_n * BATCHES) { return; }
+  let m0 = id % tiles_m * TILE_M;
+  let n0 = id / tiles_m % tiles_n * TILE_N;
+  let z = id / (tiles_m * tiles_n);
   let a0 = a_start(z);
   let b0 = b_start(z);
   let lane_m = local / LANES_N;

@@ -1,8 +1,9 @@
 // y[z, j, i] = x[z, i, j]
 // x: f32 [H, W] at START + z / INNER * OUTER + z % INNER * X_INNER; y: f32 [BATCHES, W, H].
 // H and W are multiples of 4, and starts and strides count fours.
-// Dispatch: a lane per 4 x 4 block: x = ceil(BATCHES * H * W / 16 / WG), folded into two dimensions.
-// import grid
+// A task is a block of 4 x 4.
+// import lanes
+const WG: u32 = 16u;
 override BATCHES: u32;         // uniform
 override H: u32;               // uniform
 override W: u32;               // uniform
@@ -10,17 +11,15 @@ override START: u32 = 0u;      // uniform
 override INNER: u32 = 1u;      // uniform
 override OUTER: u32 = 0u;      // uniform
 override X_INNER: u32 = 0u;    // uniform
-const WG: u32 = 16u;
 
 @group(0) @binding(0) var<storage, read> x: array<array<f32, 4>>;
 @group(0) @binding(1) var<storage, read_write> y: array<array<f32, 4>>;
 
-@compute @workgroup_size(WG)
-fn main(at: Grid, @builtin(local_invocation_index) local: u32) {
-  let id = flat(at) * WG + local;
+fn tasks() -> u32 { return BATCHES * (W / 4u) * (H / 4u); }
+
+fn task(id: u32) {
   let across = W / 4u;
   let down = H / 4u;
-  if (id >= BATCHES * across * down) { return; }
   let z = id / (across * down);
   let i = id / across % down;                                // row of blocks of x
   let j = id % across;
@@ -30,7 +29,5 @@ fn main(at: Grid, @builtin(local_invocation_index) local: u32) {
   let row1 = x[x_at + across];
   let row2 = x[x_at + 2u * across];
   let row3 = x[x_at + 3u * across];
-  for (var e = 0u; e < 4u; e++) { // unroll
-    y[y_at + e * down] = array(row0[e], row1[e], row2[e], row3[e]);
-  }
+  for (var e = 0u; e < 4u; e++) { y[y_at + e * down] = array(row0[e], row1[e], row2[e], row3[e]); } // unroll
 }

@@ -5,16 +5,12 @@
 // If REGIONAL, omega differs from place to place: masks: f32 [REGIONS, PLANE] in [0, 1] and omegas: f32 [REGIONS] are laid
 // over the row's omega in their order, omega <- (1 - m) omega + m omegas[r]; every sample reads the same.
 // WIDE divides EPS_COUNT, too, and PLANE if REGIONAL.
-// import pointwise, step_row
-alias Scalar = f32;
-override EPS_COUNT: u32;       // uniform
+// import output
 override N: u32;               // uniform
 override REGIONAL: bool;
 override REGIONS: u32;         // uniform
 override PLANE: u32;           // uniform: H * W
 
-@group(0) @binding(1) var<storage, read> x: array<Block>;
-@group(0) @binding(2) var<storage, read> eps: array<Block>;
 @group(0) @binding(3) var<storage, read> p: array<Block>;
 @group(0) @binding(4) var<storage, read> moments: array<vec2f>;
 @group(0) @binding(5) var<storage, read> masks: array<Block>;
@@ -22,7 +18,6 @@ override PLANE: u32;           // uniform: H * W
 @group(0) @binding(7) var<storage, read_write> y: array<Block>;
 
 fn each(n: u32, i: u32, id: u32) {
-  let eps_blocks = EPS_COUNT / WIDE;
   let signal = step_value(n, SQRT_ALPHA);
   let sigma = step_value(n, SQRT_ONE_MINUS_ALPHA) * step_value(n, EPS_O);   // e~ - e = EPS_O (o~ - o)
   let injected = moments[N + n];
@@ -30,28 +25,22 @@ fn each(n: u32, i: u32, id: u32) {
   var ratio = 1.0;
   if (rescale) { ratio = moments[n].y / injected.y; }
   var v = x[id];
-  let e = eps[n * eps_blocks + i];
-  let e_injected = eps[(N + n) * eps_blocks + i];
+  let e = eps[eps_at(n, i)];
+  let e_injected = eps[eps_at(N + n, i)];
   let clean = p[id];
   let clean_injected = p[N * (COUNT / WIDE) + id];
+  var omega: Block;
+  for (var k = 0u; k < WIDE; k++) { omega[k] = step_value(n, OMEGA); } // unroll
   if (REGIONAL) {
     let in_plane = PLANE / WIDE;
-    var omega: Block;
-    for (var k = 0u; k < WIDE; k++) { omega[k] = step_value(n, OMEGA); } // unroll
     for (var r = 0u; r < REGIONS; r++) {
       let m = masks[r * in_plane + i % in_plane];
       for (var k = 0u; k < WIDE; k++) { omega[k] = (1.0 - m[k]) * omega[k] + m[k] * omegas[r]; } // unroll
     }
-    for (var k = 0u; k < WIDE; k++) { // unroll
-      let target_clean = select(clean_injected[k], injected.x + (clean_injected[k] - injected.x) * ratio, rescale);
-      v[k] += signal * (target_clean - clean[k]) + omega[k] * sigma * (e_injected[k] - e[k]);
-    }
-  } else {
-    let noise = step_value(n, OMEGA) * sigma;
-    for (var k = 0u; k < WIDE; k++) { // unroll
-      let target_clean = select(clean_injected[k], injected.x + (clean_injected[k] - injected.x) * ratio, rescale);
-      v[k] += signal * (target_clean - clean[k]) + noise * (e_injected[k] - e[k]);
-    }
+  }
+  for (var k = 0u; k < WIDE; k++) { // unroll
+    let target_clean = select(clean_injected[k], injected.x + (clean_injected[k] - injected.x) * ratio, rescale);
+    v[k] += signal * (target_clean - clean[k]) + omega[k] * sigma * (e_injected[k] - e[k]);
   }
   y[id] = v;
 }

@@ -2,23 +2,18 @@
 // Song et al. 2021, eq. 12, where BEFORE is 0; b, read if MULTISTEP and where BEFORE is not 0 only: what the last step left.
 // o = output of the network, o' = sample n + FIRST of it: o itself (FIRST = 0), or the injected one (FIRST = N).   Kwon et
 // al. 2023, eq. 5.   P is clamped to +-CLIP where CLIP is not 0.
-// steps: f32 [N, STEP_FLOATS]; x, z, b, next, x0: f32 [N, COUNT]; eps: f32 [N or 2N, EPS_COUNT], the first COUNT values of each
-// sample; x0 = P. z is read where SIGMA is not 0 only. WIDE divides EPS_COUNT, too.
-// import pointwise, step_row
-alias Scalar = f32;
-override EPS_COUNT: u32;       // uniform
+// steps: f32 [N, STEP_FLOATS]; z, b, next, x0: f32 [N, COUNT]; x0 = P. lib/output describes x and eps, of N or 2N samples. z is
+// read where SIGMA is not 0 only.
+// import output
 override FIRST: u32;           // uniform
 override MULTISTEP: bool;
 
-@group(0) @binding(1) var<storage, read> x: array<Block>;
-@group(0) @binding(2) var<storage, read> eps: array<Block>;
 @group(0) @binding(3) var<storage, read> z: array<Block>;
 @group(0) @binding(4) var<storage, read> before: array<Block>;
 @group(0) @binding(5) var<storage, read_write> next: array<Block>;
 @group(0) @binding(6) var<storage, read_write> x0: array<Block>;
 
 fn each(n: u32, i: u32, id: u32) {
-  let eps_blocks = EPS_COUNT / WIDE;
   let clean_x = step_value(n, X0_X);
   let clean_o = step_value(n, X0_O);
   let eps_x = step_value(n, EPS_X);
@@ -29,8 +24,8 @@ fn each(n: u32, i: u32, id: u32) {
   let sigma = step_value(n, SIGMA);
   let noisy = x[id];
   var clean: Block;
-  let e = eps[n * eps_blocks + i];
-  let e_clean = eps[(n + FIRST) * eps_blocks + i];
+  let e = eps[eps_at(n, i)];
+  let e_clean = eps[eps_at(n + FIRST, i)];
   var v: Block;
   for (var k = 0u; k < WIDE; k++) { // unroll
     clean[k] = clean_x * noisy[k] + clean_o * e_clean[k];
@@ -45,9 +40,7 @@ fn each(n: u32, i: u32, id: u32) {
     let factor = step_value(n, BEFORE);
     if (factor != 0.0) {
       let last = before[id];
-      for (var k = 0u; k < WIDE; k++) { // unroll
-        v[k] += factor * last[k];
-      }
+      for (var k = 0u; k < WIDE; k++) { v[k] += factor * last[k]; } // unroll
     }
   }
   next[id] = v;

@@ -3,12 +3,11 @@
 // REPLACE (0, 1), ADD_KEPT (1, g) |u| / |u + g v|. Slerp: a = sin((1 - g) w) / sin w, b = sin(g w) / sin w, cos w = <u, v> / (|u| |v|).
 // (1, 0), which keeps u, for g = 0; and for slerp where u = v, where u or v is all zero, and where they are opposite
 // (1 + cos w < OPPOSITE: no unique arc). Nearly parallel: lerp, the limit.
-// steps: f32 [N, STEP_FLOATS]; partials: vec4f [N, LANES] of step/mix_partials; weights: vec2f [N].
-// Dispatch (N, 1, 1). The arc tangent is our own (after Cephes, 1 to 2 ulp): the built-in one is good to 2^-11 only.
+// steps: f32 [N, STEP_FLOATS]; partials: vec4f [N, PARTIALS] of step/mix_partials; weights: vec2f [N].
+// Tasks: samples. The arc tangent is our own (after Cephes, 1 to 2 ulp): the built-in one is good to 2^-11 only.
 // import step_row, trig, group_sum
-alias Scalar = f32;
 alias Value = vec4f;
-override LANES: u32;           // uniform
+override PARTIALS: u32;        // uniform: of a sample
 override SLOT: u32;            // uniform: content, of those of a row
 const OPPOSITE = 1e-5;         // w within 0.26 degrees of 180
 const PARALLEL = 1e-3;         // w below this: lerp, off by w^2 / 6 < 2e-7
@@ -65,12 +64,11 @@ fn rule_weights(rule: u32, g: f32, sums: vec4f) -> vec2f {
   return select(ab, ab * vec2f(1.0, norm_u / norm_v), rule == SLERP);
 }
 
-@compute @workgroup_size(WG)
-fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) local: u32) {
+fn work(n: u32, local: u32) {
   var sums = vec4f();
-  for (var i = local; i < LANES; i += WG) { sums += partials[wg.x * LANES + i]; }
+  for (var i = local; i < PARTIALS; i += LANES) { sums += partials[n * PARTIALS + i]; }
   sums = group_sum(local, sums);
   if (local == 0u) {
-    weights[wg.x] = rule_weights(u32(step_value(wg.x, RULE + SLOT)), step_value(wg.x, GAMMA + SLOT), sums);
+    weights[n] = rule_weights(u32(step_value(n, RULE + SLOT)), step_value(n, GAMMA + SLOT), sums);
   }
 }

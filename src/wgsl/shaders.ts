@@ -28,12 +28,15 @@ import libGroupSum from "../../shaders/lib/group_sum.wgsl";
 import libHalf from "../../shaders/lib/half.wgsl";
 import libImplicit from "../../shaders/lib/implicit.wgsl";
 import libJoined from "../../shaders/lib/joined.wgsl";
+import libLanes from "../../shaders/lib/lanes.wgsl";
 import libLinear from "../../shaders/lib/linear.wgsl";
 import libLinearAttention from "../../shaders/lib/linear_attention.wgsl";
 import libLinearKeys from "../../shaders/lib/linear_keys.wgsl";
 import libMix from "../../shaders/lib/mix.wgsl";
+import libOutput from "../../shaders/lib/output.wgsl";
 import libPointwise from "../../shaders/lib/pointwise.wgsl";
 import libPrepared from "../../shaders/lib/prepared.wgsl";
+import libQuad from "../../shaders/lib/quad.wgsl";
 import libSliced from "../../shaders/lib/sliced.wgsl";
 import libSoftmax from "../../shaders/lib/softmax.wgsl";
 import libStationary from "../../shaders/lib/stationary.wgsl";
@@ -44,6 +47,7 @@ import libTrig from "../../shaders/lib/trig.wgsl";
 import libUnary from "../../shaders/lib/unary.wgsl";
 import libWindow from "../../shaders/lib/window.wgsl";
 import libWinograd from "../../shaders/lib/winograd.wgsl";
+import libWorkgroups from "../../shaders/lib/workgroups.wgsl";
 import normChannels from "../../shaders/norm/channels.wgsl";
 import normChannelsTile from "../../shaders/norm/channels_tile.wgsl";
 import normFinalize from "../../shaders/norm/finalize.wgsl";
@@ -59,9 +63,7 @@ import pointwiseAvgPool2 from "../../shaders/pointwise/avg_pool2.wgsl";
 import pointwiseConcat from "../../shaders/pointwise/concat.wgsl";
 import pointwiseNonFinite from "../../shaders/pointwise/non_finite.wgsl";
 import pointwiseResample from "../../shaders/pointwise/resample.wgsl";
-import pointwiseSilu from "../../shaders/pointwise/silu.wgsl";
 import pointwiseSpaceToDepth from "../../shaders/pointwise/space_to_depth.wgsl";
-import pointwiseStack from "../../shaders/pointwise/stack.wgsl";
 import pointwiseTimeEmbedding from "../../shaders/pointwise/time_embedding.wgsl";
 import pointwiseToRgba8 from "../../shaders/pointwise/to_rgba8.wgsl";
 import pointwiseUpsample2x from "../../shaders/pointwise/upsample2x.wgsl";
@@ -104,12 +106,15 @@ const library: Readonly<Record<string, string>> = {
   half: libHalf,
   implicit: libImplicit,
   joined: libJoined,
+  lanes: libLanes,
   linear: libLinear,
   linear_attention: libLinearAttention,
   linear_keys: libLinearKeys,
   mix: libMix,
+  output: libOutput,
   pointwise: libPointwise,
   prepared: libPrepared,
+  quad: libQuad,
   sliced: libSliced,
   softmax: libSoftmax,
   stationary: libStationary,
@@ -120,6 +125,7 @@ const library: Readonly<Record<string, string>> = {
   unary: libUnary,
   window: libWindow,
   winograd: libWinograd,
+  workgroups: libWorkgroups,
 };
 
 const files = {
@@ -153,9 +159,7 @@ const files = {
   "pointwise/concat": pointwiseConcat,
   "pointwise/non_finite": pointwiseNonFinite,
   "pointwise/resample": pointwiseResample,
-  "pointwise/silu": pointwiseSilu,
   "pointwise/space_to_depth": pointwiseSpaceToDepth,
-  "pointwise/stack": pointwiseStack,
   "pointwise/time_embedding": pointwiseTimeEmbedding,
   "pointwise/to_rgba8": pointwiseToRgba8,
   "pointwise/upsample2x": pointwiseUpsample2x,

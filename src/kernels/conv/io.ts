@@ -72,6 +72,7 @@ export const afterConstants = ({ temb, residual }: ConvTensors, { n, oc }: ConvS
 /** The constants of every convolution. shaders/lib/conv.wgsl */
 export const convConstants = (io: ConvTensors, sizes: ConvSizes, silu: boolean) => ({
   ...afterConstants(io, sizes),
+  PLANE: sizes.h * sizes.w,
   C1: sizes.c1,
   C2: sizes.c2,
   SKIP_N: io.skip?.shape[0] ?? 1,

@@ -33,7 +33,7 @@ export const stationary: ConvVariant = {
       {
         label: io.y.name,
         shader: "conv/stationary",
-        constants: { ...convConstants(io, sizes, silu), JOINED: Number(c2 > 0), PLANE: pixels, K: k, ...held },
+        constants: { ...convConstants(io, sizes, silu), JOINED: Number(c2 > 0), K: k, ...held },
         bindings: convBindings(io),
         workgroups: grid1d(tasks),
       },

@@ -128,7 +128,7 @@ export const tile = (o: { tile?: Tile; splits?: number } = {}): ConvVariant => (
   cost: (s, t) => implicitCost(s, t) * (o.tile ? 1.1 : 1),
   ...implicitWeights,
   dispatches(io, sizes, options, { maxLanes }) {
-    const { n, c1, c2, oc, h, w, oh, ow } = sizes;
+    const { n, c1, c2, oc, oh, ow } = sizes;
     const pixels = n * oh * ow;
     if (options.kernel === 1 && [oh * ow, c1, c2].every((size) => size % 4 === 0)) {
       const sliced = o.tile ?? chooseGemmTile(oc, oh * ow, c1 + c2, 1, maxLanes);
@@ -139,7 +139,6 @@ export const tile = (o: { tile?: Tile; splits?: number } = {}): ConvVariant => (
             shader: "conv/sliced",
             constants: {
               ...convConstants(io, sizes, options.silu),
-              PLANE: h * w,
               ...slicedConstants(sliced, c1, c2),
             },
             bindings: convBindings(io),

@@ -63,7 +63,7 @@ export function mix(
     {
       label: `${y.name}/weights`,
       shader: shader ?? "step/mix_weights",
-      constants: { LANES, SLOT: slot },
+      constants: { PARTIALS: LANES, SLOT: slot },
       bindings: [step(steps), read(partials), write(weights)],
       workgroups: [n, 1, 1],
     },

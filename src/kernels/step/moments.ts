@@ -22,7 +22,7 @@ export function moments({ x, y }: { x: Tensor; y: Tensor }): Dispatch[] {
     {
       label: y.name,
       shader: "step/moments",
-      constants: { COUNT: count, LANES },
+      constants: { COUNT: count, PARTIALS: LANES },
       bindings: [read(partials), write(y)],
       workgroups: [n, 1, 1],
     },
