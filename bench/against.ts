@@ -94,7 +94,7 @@ function free(device: { dispose(): void } | { destroy(): void }): void {
   else device.destroy();
 }
 
-/** What one side times: on a software adapter by processor time, else by the stopwatch. */
+/** Clock of one side: on a software adapter by processor time, else by the stopwatch. */
 class Timer {
   readonly #watch: InstanceType<Side["Stopwatch"]>;
 

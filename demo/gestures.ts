@@ -3,7 +3,7 @@ import type { Square } from "../src/browser";
 /** A place in the picture, in its pixels. */
 export type Point = readonly [x: number, y: number];
 
-/** What moving fingers, a mouse or keys do to the model's square. Pure: a square in, a square out. */
+/** Moves the model's square by fingers, a mouse or keys. Pure: a square in, a square out. */
 
 export const shifted = (square: Square, dx: number, dy: number): Square => ({
   ...square,

@@ -9,7 +9,7 @@ import type { Attempt, Work } from "./tasks";
 /** Milliseconds between previews: reading one back costs a little. */
 const PREVIEW_EVERY = 120;
 
-/** What a job is asked for, read from the page once. */
+/** Inputs of a job, read from the page once. */
 export interface Asked {
   readonly settings: Settings;
   /** values of the h grid row by row */
@@ -137,7 +137,7 @@ export function gridJob(
 /** Every step leaves a copy of x on the host, so that a lost device costs one step. */
 const running = ({ signal, resume }: Attempt): RunOptions => ({ signal, snapshotEvery: 1, ...(resume && { resume }) });
 
-/** What surrounds a run: runs of a job before it and in all, pictures in its batch, and work of another kind after it. */
+/** Place of a run in its job: runs before it and in all, pictures in its batch, and work of another kind after it. */
 interface Around {
   readonly before: number;
   readonly runs: number;

@@ -146,7 +146,7 @@ const stage: Stage = {
   },
 };
 
-/** What the page asks for right now. */
+/** Request that the page makes right now. */
 const asked = (): Asked => ({ settings: sliders.settings, mask: mask.values });
 
 /** The pair to work on; says what is missing where there is none. */

@@ -1,6 +1,6 @@
 import { DeviceLostError, LimitError, NonFiniteError, ShapeError, UserError } from "../src/browser";
 
-/** What the page says about an error: one sentence on what happened and one on what to do. */
+/** Message of the page about an error: one sentence on what happened and one on what to do. */
 export interface Message {
   readonly text: string;
   /** `resume`: a new device can go on; `retry`: the same thing may work again; `none`: only the user can mend it. */

@@ -34,7 +34,7 @@ export class ModelDialog {
   }
 }
 
-/** What was filled in of what weights do not tell. */
+/** Reads the fields for what weights do not tell. */
 function hints(): NonNullable<ModelSource["hints"]> {
   const resolution = Number(byId("input", "model-side").value);
   const headChannels = Number(byId("input", "model-heads").value);

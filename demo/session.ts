@@ -4,7 +4,7 @@ import { HostCopies } from "./host-copies";
 /** Set by the build: the shipped model's file with its version. */
 declare const SHIPPED_MODEL: string;
 
-/** What a session tells the page. */
+/** Callbacks by which a session reports to the page. */
 export interface SessionPage {
   say(text: string): void;
   progress(share: number, text: string): void;

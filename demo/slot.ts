@@ -5,7 +5,7 @@ import { type Gallery, Thumbnails } from "./gallery";
 import { drawnPicture, filePicture, type Picture, pictureFile, randomSeed, squareOfPicture } from "./pictures";
 import type { Remedy } from "./status";
 
-/** What a slot needs the page for. */
+/** Functions of the page that a slot needs. */
 export interface SlotPage {
   fail(error: unknown, remedy?: Remedy): void;
   say(text: string): void;
@@ -202,7 +202,7 @@ export class Slot {
   }
 }
 
-/** What the model sees of a picture, in a few words. */
+/** Describes in a few words what the model sees of a picture. */
 function noteOf({ square, width, height }: Picture): string {
   if (square) return `Placed: a square of ${Math.round(square.size)} of ${width} × ${height} pixels is used.`;
   if (width === height) return "";

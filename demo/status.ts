@@ -1,13 +1,13 @@
 import { byId } from "./dom";
 import { isCancel, type Message, messageFor } from "./messages";
 
-/** What a notice offers to do. */
+/** Action that a notice offers. */
 export interface Remedy {
   readonly label?: string;
   run(): void;
 }
 
-/** What the page says: a line under the pictures, a bar of progress, and a notice when something needs the user. */
+/** Status of the page: a line under the pictures, a bar of progress, and a notice when something needs the user. */
 export class Status {
   readonly #line = byId("p", "status");
   readonly #spoken = byId("output", "spoken");

@@ -9,7 +9,7 @@ export interface Attempt {
 
 export type Work = (attempt: Attempt) => Promise<void>;
 
-/** What the page does about a task. */
+/** Callbacks of the page for a task. */
 export interface TaskListener {
   started(): void;
   /** The queue is empty again. */
@@ -49,7 +49,7 @@ export class Tasks {
       try {
         await work({ signal: controller.signal, resume });
       } catch (error) {
-        // What a newer task replaced has nothing to say any more.
+        // A task that a newer one replaced has nothing to report any more.
         if (this.#current === controller) this.listener.failed(error, () => this.#again(plan, work, error));
       } finally {
         if (this.#current === controller) {

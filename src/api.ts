@@ -114,7 +114,7 @@ export interface InvertOptions extends RunOptions {
   readonly steps?: number;
   /** How the next x is solved for: "ddim" (default), or "dpm++2m", which needs fewer steps. */
   readonly solver?: Solver;
-  /** What the time steps are evenly spaced in: "time" or "lambda"; default: the solver's, "lambda" for "dpm++2m". */
+  /** The variable in which time steps are evenly spaced: "time" or "lambda"; default: the solver's, "lambda" for "dpm++2m". */
   readonly spacing?: Spacing;
   /** "ddim" (default): up the equation, by the solver; "bdia" and "edit-friendly" are exact (docs/methods.md). */
   readonly method?: InversionMethod;
@@ -177,7 +177,7 @@ export interface InjectParameters {
   /** How the next x is solved for, in the generation and in the inversions that `inject` makes: "ddim", or "dpm++2m",
    *  which needs fewer steps (docs/methods.md). */
   readonly solver: Solver;
-  /** What the time steps are evenly spaced in: "time", or "lambda", half the logarithm of the signal-to-noise ratio.
+  /** The variable in which time steps are evenly spaced: "time", or "lambda", half the logarithm of the signal-to-noise ratio.
    *  Default: the solver's, "lambda" for "dpm++2m". Inversions have to agree with it. */
   readonly spacing: Spacing;
   /** How the pictures are inverted: "ddim" by solving upwards, or exactly by "bdia" or "edit-friendly" (docs/methods.md). An

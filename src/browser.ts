@@ -70,7 +70,7 @@ function placeOf(own: () => URL): URL {
   }
 }
 
-/** What went wrong, with a cure where the shipped weights were not at their place: a bundler moved the library. */
+/** The error, with a cure where the shipped weights were not at their place: a bundler moved the library. */
 function notBeside(error: unknown): unknown {
   const missing = /\bHTML\b|\b40[34]\b|could not be reached|is no checkpoint|is empty/;
   if (!(error instanceof UserError) || !missing.test(error.message)) return error;

@@ -76,13 +76,13 @@ const LOAD_OPTIONS = {
   accessToken: text,
 } satisfies Record<keyof AllOptions, Check>;
 
-/** What differs between Node and browsers when a model is loaded. */
+/** Functions that differ between Node and browsers when a model is loaded. */
 export interface LoadPlatform extends Platform {
   readonly tuneStore: TuneStore;
   openDevice(options?: DeviceOptions): Promise<Device>;
 }
 
-/** What a source asks for: one of the paper's models by name (`celebahq`), with a file of one's own (`ffhq=FILE`), or
+/** Reads a source: one of the paper's models by name (`celebahq`), with a file of one's own (`ffhq=FILE`), or
  *  anything else as it is. `expectModelName` refuses the names that cannot be opened. */
 export function presetOf(source: SourceLike): { source: SourceLike; preset?: ModelPreset } {
   if (typeof source !== "string") return { source };
@@ -141,7 +141,7 @@ export async function modelFrom(
   }
 }
 
-/** What is known of one of the paper's models, whatever its file says. */
+/** Facts of one of the paper's models, whatever its file says. */
 export const knownOf = ({ config, schedule }: ModelPreset): DescribeOptions => ({
   resolution: config,
   ...(config.family === "adm"

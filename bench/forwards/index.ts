@@ -143,7 +143,7 @@ export async function measureForwards(
   }
 }
 
-/** What every program computes without Winograd's rounding. */
+/** Outputs of every program without Winograd's rounding. */
 async function exactOutputs(device: Device, checkpoint: ModelCheckpoint, options: NetworkOptions) {
   const network = await Network.load(checkpoint, device, { ...options, tune: undefined, precision: "exact" });
   const programs = await network.compile(stepGraphs(network, 1), stepOps);

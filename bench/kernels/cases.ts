@@ -34,7 +34,7 @@ export interface BuiltCase {
   readonly dispatches: readonly Dispatch[];
   readonly inputs: ReadonlyMap<Tensor, ArrayBufferView<ArrayBuffer>>;
   readonly y: Tensor;
-  /** What of y is compared, where its values mean little one by one. */
+  /** Selects what of y is compared, where its values mean little one by one. */
   view?(y: Float32Array): ArrayLike<number>;
   /** Expected values at flat indices of y, or of its view, and how far off they may be. */
   expected(points: readonly number[]): ArrayLike<number>;

@@ -5,7 +5,7 @@ import type { Prepared } from "./gpu";
 const lane = `@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) local: u32) {
   let id = (wg.y * grid.x + wg.x) * 64u + local;`;
 
-/** What the adapter can do at most, in plain WGSL, by the lanes that do it. */
+/** Shaders that reach the adapter's limits, in plain WGSL, by the lanes that run them. */
 const sources: Record<Roof, (lanes: number) => string> = {
   /** 8 independent chains of multiply-add, all in registers: 64 a round, 128 rounds. */
   fma: () => `

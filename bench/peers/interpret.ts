@@ -8,7 +8,7 @@ export interface Weight {
   readonly data: Float32Array<ArrayBuffer>;
 }
 
-/** What a peer must offer to run one of our graphs, in its own best way. `T` is whatever it calls a tensor; images may
+/** Operations that a peer must offer to run one of our graphs, in its own best way. `T` is whatever it calls a tensor; images may
  *  lie in any layout inside. */
 export interface Ops<T> {
   /** f32 [N, C, H, W], or [N, C] */

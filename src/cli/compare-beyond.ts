@@ -8,7 +8,7 @@ import type { Session } from "./context";
 import type { Chosen } from "./inject-parameters";
 import { invertPair, type PairOptions, type ReadPair } from "./pair";
 
-/** What `compare` may set side by side besides mixing rules. */
+/** Subjects that `compare` may set side by side besides mixing rules. */
 export const BEYOND = ["taps", "schedules"] as const;
 export type Beyond = (typeof BEYOND)[number];
 

@@ -9,7 +9,7 @@ import type { Engine } from "./engine";
 import { naming } from "./failure";
 import { type Report, Talk, type Terminal } from "./talk";
 
-/** What every command is given. */
+/** Context that every command is given. */
 export interface Context {
   engine(): Promise<Engine>;
   readonly terminal: Terminal;
@@ -132,7 +132,7 @@ export async function openSession(context: Context, options: CommonOptions, talk
   }
 }
 
-/** What runs before the first step of a run is reported: a phase's `before`. */
+/** The phase before the first step of a run: its `before`. */
 export const COMPILING = { before: "compiling shaders" } as const;
 
 /** Passes the steps of a run on to a progress bar, after `runs` of `all` runs. */

@@ -8,14 +8,14 @@ import type { Measured, Row } from "../experiments/measure";
 import type { Moments } from "../metrics/moments";
 import { readWhole, writeWhole } from "../platform/files-node";
 
-/** What a shard measured of one set. */
+/** Measurements of a shard of one set. */
 export interface SetPart extends Measured {
   readonly set: string;
   /** digest of the names of all its results */
   readonly names: string;
 }
 
-/** What a shard measured. */
+/** Measurements of a shard. */
 export interface Part {
   readonly shard: Shard;
   readonly sets: readonly SetPart[];

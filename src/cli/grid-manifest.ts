@@ -6,7 +6,7 @@ import { writeWhole } from "../platform/files-node";
 import { difference, type GridPlan, type ModelIdentity } from "./grid-plan";
 import type { Entry } from "./grid-record";
 
-/** What a manifest says besides its pairs. */
+/** Fields of a manifest besides its pairs. */
 export interface ManifestHead {
   readonly model: string;
   readonly hash: string;

@@ -15,7 +15,7 @@ import { GridFiles, type GridPlan, planDigest, sizeOf } from "./grid-plan";
 import { type Entry, GridRecord, pairsOf } from "./grid-record";
 import { writeSheet } from "./grid-sheet";
 
-/** What merging found. */
+/** Report of a merge. */
 export interface Merged {
   readonly files: GridFiles;
   readonly record: GridRecord;

@@ -42,7 +42,7 @@ export interface ModelIdentity {
   readonly hash: string;
 }
 
-/** What a grid is made of: plain data, from which any machine makes any part of it. */
+/** Definition of a grid: plain data, from which any machine makes any part of it. */
 export interface GridPlan {
   readonly contents: Side;
   readonly originals: Side;

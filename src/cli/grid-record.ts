@@ -18,7 +18,7 @@ export type Status = "kept" | "done" | "failed";
 /** Codes of the statuses; 0 is a pair of which nothing is known yet. */
 const statuses: readonly (Status | undefined)[] = [undefined, "kept", "done", "failed"];
 
-/** What became of the pairs of a rectangle: five bytes a pair, and the errors. */
+/** Outcomes of the pairs of a rectangle: five bytes a pair, and the errors. */
 export class GridRecord {
   readonly #status: Uint8Array;
   readonly #seconds: Float32Array;

@@ -109,7 +109,7 @@ function methodOf(model = ""): string {
   return isModelPreset(name) ? modelPresets[name].method : "quick";
 }
 
-/** What varies on a sheet, in words of its own. */
+/** Words for the parameters that vary on a sheet. */
 type Shown = { readonly [K in "gamma" | "omega" | "tEdit" | "tBoost"]?: string };
 
 /** Parameters in a few words, for the foot of a strip. */

@@ -3,7 +3,7 @@ import type { Model } from "../inject/model";
 import { packageVersion } from "../platform/package-root";
 import { PARAMETERS } from "../platform/png-text";
 
-/** What made a picture: goes into its PNG text metadata. File names lose their folders. */
+/** Origin of a picture, for its PNG text metadata. File names lose their folders. */
 export function provenance(
   model: Pick<Model, "name" | "hash">,
   command: string,

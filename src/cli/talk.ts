@@ -13,7 +13,7 @@ export type Report = (done: number, total: number, doing?: string) => void;
 export interface PhaseOptions {
   /** Megabytes for counts that are bytes. */
   readonly unit?: "MB";
-  /** What is going on before the first report, shown once it takes a while. */
+  /** Names the work before the first report, shown once it takes a while. */
   readonly before?: string;
 }
 
@@ -22,7 +22,7 @@ const PLAIN_EVERY = 10;
 /** Milliseconds before `before` is shown. */
 const SLOW_START = 1500;
 
-/** What a command says while it works. Quiet: nothing but results and errors. */
+/** Reporter of a command's progress. Quiet: nothing but results and errors. */
 export class Talk {
   /** Seconds of each finished phase; a phase that runs twice adds up. */
   readonly seconds: Record<string, number> = {};

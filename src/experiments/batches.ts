@@ -12,7 +12,7 @@ export function grouped<T>(items: readonly T[], size: number): T[][] {
   return Array.from({ length: Math.ceil(items.length / size) }, (_, i) => items.slice(i * size, (i + 1) * size));
 }
 
-/** What a batch gave for each of its members: a value, or why there is none. */
+/** Outcome for each member of a batch: a value, or why there is none. */
 export type Outcome<T> = { readonly value: T } | { readonly error: Error };
 
 /** Runs a batch; where it fails as a whole, runs its members one by one, so that one bad member does not take the others

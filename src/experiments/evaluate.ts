@@ -11,7 +11,7 @@ export interface Triple {
   readonly result: Pixels;
   readonly original: Pixels;
   readonly content: Pixels;
-  /** What tells originals, and contents, apart: their files and size. */
+  /** Identity of originals, and contents: their files and size. */
   readonly keys: { readonly original: string; readonly content: string };
 }
 

@@ -8,7 +8,7 @@ export type ResultFeatures = { readonly width: number } & (
   | { readonly moments: Moments }
 );
 
-/** What a Fréchet distance is taken of: all results, and each original once. */
+/** Pictures that a Fréchet distance is taken of: all results, and each original once. */
 export interface FeatureSet {
   readonly results: ResultFeatures;
   /** by the picture's name and size */

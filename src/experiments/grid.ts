@@ -12,7 +12,7 @@ export interface Pair {
   readonly original: number;
 }
 
-/** What a grid is made of. Pictures are asked for when their block comes, and nothing of them is kept after it. */
+/** Sources and parameters of a grid. Pictures are asked for when their block comes, and nothing of them is kept after it. */
 export interface GridWork {
   /** the part of the grid to do */
   readonly within: Block;

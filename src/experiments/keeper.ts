@@ -29,7 +29,7 @@ export interface KeeperOptions {
   readonly shelf?: Shelf | undefined;
 }
 
-/** What was done for inversions so far, in pictures. */
+/** Work on inversions so far, in pictures. */
 export interface Kept {
   inverted: number;
   loaded: number;
@@ -128,7 +128,7 @@ export class Keeper {
     for (const batch of this.#batches) this.#drop(batch);
   }
 
-  /** What is on the shelf of these pictures, in batches. */
+  /** Takes the inversions of these pictures that the shelf has, in batches. */
   async *#fromShelf(missing: readonly Wanted[]) {
     const { shelf, batch } = this.options;
     if (!shelf) return;

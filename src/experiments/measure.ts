@@ -19,7 +19,7 @@ export interface Row extends TripleFigures {
   readonly identity?: number;
 }
 
-/** What was measured of a set, or of a part of one. */
+/** Measurements of a set, or of a part of one. */
 export interface Measured {
   readonly rows: Row[];
   readonly features?: FeatureSet | undefined;
@@ -122,7 +122,7 @@ export class SetMeasurer {
   }
 }
 
-/** What a network said of pictures that several results share. */
+/** A network's outputs for pictures that several results share. */
 interface Known {
   readonly originals: Map<string, Float32Array>;
   readonly layers: Map<string, Embedding["layers"]>;

@@ -6,7 +6,7 @@ import { abortable, patiently } from "./patience";
 import { PipelineCache } from "./pipelines";
 import { StagingPool } from "./staging";
 
-/** What Chromium tells of an adapter beyond the standard. */
+/** Facts of an adapter that Chromium gives beyond the standard. */
 interface AdapterInfo extends GPUAdapterInfo {
   readonly subgroupMatrixConfigs?: readonly {
     readonly componentType: string;
@@ -41,7 +41,7 @@ const raised = [
   "maxComputeWorkgroupStorageSize",
 ] as const;
 
-/** What runs the kernels: classes differ in which variant of a kernel is fastest. */
+/** Kind of processor that runs the kernels: classes differ in which variant of a kernel is fastest. */
 export type AdapterClass = "software" | "gpu";
 
 /** A GPU device and what is made on it. */
@@ -172,7 +172,7 @@ export class Device {
     return this.gpu.features.has(feature as GPUFeatureName);
   }
 
-  /** What subgroup matrices can multiply into f32 sums here; undefined without the feature.
+  /** Products with f32 sums that subgroup matrices can take here; undefined without the feature.
    *  @internal */
   get matrices(): Target["matrices"] {
     if (!this.has("chromium-experimental-subgroup-matrix") || !this.has("subgroups")) return undefined;

@@ -3,7 +3,7 @@ import type { Solver, Spacing } from "../model/schedule";
 import type { SourcePicture } from "./images";
 import type { InversionMethod } from "./methods";
 
-/** What an inversion belongs to and how it was made. */
+/** Model of an inversion, and how it was made. */
 export interface InversionInfo {
   /** hash of the network's weights */
   readonly model: string;

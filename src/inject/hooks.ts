@@ -1,6 +1,6 @@
 import type { InjectStep } from "./plan-inject";
 
-/** What only golden tests and experiments ask of a run. Carried by a symbol, so that it is no part of the public types. */
+/** Options that only golden tests and experiments use. Carried by a symbol, so that it is no part of the public types. */
 export interface Hooks {
   /** noise to use instead of the generator's, f32 [N, 3, side, side] for step k, to reproduce recorded runs */
   readonly noise?: (step: number) => Float32Array | undefined;

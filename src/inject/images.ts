@@ -34,7 +34,7 @@ export async function placedPixels(
   return { pixels };
 }
 
-/** What an inversion remembers of a picture's size and square. */
+/** Size and square of a picture, as an inversion remembers them. */
 export function sourceOf(placed: PlacedPixels, model?: Aspect): SourcePicture | undefined {
   if (!("square" in placed)) return undefined;
   const { width, height } = placed.pixels;

@@ -18,7 +18,7 @@ export interface InversionFile {
 
 const FORMAT = "injectfusion-inversion-1";
 
-/** What an inversion keeps besides x_T and h, as pictures: BDIA its rest, edit-friendly the noise of every step.
+/** Tensors that an inversion keeps besides x_T and h, as pictures: BDIA its rest, edit-friendly the noise of every step.
  *  @param names of its tensors, those of h among them */
 export const besides = (method: InversionInfo["method"], names: readonly string[]): string[] => {
   if (method === "bdia") return ["rest"];

@@ -16,7 +16,7 @@ import { inject, invert, sample } from "./runs";
 import { defaultLabels, injectionPlans, type Subject } from "./subject";
 import { tapNames, tapShape } from "./taps";
 
-/** What a model is called and what suits it. */
+/** Name and defaults of a model. */
 export interface ModelOptions extends NetworkOrigin {
   readonly name: string;
   /** class of every picture, for class-conditional networks, where a call gives none */
@@ -38,7 +38,7 @@ export class Model {
   get network(): Network {
     return this.#subject.runner.network;
   }
-  /** What the model is called. */
+  /** Name of the model. */
   get name(): string {
     return this.#subject.name;
   }

@@ -44,7 +44,7 @@ export const presets = {
 /** Name of a preset. */
 export type PresetName = keyof typeof presets;
 
-/** What each parameter may be. */
+/** Checks of each parameter. */
 export const PARAMETERS: Readonly<Record<keyof InjectParameters, Check>> = {
   gamma: either("0 to 1, or a function of the position in [0, 1]", between(0, 1), callback),
   tEdit: between(0, TRAIN_STEPS),

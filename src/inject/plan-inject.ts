@@ -32,7 +32,7 @@ export interface InjectStep {
   readonly bankTime: number;
 }
 
-/** What one sample of a batch is generated with. */
+/** Parameters of one sample of a batch. */
 export interface SampleRun {
   readonly parameters: RunParameters;
   /** gamma of every content, the first being `parameters.gamma` */

@@ -14,7 +14,7 @@ import type { Move, RunPlan } from "./plan";
 import { carried, editFriendlyStep, type Memory, plainStep, TENSOR } from "./step-graphs";
 import type { Step } from "./step-table";
 
-/** What decides the time steps of an inversion. */
+/** Options that decide the time steps of an inversion. */
 export interface InversionTimes {
   readonly steps: number;
   /** on the scale of 1000 */

@@ -1,6 +1,6 @@
 import type { ImageInput, ImageTensor, Pixels } from "../api";
 
-/** What differs between Node and browsers. */
+/** Functions that differ between Node and browsers. */
 export interface Platform {
   /** Turns any form of a picture into pixels. */
   decode(input: ImageInput): Promise<Pixels | ImageTensor>;

@@ -18,7 +18,7 @@ export class Result {
     platform: Platform,
     /** Channels and size of each picture. */
     readonly shape: PictureShape,
-    /** What each picture was made with, ready to be written beside it. */
+    /** Parameters of each picture, ready to be written beside it. */
     readonly parameters: readonly Readonly<Record<string, unknown>>[],
   ) {
     this.#store = store;

@@ -23,7 +23,7 @@ export interface NetworkOrigin {
   readonly close?: () => void;
 }
 
-/** What surrounds a plan: both functions are called again when the run recovers on a new device. */
+/** Work before and after a plan: both functions are called again when the run recovers on a new device. */
 export interface Job<T> {
   /** inversions whose tensors are given */
   readonly stores: readonly Store[];

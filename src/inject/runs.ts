@@ -132,7 +132,7 @@ async function resultOf(
   return new Result(store, platform, pictureShape(runner.network.config), parameters);
 }
 
-/** What each picture is made with. */
+/** Lists the parameters of each picture. */
 function describe(
   { runner, name }: Subject,
   plan: RunPlan,

@@ -3,7 +3,7 @@ import type { UNet } from "../model/unet";
 import type { StepGraph, StepNode, StepOp } from "./ops";
 import type { Move } from "./plan";
 
-/** What of the step before a step reads: its prediction, in "x0_before" (DPM-Solver++), or its x, in "x_back" (BDIA). */
+/** Tensor of the step before that a step reads: its prediction, in "x0_before" (DPM-Solver++), or its x, in "x_back" (BDIA). */
 export type Memory = "prediction" | "path";
 
 /** How one run edits the network. */

@@ -41,7 +41,7 @@ export function labelsOf(subject: Subject, batch: number, given: readonly number
   return isConditional(config) ? checkLabels(given ?? defaultLabels(subject, batch), batch, config) : undefined;
 }
 
-/** What an inversion will be, but for its pictures. */
+/** Facts of an inversion to come, without its pictures. */
 export function inversionInfo({ runner: { network } }: Subject, asked: Asked): Omit<InversionInfo, "sources"> {
   const { tap = network.unet(1).h, ...rest } = asked;
   const picture = pictureShape(network.config);

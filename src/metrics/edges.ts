@@ -1,7 +1,7 @@
 import type { Pixels } from "../api";
 import { sameSize } from "./image";
 
-/** What lies where, whatever its colours: 1 - correlation of the two maps of edges. 0 alike, about 1 unrelated. */
+/** Difference of layout, whatever the colours: 1 - correlation of the two maps of edges. 0 alike, about 1 unrelated. */
 export function geometryDistance(a: Pixels, b: Pixels): number {
   sameSize(a, b);
   return 1 - correlation(edgeMap(a), edgeMap(b));

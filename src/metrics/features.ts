@@ -1,7 +1,7 @@
 import type { Pixels } from "../api";
 import type { Activations } from "./gram";
 
-/** What a feature network says of one picture. */
+/** A feature network's outputs for one picture. */
 export interface Embedding {
   /** One vector for the whole picture: for Fréchet distance and identity. */
   readonly vector: Float32Array;

@@ -98,7 +98,7 @@ export interface LucidrainsConfig extends CommonConfig {
   readonly dividedValues: boolean;
 }
 
-/** What a U-Net is made of. */
+/** The parts and sizes of a U-Net. */
 export type UNetConfig = DdpmConfig | AdmConfig | LucidrainsConfig;
 
 /** Does it need a label for every picture? */

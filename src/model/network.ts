@@ -79,7 +79,7 @@ export class Network {
     readonly hash: string,
     readonly parameters: number,
     readonly storage: WeightStorage,
-    /** What tuning found, where it was asked for. */
+    /** Results of tuning, where it was asked for. */
     readonly tuning: readonly TuneResult[] = [],
   ) {}
 
@@ -245,7 +245,7 @@ async function tunedTarget(
   return { target: { ...target, tuned }, results };
 }
 
-/** What kernels may count on here. */
+/** Facts of the device that kernels may count on. */
 export function targetOf(device: Device, { dtype = "f32", precision = "fast" }: NetworkOptions = {}): Target {
   const { matrices } = device;
   return {

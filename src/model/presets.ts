@@ -5,7 +5,7 @@ import { DDPM_SCHEDULE, type Schedule } from "./schedule";
 export interface ModelPreset {
   readonly title: string;
   readonly config: UNetConfig;
-  /** What the published file holds, for recognising a wrong or damaged one. */
+  /** Size of the published file, for recognising a wrong or damaged one. */
   readonly tensors: number;
   readonly parameters: number;
   /** What it was trained on, where its file does not tell. */

@@ -19,7 +19,7 @@ export type Betas =
 export type Solver = (typeof SOLVERS)[number];
 export const SOLVERS = ["ddim", "dpm++2m"] as const;
 
-/** What the time steps of a run are evenly spaced in: t, or lambda, half the logarithm of the signal-to-noise ratio. */
+/** The variable in which the time steps of a run are evenly spaced: t, or lambda, half the logarithm of the signal-to-noise ratio. */
 export type Spacing = (typeof SPACINGS)[number];
 export const SPACINGS = ["time", "lambda"] as const;
 
@@ -29,7 +29,7 @@ export const spacingOf = (solver: Solver): Spacing => (solver === "ddim" ? "time
 /** Meaning of a network's output. */
 export type Prediction = "epsilon" | "sample" | "v_prediction";
 
-/** What a model was trained with, and how its scheduler samples. Plain data. */
+/** The noise that a model was trained with, and how its scheduler samples. Plain data. */
 export interface Schedule {
   /** T: time steps are 0 to T - 1 */
   readonly trainSteps: number;

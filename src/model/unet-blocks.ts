@@ -8,7 +8,7 @@ export interface Running {
   readonly channels: number;
 }
 
-/** What a family calls the layers of a res block. */
+/** Names that a family gives the layers of a res block. */
 export interface ResLayers {
   readonly norm1: string;
   readonly conv1: string;

@@ -43,7 +43,7 @@ export function attentionReference(qkv: Numbers, s: AttentionCase, points?: Arra
   return Float64Array.from({ length: points?.length ?? n * c * t }, (_, i) => output(points?.[i] ?? i));
 }
 
-/** What attention is computed over: keys and values [d][positions] of a head, learned ones first. */
+/** Operands of attention: keys and values [d][positions] of a head, learned ones first. */
 function remembered(
   qkv: Numbers,
   { c, h, w, heads }: Pick<AttentionCase, "c" | "h" | "w" | "heads">,

@@ -9,7 +9,7 @@ import type { TuneStore } from "./store";
 import { openTrial, type Trial } from "./trial";
 import { trialData } from "./trial-data";
 
-/** What became of one convolution. */
+/** Result of tuning one convolution. */
 export interface TuneResult {
   readonly key: string;
   readonly variant: ConvVariant;

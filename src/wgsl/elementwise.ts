@@ -15,7 +15,7 @@ export function elementwise(code: string): string {
   );
   let copies = 0;
 
-  /** What a statement becomes; undefined where it copies no array. */
+  /** Rewrites a statement; undefined where it copies no array. */
   function copied(statement: string): string[] | undefined {
     const [, returned] = /^return (.+)$/.exec(statement) ?? [];
     const [, target, value] = /^([^=]+) = ([^=].*)$/.exec(returned ? `let value_ = ${returned}` : statement) ?? [];

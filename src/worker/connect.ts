@@ -13,7 +13,7 @@ import {
   type WorkerStep,
 } from "./protocol";
 
-/** What every call to a worker takes besides its options. */
+/** Arguments of every call to a worker besides its options. */
 export interface CallOptions {
   /** Ends the call, and the run in the worker. */
   readonly signal?: AbortSignal;

@@ -1,6 +1,6 @@
 import type { Pixels, StepEvent } from "../api";
 
-/** What crosses between a page (or a main thread) and its worker. Plain data. */
+/** Messages between a page (or a main thread) and its worker. Plain data. */
 
 /** Calls that a worker answers. */
 export type CallName = "load" | "inject" | "reconstruct" | "sample" | "dispose";

@@ -1,4 +1,4 @@
-// What ../packages.ts is in Node: the peers' packages, bundled into the page or fetched from beside it.
+// The peers' packages, as ../packages.ts has them in Node: bundled into the page or fetched from beside it.
 import * as tfjs from "@tensorflow/tfjs-core";
 import "@tensorflow/tfjs-backend-webgpu";
 import protobuf from "protobufjs";

@@ -1,7 +1,7 @@
 import { ShapeError } from "../../errors";
 import { type Binding, dims4, expectShape, read, type Tensor, write } from "../dispatch";
 
-/** What a convolution reads and writes. Tensors with fewer samples than y are read modulo theirs: sample n of y uses
+/** Tensors that a convolution reads and writes. Tensors with fewer samples than y are read modulo theirs: sample n of y uses
  *  sample n % N2, so that one skip serves two decoders run as a batch. */
 export interface ConvTensors {
   /** f32 [N, C1, H, W] */

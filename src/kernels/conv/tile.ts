@@ -66,7 +66,7 @@ export const implicitWeights: Pick<ConvVariant, "weight" | "pack"> = {
   },
 };
 
-/** What differs between implicit products: how a workgroup computes its tile. */
+/** Options in which implicit products differ: how a workgroup computes its tile. */
 export interface ImplicitProduct {
   readonly shader: string;
   readonly constants: Readonly<Record<string, number | string>>;

@@ -17,7 +17,7 @@ export interface RetraceIo {
   readonly moved: Tensor;
 }
 
-/** What BDIA adds to a step: rest = b - (BACK_SIGNAL P + BACK_NOISE e), by which the step before is undone exactly, and
+/** Addition of BDIA to a step: rest = b - (BACK_SIGNAL P + BACK_NOISE e), by which the step before is undone exactly, and
  *  moved = x + SQRT_ALPHA (P~ - P), which takes the place of b in the next step.
  *  Zhang, Lewis & Kleijn 2023; shaders/step/retrace.wgsl */
 export function retrace({ steps, x, eps, before, rest, moved }: RetraceIo, o: { asymmetric: boolean }): Dispatch[] {

@@ -12,7 +12,7 @@ export interface ConvertOptions {
   readonly onTensor?: (name: string, done: number, total: number) => void;
 }
 
-/** What a conversion wrote. */
+/** Report of a conversion. */
 export interface ConvertReport {
   readonly tensors: number;
   readonly parameters: number;

@@ -14,7 +14,7 @@ import { defaults, type Layer, type Provenance, type Resolution, sizeOf } from "
 import { firstOf, parseObject, type SideFile, sideFile } from "./side-files";
 import type { ByteSource } from "./source";
 
-/** What weights do not tell; the caller may. Each wins over what the file and its side files say. */
+/** Facts that weights do not give; the caller may. Each wins over what the file and its side files say. */
 export interface ConfigHints {
   /** Size of the pictures in pixels: side of a square, or width and height. */
   readonly resolution?: Resolution | undefined;
@@ -147,7 +147,7 @@ function upstream(config: Json, file: string, found: Found, options: ConfigHints
   return { from: file, settings };
 }
 
-/** What the family does where nothing is said.
+/** Defaults of the family.
  *  @throws UserError for a file of diffusers' names that says nothing of itself: its shapes fit several networks */
 function familyDefaults(
   found: Found,

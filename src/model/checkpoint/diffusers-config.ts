@@ -5,7 +5,7 @@ import type { Settings } from "./settings";
 /** A JSON object as it stands in a file. */
 export type Json = Readonly<Record<string, unknown>>;
 
-/** What a config says that shapes say too: to be compared, by upstream key. */
+/** Facts of a config that shapes give too, by upstream key: the two are compared. */
 export type Facts = Partial<
   Pick<
     DdpmConfig,

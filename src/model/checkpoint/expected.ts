@@ -151,7 +151,7 @@ function adm(c: AdmConfig): Shapes {
   return shapes;
 }
 
-/** What a file has and lacks against what its configuration needs. */
+/** Tensors that a file has and lacks against those of its configuration. */
 export interface Differences {
   readonly missing: readonly string[];
   readonly surplus: readonly string[];

@@ -1,4 +1,4 @@
-/** What storing a tensor as f16 does to it. */
+/** The effect of storing a tensor as f16. */
 export interface HalfReport {
   /** Largest magnitude. */
   readonly absMax: number;

@@ -36,10 +36,10 @@ function run(tensors: Tensors, name: (i: number) => string): number {
 export const guessResolution = (attention: readonly number[]): number | undefined =>
   attention.length === 0 ? undefined : (attention.length > 2 ? 32 : 16) * 2 ** Math.min(...attention);
 
-/** What shapes tell of a network; the rest are settings. */
+/** Facts of a network that shapes give; the rest are settings. */
 export type Found = Omit<DdpmConfig, keyof Settings | "midGroups"> | Omit<AdmConfig, keyof Settings> | LucidrainsFound;
 
-/** What canonical names and shapes tell. @throws UserError when there is no U-Net in them. */
+/** Reads the facts that canonical names and shapes give. @throws UserError when there is no U-Net in them. */
 export function inferFacts(tensors: Tensors): Found {
   if (tensors.has("init_conv.weight"))
     return inferLucidrains(
@@ -145,7 +145,7 @@ function checkGroups(config: UNetConfig): void {
   }
 }
 
-/** What shapes tell, in the terms of a diffusers config. */
+/** Facts that shapes give, in the terms of a diffusers config. */
 export const factsOf = (c: Omit<DdpmConfig, keyof Settings | "midGroups">): Required<Facts> => ({
   ...c,
   widths: c.channelMult.map((_, l) => widthOf(c, l)),

@@ -10,7 +10,7 @@ import { canonicalNames, type Layout } from "./layout";
 import type { Provenance } from "./settings";
 import type { ByteSource } from "./source";
 
-/** What a checkpoint is, without loading it. Plain data: `JSON.stringify` prints it. */
+/** Description of a checkpoint that is not loaded. Plain data: `JSON.stringify` prints it. */
 export interface Inspection {
   readonly file: string;
   readonly bytes: number;

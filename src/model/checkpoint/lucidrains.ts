@@ -48,11 +48,11 @@ export function checkLucidrains({ tensors, metadata, file }: Pick<Checkpoint, "t
     );
 }
 
-/** What the names say that shapes do not. */
+/** Facts that names give and shapes do not. */
 export const lucidrainsSettings = (old: boolean): Settings =>
   old ? { attentionNorm: "layer", dividedValues: true } : { attentionNorm: "rms", dividedValues: false };
 
-/** What shapes tell. */
+/** Facts that shapes give. */
 export type LucidrainsFound = Omit<LucidrainsConfig, keyof Settings | "headChannels">;
 
 /** @param size size of an axis of a tensor, or an error that names it */

@@ -7,7 +7,7 @@ import { parseObject } from "./side-files";
 const positive = (value: unknown): number | undefined =>
   typeof value === "number" && Number.isFinite(value) && value > 0 ? value : undefined;
 
-/** What our own files say of themselves: `config`, a UNetConfig as JSON, in the safetensors metadata. Other programs'
+/** Metadata of our own files: `config`, a UNetConfig as JSON, in the safetensors metadata. Other programs'
  *  configs under that name give what they share with it.
  *  @throws UserError when it is not JSON. */
 export function metadataConfig(metadata: Readonly<Record<string, string>>, file: string): Json {

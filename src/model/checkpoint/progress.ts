@@ -1,6 +1,6 @@
 import type { ByteSource } from "./source";
 
-/** What happens to one file, in this order: `initiate` (found, size known), `download` (first byte asked for),
+/** Events of one file, in this order: `initiate` (found, size known), `download` (first byte asked for),
  *  `progress` (bytes so far), `done` (nothing more is read from it), `ready` (the model can run). */
 export interface Progress {
   readonly status: "initiate" | "download" | "progress" | "done" | "ready";

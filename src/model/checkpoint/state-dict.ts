@@ -7,7 +7,7 @@ export interface StateDict {
   readonly tensors: ReadonlyMap<string, TensorRef>;
   /** Path for reports: `list[4]`, `state_dict`; empty for a flat state dict. */
   readonly wrapper: string;
-  /** What the file says of itself: `version`, of the program that wrote it. */
+  /** The file's own metadata: `version`, of the program that wrote it. */
   readonly metadata: Readonly<Record<string, string>>;
   /** Names in the same dict whose values are not tensors. */
   readonly ignored: readonly string[];
