@@ -7,9 +7,11 @@ import { openDevice } from "../src/gpu/open-node";
 import { pipelineKey } from "../src/gpu/pipelines";
 import { convShape } from "../src/kernels/conv/variant";
 import { convVariants } from "../src/kernels/conv/variants";
-import type { Dispatch } from "../src/kernels/dispatch";
+import { type Dispatch, f32 } from "../src/kernels/dispatch";
+import { activation } from "../src/kernels/pointwise/activation";
 import { type ConvCase, convData } from "../src/reference/conv";
 import { convRun } from "../src/tune/conv-run";
+import { kernelTrial } from "../test/fuzz/kernel-trials";
 import { lowerings, networkConfigs, targets } from "../test/support/lowerings";
 
 const { values: flags } = parseArgs({ options: { over: { type: "string", default: "0.5" } } });
@@ -38,6 +40,13 @@ for (const [name, target] of Object.entries(targets)) {
       if (variant.runs(convShape(s), target))
         add(convRun(s, convData(s), variant, target).dispatches, `${variant.name}, ${name}`);
 }
+// The trials of the kernels' fuzzer reach every other shader, by and by.
+for (let trial = 0; trial < 1000; trial += 10)
+  for (const dispatch of kernelTrial(1, trial).dispatches)
+    if (![...dispatches.values()].some(({ dispatch: { shader } }) => shader === dispatch.shader))
+      add([dispatch], `trial ${trial}`);
+for (const kind of ["mish", "gelu", "relu"] as const)
+  add(activation({ x: f32("x", 1, 64, 64, 64), y: f32("y", 1, 64, 64, 64) }, kind), kind);
 
 using device = await openDevice();
 const rows: { seconds: number; line: string }[] = [];

@@ -1,3 +1,5 @@
+import { readdirSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { create, globals } from "webgpu";
 import { elementwise } from "../src/wgsl/elementwise";
@@ -47,6 +49,14 @@ for (const [name, text] of Object.entries(shaders))
       for (const source of [text, elementwise(text)])
         await expectCompiles(name, specialise(name, source, constants).code);
   });
+
+test("every shader is in the list of src/wgsl/shaders.ts", () => {
+  const folder = fileURLToPath(new URL("../shaders", import.meta.url));
+  const files = readdirSync(folder, { recursive: true, encoding: "utf8" })
+    .filter((file) => file.endsWith(".wgsl") && !file.startsWith("lib"))
+    .map((file) => file.replaceAll("\\", "/").replace(/\.wgsl$/, ""));
+  expect(Object.keys(shaders).sort()).toEqual(files.sort());
+});
 
 test("a shader that does not compile is found", async () => {
   await expect(expectCompiles("none", "fn main() { undeclared(); }")).rejects.toThrow(/undeclared/);

@@ -12,8 +12,9 @@ var<workgroup> parts: array<vec4f, LANES>; // (pivot, mean - pivot, sum of (v - 
 
 // Four values of the group, whose first in_x fours are in x.
 fn load(x0: u32, skip0: u32, in_x: u32, i: u32) -> vec4f {
-  if (!JOINED || i < in_x) { return x[x0 + i]; }
-  return skip[skip0 + i - in_x];
+  var v: vec4f;
+  if (!JOINED || i < in_x) { v = x[x0 + i]; } else { v = skip[skip0 + i - in_x]; }
+  return v;
 }
 
 fn merge(a: vec4f, b: vec4f) -> vec4f {

@@ -7,22 +7,19 @@ override KIND: u32;
 fn error_function(v: f32) -> f32 {
   let t = abs(v);
   let s = v * v;
-  if (t > 0.921875) {
-    var r = -1.72853470e-5 * t + 3.83197126e-4;
-    r = r * s + (-3.88396438e-3 * t + 2.42546219e-2);
-    r = r * t - 1.06777877e-1;
-    r = r * t - 6.34846687e-1;
-    r = r * t - 1.28717512e-1;
-    r = max(r * t - t, -80.0);
-    return sign(v) * (1.0 - exp(r));
-  }
-  var r = -5.96761703e-4;
-  r = r * s + 4.99119423e-3;
-  r = r * s - 2.67681349e-2;
-  r = r * s + 1.12819925e-1;
-  r = r * s - 3.76125336e-1;
-  r = r * s + 1.28379166e-1;
-  return r * v + v;
+  var far = -1.72853470e-5 * t + 3.83197126e-4;
+  far = far * s + (-3.88396438e-3 * t + 2.42546219e-2);
+  far = far * t - 1.06777877e-1;
+  far = far * t - 6.34846687e-1;
+  far = far * t - 1.28717512e-1;
+  far = sign(v) * (1.0 - exp(max(far * t - t, -80.0)));
+  var near = -5.96761703e-4;
+  near = near * s + 4.99119423e-3;
+  near = near * s - 2.67681349e-2;
+  near = near * s + 1.12819925e-1;
+  near = near * s - 3.76125336e-1;
+  near = near * s + 1.28379166e-1;
+  return select(near * v + v, far, t > 0.921875);
 }
 
 fn f(v: f32) -> f32 {
