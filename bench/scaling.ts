@@ -3,7 +3,7 @@ import { dirname } from "node:path";
 import { drawPlot } from "../src/cli/picture/plot";
 import type { Device } from "../src/gpu/device";
 import { openDevice } from "../src/gpu/open-node";
-import { planOf } from "../src/graph/programs";
+import { planOf } from "../src/graph/compiled";
 import { Model } from "../src/inject/model";
 import { stepOps } from "../src/inject/ops";
 import { plainStep } from "../src/inject/step-graphs";

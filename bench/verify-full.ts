@@ -8,7 +8,7 @@ import { UserError } from "../src/errors";
 import type { Device } from "../src/gpu/device";
 import { encodePass } from "../src/gpu/encode";
 import { openDevice } from "../src/gpu/open-node";
-import { planOf } from "../src/graph/programs";
+import { planOf } from "../src/graph/compiled";
 import { replay } from "../src/graph/record";
 import { stepOps } from "../src/inject/ops";
 import { injectedStep, plainStep } from "../src/inject/step-graphs";

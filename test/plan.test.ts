@@ -1,6 +1,6 @@
 import { afterAll, expect, test } from "vitest";
+import { externalNames, planOf } from "../src/graph/compiled";
 import { dispatchesOf, lower } from "../src/graph/lower";
-import { externalNames, planOf } from "../src/graph/programs";
 import { stepOps } from "../src/inject/ops";
 import { calibratedStep, injectedStep, plainStep } from "../src/inject/step-graphs";
 import type { Target } from "../src/kernels/target";

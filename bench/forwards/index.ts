@@ -1,6 +1,6 @@
 import type { Device } from "../../src/gpu/device";
+import { type CompiledGraphs, planOf } from "../../src/graph/compiled";
 import { type NodeTime, profile } from "../../src/graph/profile";
-import { type Programs, planOf } from "../../src/graph/programs";
 import { stepOps } from "../../src/inject/ops";
 import type { StepKind } from "../../src/inject/plan-inject";
 import type { ModelCheckpoint } from "../../src/model/checkpoint/model";
@@ -58,7 +58,7 @@ export interface ForwardResult {
 /** Golden forwards hold this too; tensor cores, which tuning may choose for weights in f16, round the inputs as well. */
 const allowedOff = ({ dtype, tune }: NetworkOptions): number => (dtype === "f16" && tune ? 1e-3 : 1e-4);
 
-/** Measures the step graphs of one network. Programs take turns, so that all see the machine in the same state.
+/** Measures the step graphs of one network. CompiledGraphs take turns, so that all see the machine in the same state.
  *  @param device freshly opened: its first pipelines are part of what is measured
  *  @throws Error where a program is off from its exact variant: what is wrong is not timed */
 export async function measureForwards(
@@ -159,7 +159,7 @@ async function exactOutputs(device: Device, checkpoint: ModelCheckpoint, options
 }
 
 /** Seconds of `runs` runs of every program and of the roof, one after another. */
-async function takeTurns(device: Device, programs: Programs, runs: number) {
+async function takeTurns(device: Device, programs: CompiledGraphs, runs: number) {
   const roof = await prepareRoof(device, "fma");
   const watch = new Stopwatch(device);
   const work = [...programNames.map((p) => [p, replayOf(programs, p)] as const), ["roof", roof] as const];
@@ -172,7 +172,7 @@ async function takeTurns(device: Device, programs: Programs, runs: number) {
 }
 
 /** Host milliseconds to encode one step, median of ten. */
-function encodeTime(device: Device, programs: Programs, program: StepKind): number {
+function encodeTime(device: Device, programs: CompiledGraphs, program: StepKind): number {
   const times = Array.from({ length: 10 }, () => {
     const began = performance.now();
     const encoder = device.gpu.createCommandEncoder();
@@ -186,7 +186,7 @@ function encodeTime(device: Device, programs: Programs, program: StepKind): numb
 }
 
 /** Best time of every node in three profiles. */
-async function profiled(device: Device, programs: Programs, program: StepKind): Promise<NodeTime[] | undefined> {
+async function profiled(device: Device, programs: CompiledGraphs, program: StepKind): Promise<NodeTime[] | undefined> {
   const all: NodeTime[][] = [];
   for (let i = 0; i < 3; i++) {
     const times = await profile(device, programs.recordings[program]!);

@@ -1,7 +1,7 @@
 import { readBuffer } from "../../src/gpu/buffers";
 import type { Device } from "../../src/gpu/device";
 import { encodePass } from "../../src/gpu/encode";
-import type { Programs } from "../../src/graph/programs";
+import type { CompiledGraphs } from "../../src/graph/compiled";
 import { replay } from "../../src/graph/record";
 import { type StepGraph, stepOps } from "../../src/inject/ops";
 import type { StepKind } from "../../src/inject/plan-inject";
@@ -32,7 +32,7 @@ export const macsOf = (network: Network, graph: StepGraph): number =>
   network.lower(graph, stepOps).nodes.reduce((sum, node) => sum + node.macs, 0);
 
 /** Seeded x and content, and one step of the table: t = 500, gamma 0.3. */
-export function feed({ gpu }: Device, network: Network, programs: Programs, batch: number): void {
+export function feed({ gpu }: Device, network: Network, programs: CompiledGraphs, batch: number): void {
   const { height, width } = network.config;
   const [c, h, w] = hShape(network.config);
   const noise = (draw: number, count: number) =>
@@ -46,12 +46,12 @@ export function feed({ gpu }: Device, network: Network, programs: Programs, batc
   if (injecting) gpu.queue.writeBuffer(programs.bufferOf(injecting, TENSOR.content(0)), 0, noise(1, c * h * w));
 }
 
-export const replayOf = (programs: Programs, program: string): Replay => ({
+export const replayOf = (programs: CompiledGraphs, program: string): Replay => ({
   encode: (pass) => replay(pass, programs.recordings[program]!.nodes, 0),
 });
 
 /** One step, and what came of it: the next x and the predicted x0. */
-export async function outputsOf(device: Device, programs: Programs, program: string): Promise<Float32Array[]> {
+export async function outputsOf(device: Device, programs: CompiledGraphs, program: string): Promise<Float32Array[]> {
   device.gpu.queue.submit([encodePass(device, replayOf(programs, program).encode).finish()]);
   const read = async (name: string) => new Float32Array(await readBuffer(device, programs.bufferOf(program, name)));
   return [await read(TENSOR.next), await read(TENSOR.x0)];

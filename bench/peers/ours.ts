@@ -1,8 +1,8 @@
 import { Buffers, readBuffers } from "../../src/gpu/buffers";
 import type { Device } from "../../src/gpu/device";
 import { encodePass } from "../../src/gpu/encode";
+import { compile } from "../../src/graph/compiled";
 import { type Lowered, lower } from "../../src/graph/lower";
-import { compile } from "../../src/graph/programs";
 import { replay } from "../../src/graph/record";
 import { STEP, STEP_FLOATS } from "../../src/kernels/step/step-row";
 import type { Target } from "../../src/kernels/target";

@@ -1,5 +1,5 @@
+import { planOf } from "../graph/compiled";
 import { dispatchesOf } from "../graph/lower";
-import { planOf } from "../graph/programs";
 import type { Model } from "../inject/model";
 import { stepOps } from "../inject/ops";
 import { calibratedStep, injectedStep, plainStep } from "../inject/step-graphs";

@@ -1,5 +1,5 @@
 import type { Device } from "../gpu/device";
-import type { Programs } from "../graph/programs";
+import type { CompiledGraphs } from "../graph/compiled";
 import { type Recording, replay } from "../graph/record";
 import { batchOf, graphWith, type Move, type PlannedStep, type RunPlan } from "./plan";
 import { rowStride } from "./step-table";
@@ -11,7 +11,7 @@ export class OpenRun {
   constructor(
     readonly device: Device,
     readonly plan: RunPlan,
-    readonly programs: Programs,
+    readonly programs: CompiledGraphs,
     readonly bound: (name: string) => GPUBuffer | undefined,
   ) {}
 

@@ -89,7 +89,7 @@ export function injectedStep(net: UNet, spec: InjectionSpec, shapes: TapShape): 
 }
 
 /** One injected step with latent calibration: x is moved so that a plain evaluation there gives the injected P~ at the
- *  scale of P, then an ordinary DDIM step is made from the moved x.   Jeong et al. 2023, section 3.3 */
+ *  scale of P, then an ordinary DDIM step is made from the moved x.   Jeong et al. 2023, section 3.4 */
 export function calibratedStep(net: UNet, spec: InjectionSpec, shapes: TapShape): StepGraph {
   const edited = inject(net, spec, shapes);
   const steps = "steps";

@@ -3,10 +3,10 @@ import { Buffers, readBuffers } from "../gpu/buffers";
 import type { Device } from "../gpu/device";
 import { encodePass } from "../gpu/encode";
 import { Turns } from "../gpu/patience";
+import { type CompiledGraphs, compile, planPatiently } from "../graph/compiled";
 import type { Graph, Operation } from "../graph/graph";
 import { type Lowered, lower, type Ops } from "../graph/lower";
 import type { BufferPlan } from "../graph/plan";
-import { compile, type Programs, planPatiently } from "../graph/programs";
 import { replay } from "../graph/record";
 import { STEP, STEP_FLOATS } from "../kernels/step/step-row";
 import type { Target } from "../kernels/target";
@@ -67,7 +67,7 @@ export class Network {
   /** by the graph's text, the least recently used first */
   readonly #planned = new Map<string, PlannedGraph>();
   /** by batch */
-  readonly #forwards = new Map<number, Promise<Programs>>();
+  readonly #forwards = new Map<number, Promise<CompiledGraphs>>();
 
   private constructor(
     readonly device: Device,
@@ -138,7 +138,7 @@ export class Network {
     ops: Ops<O>,
     given: (name: string) => GPUBuffer | undefined = () => undefined,
     signal?: AbortSignal,
-  ): Promise<Programs> {
+  ): Promise<CompiledGraphs> {
     const lowered: Record<string, Lowered> = {};
     const plans: Record<string, BufferPlan> = {};
     for (const [name, graph] of Object.entries(graphs)) {
@@ -211,7 +211,7 @@ export class Network {
     return { eps: new Float32Array(eps!), h: new Float32Array(h!) };
   }
 
-  #forward(batch: number): Promise<Programs> {
+  #forward(batch: number): Promise<CompiledGraphs> {
     let programs = this.#forwards.get(batch);
     if (!programs) {
       programs = this.compile({ forward: this.unet(batch).graph }, networkOps);

@@ -1,6 +1,8 @@
 /** `injectfusion/graph`: networks as plain data. Build a graph, splice nodes into it, choose kernels (`lower`), place
  *  tensors in shared buffers (`planOf`), compile it for a device (`compile`) and replay it into a compute pass.
  *  @module graph */
+
+export { type CompiledGraphs, compile, planOf } from "../graph/compiled";
 export {
   f32Input,
   type Graph,
@@ -24,7 +26,6 @@ export {
   type Ops,
 } from "../graph/lower";
 export type { BufferPlan } from "../graph/plan";
-export { compile, type Programs, planOf } from "../graph/programs";
 export { type Recording, record, replay } from "../graph/record";
 export { targetOf } from "../model/network";
 export { type NetworkOp, networkOps } from "../model/ops";

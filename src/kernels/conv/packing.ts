@@ -2,16 +2,16 @@ import { toHalf } from "../../half";
 import { ceilDiv } from "../dispatch";
 import type { Dtype, Target } from "../target";
 
-/** Scratch tensors stay below this, so that big pictures are done in chunks. */
+/** Most bytes of a scratch tensor: larger pictures are done in chunks. */
 const SCRATCH_BYTES = 32 * 2 ** 20;
 
 export const scratchLimit = (target: Target): number => Math.min(SCRATCH_BYTES, target.maxBindingBytes);
 
-/** Sums that a lane of a quad keeps. On the software adapter a loop runs at twice the speed while its machine code, about
- *  350 bytes for a load and 30 for a multiply-add, fits the instruction cache: 16 x 4 by K = 4 does, 32 x 4 does not. */
+/** Sums that a lane of a quad keeps. On the software adapter a loop runs twice as fast while its machine code fits the
+ *  instruction cache. A load takes about 350 bytes, a multiply-add 30: 16 x 4 by K = 4 fits, 32 x 4 does not. */
 export const REGISTER_TILE = 64;
 
-/** Tile height for `rows` rows: the multiple of `unit`, about `most` at most, that pads least. */
+/** Height of a tile for `rows` rows: the multiple of `unit`, about `most` at most, that pads least. */
 export function tileHeight(rows: number, most: number, unit = 4): number {
   const tiles = ceilDiv(rows, most);
   return ceilDiv(ceilDiv(rows, tiles), unit) * unit;

@@ -42,7 +42,7 @@ const sizes = ({ m, n, k, batches, inner, a, b, aColumns }: GemmShape, unitA: nu
   A_COLUMNS: Number(aColumns),
 });
 
-/** Any sizes, no subgroups. shaders/product/any.wgsl */
+/** The product of any sizes, without subgroups.   shaders/product/any.wgsl */
 export function gemmAny(label: string, bindings: Operands, s: GemmShape): Dispatch {
   const tileM = Math.min(8, s.m);
   const tileN = Math.min(4, s.n);
@@ -56,7 +56,7 @@ export function gemmAny(label: string, bindings: Operands, s: GemmShape): Dispat
   };
 }
 
-/** For GPUs: n, k, and where A lies in columns m, multiples of 4, and so the strides.
+/** The product on a GPU. n, k and the strides are multiples of 4, and so is m where A is stored in columns.
  *  shaders/product/sliced.wgsl for a tile with slices, else shaders/product/tile.wgsl */
 export function gemmTile(label: string, bindings: Operands, s: GemmShape, tile: Tile): Dispatch {
   return {
@@ -69,9 +69,9 @@ export function gemmTile(label: string, bindings: Operands, s: GemmShape, tile: 
   };
 }
 
-/** Operands as they lie, in any order. On a software adapter with subgroups a tile of B is held where that pays, after A is
- *  transposed where it lies in columns. For a GPU or with quads otherwise, where sizes and starts are multiples of 4, else as
- *  `gemmAny`. */
+/** The product of operands as they are stored, by the kernel that suits the target. A software adapter with subgroups holds a
+ *  tile of B where that pays; an A that is stored in columns is transposed first. Otherwise it is `gemmTile` on a GPU and
+ *  `gemmQuad` with subgroups, where sizes and starts are multiples of 4, and `gemmAny` for all else. */
 export function gemmStrided(label: string, bindings: Operands, s: GemmShape, target: Target): Dispatch[] {
   const { m, n, k, aColumns } = s;
   if (target.adapterClass === "gpu" || !target.subgroups || !suitsStationary(m, n, k))
@@ -91,7 +91,7 @@ export function gemmStrided(label: string, bindings: Operands, s: GemmShape, tar
   ];
 }
 
-/** y[z] = a[z]^T, where a lies in columns.   y: f32 [batches, m, k]; m and k multiples of 4 */
+/** y[z] = a[z]^T, for an A stored in columns.   y: f32 [batches, m, k]; m and k multiples of 4 */
 function transpose(label: string, x: Tensor, y: Tensor, { m, k, batches, inner, a }: GemmShape): Dispatch {
   return {
     label,
@@ -110,7 +110,7 @@ function transpose(label: string, x: Tensor, y: Tensor, { m, k, batches, inner, 
   };
 }
 
-/** As `gemmTile`, `gemmQuad` or `gemmAny`. */
+/** The product without a held tile: `gemmTile`, `gemmQuad` or `gemmAny`. */
 function gemmUnheld(label: string, bindings: Operands, s: GemmShape, target: Target): Dispatch {
   const { m, n, k, a, b, aColumns } = s;
   const counts = [n, k, a.start, a.outer, a.inner, b.start, b.outer, b.inner, aColumns ? m : 0];
@@ -120,8 +120,8 @@ function gemmUnheld(label: string, bindings: Operands, s: GemmShape, target: Tar
   return fours && target.subgroups ? gemmQuad(label, bindings, s) : gemmAny(label, bindings, s);
 }
 
-/** Sums in registers, for subgroups; n, k, starts and strides multiples of 4, and m where A lies in columns.
- *  shaders/product/quad.wgsl */
+/** The product with subgroups, its sums in registers. n, k, starts and strides are multiples of 4, and so is m where A is
+ *  stored in columns.   shaders/product/quad.wgsl */
 export function gemmQuad(label: string, bindings: Operands, s: GemmShape): Dispatch {
   const { m, n, aColumns } = s;
   const tileM = tileHeight(m, REGISTER_TILE / 4, aColumns ? 16 : 4);
@@ -135,8 +135,8 @@ export function gemmQuad(label: string, bindings: Operands, s: GemmShape): Dispa
   };
 }
 
-/** A tile of B held while rows of A go by. n: a multiple of 4 tileN, and b's starts of tileN; k of 8. A: rows as they are, or
- *  packed by `stationaryPlace`. shaders/product/stationary.wgsl */
+/** The product with a tile of B held while rows of A pass by. n is a multiple of 4 tileN, starts of b are of tileN, and k is
+ *  of 8. Rows of A are as they are, or packed by `stationaryPlace`.   shaders/product/stationary.wgsl */
 export function gemmStationary(
   label: string,
   bindings: Operands,

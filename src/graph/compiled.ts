@@ -9,16 +9,16 @@ import { type Recording, record } from "./record";
 
 /** Step graphs compiled together: they never run at once, so they share one set of slots and all tensors of their own
  *  (x, h, the step table) by name. */
-export interface Programs {
+export interface CompiledGraphs {
   readonly buffers: Buffers;
   readonly recordings: Readonly<Record<string, Recording>>;
   /** bytes of all slots, and the least any plan could take */
   readonly slotBytes: number;
   readonly lowerBound: number;
-  /** the buffer of a graph input, output or weight */
-  bufferOf(program: string, tensor: string): GPUBuffer;
-  /** where any tensor lies */
-  rangeOf(program: string, tensor: string): BufferRange;
+  /** Buffer of a graph input, output or weight. */
+  bufferOf(graph: string, tensor: string): GPUBuffer;
+  /** Buffer and offset of any tensor. */
+  rangeOf(graph: string, tensor: string): BufferRange;
   /** Frees the buffers. */
   destroy(): void;
 }
@@ -44,7 +44,7 @@ export async function compile(
   given: (name: string) => GPUBuffer | undefined,
   signal?: AbortSignal,
   planned: Readonly<Record<string, BufferPlan>> = {},
-): Promise<Programs> {
+): Promise<CompiledGraphs> {
   for (const lowered of Object.values(graphs)) checkBindings(device, lowered);
   const buffers = new Buffers(device);
   const plans: Record<string, BufferPlan> = {};
