@@ -4,9 +4,6 @@
 // import direct, lanes
 alias Words = u32;
 
-// Columns, which run on from band to band.
-fn columns() -> u32 { return ceil_div(OH, TILE_Y) * OW; }
-
 fn tasks() -> u32 { return columns() * ceil_div(OC, TILE_M) * N; }
 
 fn task(id: u32) {

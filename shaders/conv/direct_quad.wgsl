@@ -7,9 +7,7 @@
 alias Words = array<u32, TAPS>;                              // the taps of PER_WORD channels
 const QUADS: u32 = TILE_M / 4u;
 
-// Groups of 4 columns, which run on from band to band.
-fn groups() -> u32 { return ceil_div(ceil_div(OH, TILE_Y) * OW, 4u); }
-
+fn groups() -> u32 { return ceil_div(columns(), 4u); }       // of 4 columns
 fn tasks() -> u32 { return groups() * ceil_div(OC, TILE_M) * N; }
 
 fn task(id: u32, lane: u32) {

@@ -6,6 +6,9 @@ const ROWS: u32 = (TILE_Y - 1u) * STRIDE + KERNEL;           // input rows of a 
 const TAPS: u32 = KERNEL * KERNEL;
 alias Pixels = array<array<f32, KERNEL>, ROWS>;
 
+// Columns of a plane, which run on from band to band.
+fn columns() -> u32 { return ceil_div(OH, TILE_Y) * OW; }
+
 // The input pixels under a column of outputs: their offsets within a plane, and whether they are inside it.
 struct Window {
   x0: u32,                     // channels of x, of skip, and rows of norm before sample n

@@ -1,10 +1,10 @@
 // x' = x + sqrt(a_t) (P' - P) + omega sqrt(1 - a_t) (e~ - e),                    Jeong et al. 2023, section 3.4
 // P' = mean(P~) + (P~ - mean(P~)) std(P) / std(P~) where the row says RESCALE and std(P~) > 0, else P' = P~.
-// steps: f32 [N, STEP_FLOATS]; x, y: f32 [N, COUNT]; eps: f32 [2 N, EPS_COUNT] = (e; e~), the first COUNT values of each
-// sample; p: f32 [2 N, COUNT] = (P; P~); moments: vec2f [2 N], (mean, std) of p.
+// steps: f32 [N, STEP_FLOATS]; y: f32 [N, COUNT]; p: f32 [2 N, COUNT] = (P; P~); moments: vec2f [2 N], (mean, std) of p.
+// lib/output describes x and eps = (e; e~), of 2 N samples.
 // If REGIONAL, omega differs from place to place: masks: f32 [REGIONS, PLANE] in [0, 1] and omegas: f32 [REGIONS] are laid
 // over the row's omega in their order, omega <- (1 - m) omega + m omegas[r]; every sample reads the same.
-// WIDE divides EPS_COUNT, too, and PLANE if REGIONAL.
+// WIDE divides PLANE, too, if REGIONAL.
 // import output
 override N: u32;               // uniform
 override REGIONAL: bool;
