@@ -12,13 +12,12 @@ fn task(id: u32) {
   let at = tile_at(id, TILE_M, TILE_N);
   let m0 = at.x * TILE_M;
   let n0 = at.y * TILE_N;
-  let z = at.z;
-  let b0 = b_start(z);
+  let b0 = b_start(at.z);
 
   var a_at: array<u32, TILE_M>;
   for (var i = 0u; i < TILE_M; i++) { // unroll
     let m = min(m0 + i, M - 1u);
-    a_at[i] = a_start(z) + select(m * K, m, A_COLUMNS);
+    a_at[i] = a_start(at.z) + select(m * K, m, A_COLUMNS);
   }
   var sums: array<array<f32, TILE_N>, TILE_M>;
   for (var k = 0u; k < K; k++) {
@@ -33,7 +32,7 @@ fn task(id: u32) {
 
   for (var i = 0u; i < TILE_M; i++) { // unroll
     for (var j = 0u; j < TILE_N; j++) { // unroll
-      if (m0 + i < M && n0 + j < N) { c[(z * M + m0 + i) * N + n0 + j] = sums[i][j]; }
+      if (m0 + i < M && n0 + j < N) { c[(at.z * M + m0 + i) * N + n0 + j] = sums[i][j]; }
     }
   }
 }

@@ -22,10 +22,9 @@ fn task(id: u32, lane: u32) {
   let at = tile_at(id, TILE_M, TILE_N * 4u);
   let m0 = at.x * TILE_M;
   let n = at.y * 4u + lane;                                  // in TILE_Ns
-  let z = at.z;
   let width = N / TILE_N;
-  let a0 = a_start(z);
-  var b_at = b_start(z) + min(n, width - 1u);
+  let a0 = a_start(at.z);
+  var b_at = b_start(at.z) + min(n, width - 1u);
 
   var a_at: array<u32, QUADS>;
   for (var i = 0u; i < QUADS; i++) { // unroll
@@ -69,7 +68,7 @@ fn task(id: u32, lane: u32) {
       if (m < M && n < width) {
         var out: array<f32, TILE_N>;
         for (var j = 0u; j < TILE_N; j++) { out[j] = sums[i * TILE_N + j][s]; } // unroll
-        c[(z * M + m) * width + n] = out;
+        c[(at.z * M + m) * width + n] = out;
       }
     }
   }

@@ -16,8 +16,7 @@ fn place_of(id: u32, lane: u32) -> Place {
   let at = tile_at(id, ROWS, 4u * TILE_N);
   let m0 = at.x * ROWS;
   let n = at.y * 4u + lane;                                  // in TILE_Ns
-  let z = at.z;
-  return Place(m0, min(m0 + ROWS, M), a_start(z) + lane, z * M * (N / TILE_N) + n, b_start(z) + n, 0u);
+  return Place(m0, min(m0 + ROWS, M), a_start(at.z) + lane, at.z * M * (N / TILE_N) + n, b_start(at.z) + n, 0u);
 }
 
 fn unit_step() -> u32 { return A_BLOCK; }
