@@ -1,6 +1,9 @@
 import type { InversionMethod } from "./inject/methods";
 import type { MixRule } from "./kernels/step/step-row";
 import type { Solver, Spacing } from "./model/schedule";
+import type { RunSnapshot } from "./snapshot";
+
+export type { RunSnapshot };
 
 /** A decoded picture: 8-bit RGBA, rows top to bottom. `ImageData` is one. */
 export interface Pixels {
@@ -91,21 +94,6 @@ export interface RunOptions {
    *  unless `snapshotEvery` says otherwise), to the same bits. Only on a device that the engine opened. Inversions and
    *  results are then also kept on the host. Default: as the model was loaded. */
   readonly recover?: boolean;
-}
-
-/** A run after some of its steps: enough to go on from there on another device. Plain data, so it can be cloned, posted
- *  to a worker or kept in IndexedDB. */
-export interface RunSnapshot {
-  readonly phase: StepEvent["phase"];
-  /** Steps finished. */
-  readonly step: number;
-  /** Which run this is: a hash of its plan. */
-  readonly run: string;
-  /** x after those steps: f32 [N, 3, side, side]. */
-  readonly x: Float32Array;
-  /** Other tensors that the steps left behind, by name: of an inversion h at every t so far, f32 [N, C, H, W], and x_T
-   *  when it is reached. */
-  readonly kept: Readonly<Record<string, Float32Array>>;
 }
 
 /** Options of an inversion. */

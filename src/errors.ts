@@ -1,4 +1,4 @@
-import type { RunSnapshot } from "./api";
+import type { RunSnapshot } from "./snapshot";
 
 /** A mistake the user can mend: a bad flag, file, shape or device. Its message is one line: where, what was found,
  *  what was needed, what to try. Anything else that is thrown is a defect of the engine and keeps its stack. */

@@ -9,6 +9,9 @@ export interface TensorInfo {
   readonly shape: readonly number[];
 }
 
+/** Shapes of tensors by name. */
+export type Shapes = Map<string, readonly number[]>;
+
 /** One opened file as its container describes it: named tensors, nothing renamed. */
 export interface Opened {
   readonly container: "safetensors" | "torch-zip" | "torch-legacy" | "tfjs";

@@ -1,10 +1,8 @@
 import { UserError } from "../../errors";
 import { type AdmConfig, type DdpmConfig, qkvRowsOf, type UNetConfig, widthOf } from "../config";
-import type { TensorInfo } from "./container";
+import type { Shapes, TensorInfo } from "./container";
 import { isFloat } from "./dtype";
 import { expectedLucidrains } from "./lucidrains";
-
-export type Shapes = Map<string, readonly number[]>;
 
 /** Every tensor a network of this configuration has, under canonical names, with its shape, in running order. */
 export function expectedTensors(config: UNetConfig): Shapes {

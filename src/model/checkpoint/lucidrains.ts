@@ -2,8 +2,7 @@ import { UserError } from "../../errors";
 import { type LucidrainsConfig, widthOf } from "../config";
 import { alphasSchedule, type Prediction, type Schedule } from "../schedule";
 import type { Checkpoint } from "./checkpoint";
-import type { TensorInfo } from "./container";
-import type { Shapes } from "./expected";
+import type { Shapes, TensorInfo } from "./container";
 import type { Settings } from "./settings";
 
 // lucidrains' denoising-diffusion-pytorch: names, versions, shapes, and the diffusion process that its files hold.
