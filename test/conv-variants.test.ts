@@ -53,6 +53,17 @@ const fallbacks: Readonly<Record<string, string>> = {
 /** Shaders that no network gets on any target, each with the reason to keep it. */
 const unusual: Readonly<Record<string, string>> = {
   "conv/matrix": "see the variant",
+  "attention/context": "networks of denoising-diffusion-pytorch",
+  "attention/keys": "networks of denoising-diffusion-pytorch",
+  "attention/merge": "networks of denoising-diffusion-pytorch",
+  "attention/queries": "networks of denoising-diffusion-pytorch",
+  "attention/remember": "networks of denoising-diffusion-pytorch",
+  "conv/any": "networks of denoising-diffusion-pytorch",
+  "norm/channels": "networks of denoising-diffusion-pytorch",
+  "norm/channels_tile": "networks of denoising-diffusion-pytorch",
+  "pointwise/space_to_depth": "networks of denoising-diffusion-pytorch",
+  "step/diffuse": "edit-friendly inversion",
+  "step/retrace": "inversion by BDIA",
   "pointwise/add": "embeddings that are added",
   "pointwise/affine": "networks that shift what they read",
   "pointwise/add_row": "class-conditional networks",
