@@ -1,6 +1,7 @@
 import { UserError } from "../../errors";
+import { fromHalf } from "../../half";
 import { checkName, checkShape, MAX_TENSORS, type Opened, shown } from "./container";
-import { DTYPE_BYTES, type DType, decode, fromHalf } from "./dtype";
+import { DTYPE_BYTES, type DType, decode } from "./dtype";
 import { checkJson } from "./json-limits";
 import { type ByteSource, checkRange, room, type Scratch } from "./source";
 import { count } from "./strided";
