@@ -7,6 +7,8 @@ import { runCli } from "../src/cli/cli";
 import type { Engine } from "../src/cli/engine";
 import type { Device } from "../src/gpu/device";
 import { Model } from "../src/inject/model";
+import { identifyModel } from "../src/load";
+import { openSource } from "../src/model/checkpoint/source-node";
 import * as node from "../src/node";
 import { fakeContext } from "./support/fake-engine";
 
@@ -84,6 +86,12 @@ test("whatever is kept of inversions, the results are the same files", async () 
   expect(none.inverted).toBeGreaterThan(7);
   expect(results("none")).toEqual(whole);
   expect(statSync(at("none", "sheet.png")).size).toBe(statSync(at("all", "sheet.png")).size);
+});
+
+test("a model is identified without a device as it is with one", async () => {
+  const source = await openSource("test/golden/containers/ddpm.safetensors");
+  const { hash } = JSON.parse(readFileSync(at("all", "manifest.json"), "utf8")) as { hash: string };
+  expect(await identifyModel(source, { resolution: 16 })).toBe(hash);
 });
 
 test("inversions on disk: made once, used by every later grid, made again when damaged", async () => {
