@@ -12,6 +12,8 @@ import {
   pairsIn,
   shardBlock,
   shardRange,
+  tile,
+  tilesOf,
   wholeGrid,
 } from "../src/experiments/blocks";
 import { runGrid } from "../src/experiments/grid";
@@ -171,6 +173,21 @@ test("shards cover a grid once, are nearly alike and nearly square", () => {
       expect(Math.max(ratio, 1 / ratio), `${of} shards`).toBeLessThan(3);
     }
   }
+});
+
+test("tiles cover a grid once, are never larger than asked, and follow each other along a side", () => {
+  fc.assert(
+    fc.property(size, fc.integer({ min: 1, max: 12 }), (grid, side) => {
+      const tiles = Array.from({ length: tilesOf(grid, side) }, (_, k) => tile(grid, side, k + 1));
+      expect(cover(grid, tiles)).toEqual(new Set([1]));
+      for (const [k, { contents, originals }] of tiles.entries()) {
+        expect(Math.max(lengthOf(contents), lengthOf(originals))).toBeLessThanOrEqual(side);
+        const before = tiles[k - 1];
+        if (before)
+          expect(contents.from === before.contents.from || originals.from === before.originals.from).toBe(true);
+      }
+    }),
+  );
 });
 
 test("shards of a list are consecutive and cover it", () => {

@@ -4,7 +4,7 @@
 // going first. Storage is one server: a rate for all, a rate for each worker, a time for each file.
 import { parseArgs } from "node:util";
 import { aligned } from "../../src/cli/table";
-import { type Block, lengthOf, pairsIn, shardBlock } from "../../src/experiments/blocks";
+import { type Block, lengthOf, pairsIn, tile, tilesOf } from "../../src/experiments/blocks";
 
 const { values: flags } = parseArgs({
   options: {
@@ -136,11 +136,11 @@ interface Outcome {
 function simulate(pairs: number, workers: number, shared: boolean): Outcome {
   const side = Math.round(Math.sqrt(pairs));
   const size = { contents: side, originals: side };
-  const of = Math.ceil(side / Number(flags.block)) ** 2;
+  const [most, of] = [Number(flags.block), tilesOf(size, Number(flags.block))];
   const dice = random(pairs + workers);
   const free = new Free();
   for (let worker = 0; worker < workers; worker++) free.push(0, worker);
-  const most = Math.floor((Number(flags["keep-gib"]) * 2 ** 30) / facts.inversionBytes);
+  const room = Math.floor((Number(flags["keep-gib"]) * 2 ** 30) / facts.inversionBytes);
   const kept = new Map<number, Kept>();
   /** pictures that somebody has inverted, and when: shared from then on */
   const onDisk = new Map<number, number>();
@@ -148,8 +148,8 @@ function simulate(pairs: number, workers: number, shared: boolean): Outcome {
   let [makespan, inverted, read, written, redis] = [0, 0, 0, 0, 0];
   for (let index = 1; index <= of; index++) {
     const { time, worker } = free.pop();
-    const block = shardBlock(size, { index, of });
-    const own = kept.get(worker) ?? new Kept(Math.max(most, lengthOf(block.contents) + lengthOf(block.originals)));
+    const block = tile(size, most, index);
+    const own = kept.get(worker) ?? new Kept(Math.max(room, lengthOf(block.contents) + lengthOf(block.originals)));
     const isNew = !kept.has(worker);
     kept.set(worker, own);
     const missing = own.take(block, side);

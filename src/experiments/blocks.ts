@@ -87,6 +87,20 @@ export function shardBlock(size: GridSize, { index, of }: Shard): Block {
   return block;
 }
 
+/** The number of tiles of at most `side` x `side` pictures that cover a grid. */
+export const tilesOf = ({ contents, originals }: GridSize, side: number): number =>
+  Math.ceil(contents / side) * Math.ceil(originals / side);
+
+/** One of these tiles, from 1: all nearly alike, row by row to and fro, so that each shares pictures with the next. */
+export function tile({ contents, originals }: GridSize, side: number, index: number): Block {
+  const [columns, rows] = [Math.ceil(contents / side), Math.ceil(originals / side)];
+  const row = Math.floor((index - 1) / columns);
+  const along = (index - 1) % columns;
+  const column = row % 2 === 0 ? along : columns - 1 - along;
+  const part = (length: number, k: number, of: number) => shardRange(length, { index: k + 1, of });
+  return { contents: part(contents, column, columns), originals: part(originals, row, rows) };
+}
+
 /** The positions of a shard in a list of this length, consecutive. */
 export const shardRange = (length: number, { index, of }: Shard): Range => ({
   from: Math.floor((length * (index - 1)) / of),

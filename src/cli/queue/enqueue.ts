@@ -2,7 +2,7 @@ import { existsSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { Command, Option } from "commander";
 import { UserError } from "../../errors";
-import { pairsIn, type Shard, shardBlock } from "../../experiments/blocks";
+import { pairsIn, type Shard, tilesOf } from "../../experiments/blocks";
 import { identifyModel } from "../../load";
 import { openSource } from "../../model/checkpoint/source-node";
 import { DEFAULT_MODEL, findModel } from "../../model-source";
@@ -19,7 +19,7 @@ import { withBeyondOptions } from "../pair";
 import { Talk } from "../talk";
 import { integer } from "../values";
 import { type JobRequest, openServer, type Queue } from "./bull";
-import { jobId, type ModelOptions, type QueuedGrid, readPlan, writePlan } from "./job";
+import { blockOf, jobId, type ModelOptions, type QueuedGrid, readPlan, writePlan } from "./job";
 import { watchJobs } from "./watch";
 import { queueOption } from "./work";
 
@@ -69,7 +69,7 @@ async function run(context: Context, flags: Flags): Promise<void> {
   const model = modelOptions(flags);
   const identity = await talk.phase("read model", () => identify(model, signal));
   const size = sizeOf(plan);
-  const of = Math.ceil(size.contents / flags.block) * Math.ceil(size.originals / flags.block);
+  const of = tilesOf(size, flags.block);
   const digest = planDigest(plan, identity);
   const head = headOf(plan, identity, digest);
   if (replace) await dropOtherShards(out, digest, of);
@@ -81,6 +81,7 @@ async function run(context: Context, flags: Flags): Promise<void> {
     digest,
     identity,
     model,
+    block: flags.block,
     of,
     batch: flags.batch,
     replace,
@@ -93,7 +94,7 @@ async function run(context: Context, flags: Flags): Promise<void> {
       const found: Shard[] = [];
       for (let index = 1; index <= of; index++) {
         signal.throwIfAborted();
-        if (!(await isDone(files, digest, { index, of }, replace))) found.push({ index, of });
+        if (!(await isDone(files, grid, { index, of }))) found.push({ index, of });
         report(index, of);
       }
       return found;
@@ -168,13 +169,14 @@ async function identify(options: ModelOptions, signal: AbortSignal): Promise<Mod
 }
 
 /** Whether a block needs no worker: its manifest is there, and every result whole. */
-async function isDone(files: GridFiles, digest: string, shard: Shard, replace: boolean): Promise<boolean> {
-  const within = shardBlock(sizeOf(files.plan), shard);
-  await countFinished(files, within, replace); // refuses what another recipe made
+async function isDone(files: GridFiles, grid: QueuedGrid, shard: Shard): Promise<boolean> {
+  const within = blockOf(grid, shard);
+  await countFinished(files, within, grid.replace); // refuses what another recipe made
   const file = join(files.out, manifestName(shard));
   if (!existsSync(file)) return false;
   const manifest = await readManifest(file).catch(() => undefined);
-  return manifest?.plan === digest && manifest.pairs.length === pairsIn(within) && isWhole(files, within);
+  const isSame = manifest?.plan === grid.digest && JSON.stringify(manifest.within) === JSON.stringify(within);
+  return isSame && manifest.pairs.length === pairsIn(within) && isWhole(files, within);
 }
 
 /** Removes the manifests of shards that were made or split otherwise. */

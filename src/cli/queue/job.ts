@@ -1,11 +1,11 @@
 import { createHash } from "node:crypto";
 import { join, resolve } from "node:path";
 import { UserError } from "../../errors";
-import type { Shard } from "../../experiments/blocks";
+import { type Block, type Shard, tile } from "../../experiments/blocks";
 import { readWhole, writeWhole } from "../../platform/files-node";
 import type { HintFlags } from "../checkpoint-flags";
 import type { CommonOptions } from "../context";
-import { checkPlan, type GridPlan, type ModelIdentity, planDigest } from "../grid-plan";
+import { checkPlan, type GridPlan, type ModelIdentity, planDigest, sizeOf } from "../grid-plan";
 
 /** What a job of the queue says: which block of which grid. The grid itself lies in its folder. */
 export interface JobData {
@@ -27,12 +27,17 @@ export interface QueuedGrid {
   readonly digest: string;
   readonly identity: ModelIdentity;
   readonly model: ModelOptions;
-  /** blocks */
+  /** most pictures on a side of a block, and how many blocks that makes */
+  readonly block: number;
   readonly of: number;
   readonly batch: number;
   readonly replace: boolean;
   readonly inversions?: string;
 }
+
+/** The part of a grid that a job makes. */
+export const blockOf = ({ plan, block }: Pick<QueuedGrid, "plan" | "block">, { index }: Shard): Block =>
+  tile(sizeOf(plan), block, index);
 
 const FORMAT = "injectfusion-plan-1";
 

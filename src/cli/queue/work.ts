@@ -3,19 +3,19 @@ import { hostname } from "node:os";
 import { join } from "node:path";
 import { Command, Option } from "commander";
 import { DeviceLostError, UserError } from "../../errors";
-import { pairsIn, shardBlock } from "../../experiments/blocks";
+import { pairsIn } from "../../experiments/blocks";
 import { checkWritable } from "../../platform/files-node";
 import { type Context, withExamples, withTalkOptions } from "../context";
 import { keepOption } from "../grid";
 import { headOf, writeManifest } from "../grid-manifest";
-import { GridFiles, sizeOf } from "../grid-plan";
+import { GridFiles } from "../grid-plan";
 import type { GridRecord } from "../grid-record";
 import { type KeepOptions, makePairs } from "../grid-run";
 import { Talk } from "../talk";
 import { within } from "../values";
 import { openServer, type Queue, type QueuedJob, type Worker } from "./bull";
 import { SessionHolder } from "./holder";
-import { checkJob, forGood, givenBack, type JobData, type QueuedGrid, readPlan } from "./job";
+import { blockOf, checkJob, forGood, givenBack, type JobData, type QueuedGrid, readPlan } from "./job";
 
 interface Options {
   readonly queue: string;
@@ -191,9 +191,11 @@ class BlockDoer {
     await here(() => expectFolder(data.out));
     const grid = await attempt(() => readPlan(data.out, data.plan));
     const { plan, identity, batch, replace } = grid;
-    for (const { folder } of [plan.contents, plan.originals]) await here(() => expectFolder(folder));
     const { shard } = data;
-    const within = shardBlock(sizeOf(plan), shard);
+    if (shard.of !== grid.of)
+      throw forGood(`the grid was enqueued again in ${grid.of} blocks; this was one of ${shard.of}`);
+    for (const { folder } of [plan.contents, plan.originals]) await here(() => expectFolder(folder));
+    const within = blockOf(grid, shard);
     await here(() => checkWritable(join(data.out, "results")));
     const { session, keeper } = await here(() => this.#open(grid));
     const { model, device } = session;
