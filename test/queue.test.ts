@@ -244,6 +244,22 @@ for (const kind of ["redis", "postgres"] as const)
       expect(pictures(out)).toHaveLength(36);
     });
 
+    test("a worker lets its device go when no job comes, and opens it again for the next", async () => {
+      const [first, second] = [`${kind}-early`, `${kind}-late`];
+      await here(enqueue(first));
+      const { hash } = readPlan(first);
+      const interruption = new AbortController();
+      const worker = here(`work ${queue()} --idle 0.2`, { hash }, interruption);
+      await until(() => shardManifests(first).length === 9);
+      await new Promise((resolve) => setTimeout(resolve, 1500));
+      await here(enqueue(second));
+      await until(() => shardManifests(second).length === 9);
+      interruption.abort();
+      const { code, of, stderr } = await worker;
+      expect([code, of("openDevice").length, of("destroy device").length]).toEqual([130, 2, 2]);
+      expect(stderr).toMatch(/no job for 0\.2 s: the device is let go/);
+    });
+
     test("a bad picture fails its block for good, with its line; the other pairs are made", async () => {
       const few = `${kind}-few`;
       mkdirSync(at(few));
