@@ -4,6 +4,7 @@
 // tile at i. TILE_M is a multiple of 4, of 8 where weights are f16.
 // A quad does 4 columns x TILE_M channels.
 // import direct, quad
+const CLAMPED: bool = false;
 alias Words = array<u32, TAPS>;                              // the taps of PER_WORD channels
 const QUADS: u32 = TILE_M / 4u;
 
@@ -26,11 +27,15 @@ fn task(id: u32, lane: u32) {
     gather(&window, &pixels, c);
     for (var i = 0u; i < QUADS; i++) { // unroll
       let words = w[(w_at + i) / PER_WORD];
+      var own: array<f32, TAPS>;                             // unpacked once for the four swaps
+      for (var t = 0u; t < TAPS; t++) { // unroll
+        const at = i % PER_WORD * TAPS + t;
+        own[t] = unpacked(words[at / PER_WORD], at);
+      }
       for (var s = 0u; s < 4u; s++) { // unroll
         var taps: array<f32, TAPS>;
         for (var t = 0u; t < TAPS; t++) { // unroll
-          const at = i % PER_WORD * TAPS + t;
-          let v = unpacked(words[at / PER_WORD], at);
+          let v = own[t];
           if (s == 0u) { taps[t] = v; } else if (s == 1u) { taps[t] = quadSwapX(v); } else if (s == 2u) { taps[t] = quadSwapY(v); } else { taps[t] = quadSwapDiagonal(v); }
         }
         for (var j = 0u; j < TILE_Y; j++) { // unroll
