@@ -1,8 +1,8 @@
-// npm run bench:against -- FOLDER [--filter REGEXP] [--rounds N] [--f16] [--exact] [--json]
+// npm run bench:against -- FOLDER [--filter REGEXP] [--rounds N] [--f16] [--exact] [--whole] [--json]
 // Another checkout's kernels and steps beside this one's, in one process and in turns: the time of this over that of the
 // other, so below 1 is faster. FOLDER: for example `git worktree add ../before COMMIT`, with node_modules in it.
 // A round opens a device for each side and compiles everything anew, since a few pipelines in a hundred are slow for as long
-// as they live. A ratio is best against best over all rounds. On a software adapter time is the processor time of this
+// as they live. --whole leaves single nodes of steps out. A ratio is best against best over all rounds. On a software adapter time is the processor time of this
 // process, which other processes disturb least.
 import { existsSync, mkdirSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
@@ -33,6 +33,7 @@ const { values: flags, positionals } = parseArgs({
     rounds: { type: "string", default: "3" },
     f16: { type: "boolean", default: false },
     exact: { type: "boolean", default: false },
+    whole: { type: "boolean", default: false },
     json: { type: "boolean", default: false },
   },
 });
@@ -170,6 +171,7 @@ async function compareSteps(name: string): Promise<void> {
     console.log(`${name} ${program}: outputs ${same ? "equal to the bit" : "differ"}`);
     const works = both.map((i) => sides[i].replayOf(opened[i]!.programs, program));
     await compare(`${name} ${program}`, timers, works);
+    if (flags.whole) continue;
     const nodes = opened.map(({ programs }) => programs.recordings[program]!.nodes);
     for (const node of nodes[0]!) {
       const other = nodes[1]!.find((one) => one.name === node.name);
