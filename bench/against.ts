@@ -2,8 +2,8 @@
 // Another checkout's kernels and steps beside this one's, in one process and in turns: the time of this over that of the
 // other, so below 1 is faster. FOLDER: for example `git worktree add ../before COMMIT`, with node_modules in it.
 // A round opens a device for each side and compiles everything anew, since a few pipelines in a hundred are slow for as long
-// as they live. --whole leaves single nodes of steps out. A ratio is best against best over all rounds. On a software adapter time is the processor time of this
-// process, which other processes disturb least.
+// as they live. A ratio is best against best over all rounds. On a software adapter time is the processor time of this
+// process, which other processes disturb least. --whole leaves out the single nodes of steps.
 import { existsSync, mkdirSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
