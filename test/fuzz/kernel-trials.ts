@@ -1,8 +1,10 @@
 import { fromHalf, toHalf } from "../../src/half";
 import { type Dispatch, elements, f32, type Tensor, u32 } from "../../src/kernels/dispatch";
 import { groupNorm } from "../../src/kernels/norm/group-norm";
+import { activation } from "../../src/kernels/pointwise/activation";
 import { add } from "../../src/kernels/pointwise/add";
 import { addRow } from "../../src/kernels/pointwise/add-row";
+import { affine } from "../../src/kernels/pointwise/affine";
 import { avgPool2 } from "../../src/kernels/pointwise/avg-pool2";
 import { concat } from "../../src/kernels/pointwise/concat";
 import { ALL_FINITE, nonFinite } from "../../src/kernels/pointwise/non-finite";
@@ -31,6 +33,7 @@ import { epsilonScalars, stepRows } from "../support/rows";
 import type { Data } from "../support/run";
 import { type Chance, chance } from "./chance";
 import { channels, convTrials, side, targets } from "./conv-trials";
+import { lucidrainsTrials } from "./lucidrains-trials";
 
 /** Dispatches with their inputs, and what must come out. */
 export interface KernelTrial {
@@ -59,6 +62,7 @@ const families: readonly { readonly share: number; readonly kind: (c: Chance) =>
   { share: 3, kind: () => samplerTrial },
   { share: 4, kind: () => pointwiseTrial },
   { share: 1, kind: () => resampleTrial },
+  { share: 6, kind: lucidrainsTrials },
 ];
 
 const shares = families.flatMap(({ share, kind }) => Array<typeof kind>(share).fill(kind));
@@ -126,11 +130,20 @@ function attentionTrials(c: Chance): (c: Chance) => KernelTrial {
   return (c) => attentionTrial(c, target);
 }
 
+/** A picture of which products hold a tile: pixels in eights, channels too. */
+const evenPicture = (c: Chance): [n: number, c: number, h: number, w: number] => [
+  c.whole(1, 2),
+  8 * c.whole(1, 4),
+  8,
+  c.whole(3, 8),
+];
+
 function attentionTrial(c: Chance, target: Target): KernelTrial {
   for (;;) {
-    const [n, width, h, w] = picture(c, 4000);
+    const [n, width, h, w] = c.once(3) ? evenPicture(c) : picture(c, 4000);
     if (n * width * (h * w) ** 2 > 4e5) continue;
-    const s = { n, c: width, h, w, heads: divisor(c, width), order: c.one(["legacy", "new"] as const) };
+    const heads = divisor(c, width, width % 8 === 0 ? width / 8 : width);
+    const s = { n, c: width, h, w, heads, order: c.one(["legacy", "new"] as const) };
     const [qkv, y] = [f32("qkv", n, 3 * width, h, w), f32("y", n, width, h, w)];
     const data = c.values(elements(qkv));
     return {
@@ -345,10 +358,10 @@ function pointwiseTrial(c: Chance): KernelTrial {
     "finite",
     "rgba",
     "time",
-  ];
-  const kind = c.one(
-    kinds as ["upsample2x", "avgPool2", "silu", "add", "stack", "concat", "addRow", "noise", "finite", "rgba", "time"],
-  );
+    "activation",
+    "affine",
+  ] as const;
+  const kind = c.one(kinds);
   switch (kind) {
     case "upsample2x": {
       const y = f32("y", n, width, 2 * h, 2 * w);
@@ -362,6 +375,18 @@ function pointwiseTrial(c: Chance): KernelTrial {
     case "silu": {
       const y = f32("y", ...shape);
       return trial(kind, silu({ x, y }), y, Array.from(data, reference.silu), 1e-5);
+    }
+    case "activation": {
+      const y = f32("y", ...shape);
+      const chosen = c.one(Object.keys(reference.activations) as (keyof typeof reference.activations)[]);
+      const values = Array.from(data, reference.activations[chosen]);
+      return trial(`${kind} ${chosen}`, activation({ x, y }, chosen), y, values, 1e-5);
+    }
+    case "affine": {
+      const y = f32("y", ...shape);
+      const [scale, shift] = [c.one([2, 1 / Math.SQRT2]), c.one([-1, 0.5])];
+      const values = Array.from(data, (v) => scale * v + shift);
+      return trial(kind, affine({ x, y }, { scale, shift }), y, values, 1e-5);
     }
     case "add": {
       const b = f32("b", cycle(c, n), width, h, w);
