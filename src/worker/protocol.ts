@@ -8,7 +8,14 @@ export type CallName = "load" | "inject" | "reconstruct" | "sample" | "dispose";
 /** A call, or its end by the caller. */
 export type Request =
   | { readonly id: number; readonly call: CallName; readonly args: readonly unknown[]; readonly previewEvery?: number }
-  | { readonly id: number; readonly abort: string };
+  | { readonly id: number; readonly abort: string }
+  | Close;
+
+/** Asks a worker of Node, whose process is about to exit, to free its devices. It sets element 0 once it has: the sender's
+ *  thread sleeps on that, for nothing else can be waited for at an exit. */
+export interface Close {
+  readonly close: Int32Array;
+}
 
 /** A step of a run, as data. */
 export interface WorkerStep extends Pick<StepEvent, "phase" | "step" | "steps" | "t"> {

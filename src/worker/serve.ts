@@ -9,8 +9,9 @@ import { buffersOf, type Line, listen, type ModelInfo, type Reply, type Request 
 /** Loads a model, as the library of this platform does. */
 export type Load = (source: string | Blob | Uint8Array | undefined, options: LoadOptions) => Promise<Model>;
 
-/** Answers the calls of `connect`, one after the other. @param line the other end, the page or the main thread */
-export function serveOn(line: Line, load: Load): void {
+/** Answers the calls of `connect`, one after the other. @param line the other end, the page or the main thread
+ *  @returns how to end every call and free the model */
+export function serveOn(line: Line, load: Load): () => Promise<void> {
   const running = new Map<number, AbortController>();
   let model: Model | undefined;
   let queue: Promise<unknown> = Promise.resolve();
@@ -31,6 +32,14 @@ export function serveOn(line: Line, load: Load): void {
       reply({ id, step: { phase, step, steps, t, ...(preview && { preview }) } }, preview ? buffersOf(preview) : []);
     },
   });
+
+  /** Frees the model, and waits until its device is gone: Node's process does not survive a worker that ends before. */
+  const free = async (): Promise<void> => {
+    const freed = model;
+    model = undefined;
+    freed?.dispose();
+    await freed?.device.gpu.lost;
+  };
 
   const pixels = async (id: number, result: Result): Promise<void> => {
     try {
@@ -70,8 +79,7 @@ export function serveOn(line: Line, load: Load): void {
         }
       }
       case "dispose":
-        model?.dispose();
-        model = undefined;
+        await free();
         return reply({ id, result: undefined });
       default:
         throw new UserError(`${call satisfies never}: is no call of a worker`);
@@ -80,6 +88,7 @@ export function serveOn(line: Line, load: Load): void {
 
   listen(line, (data) => {
     const request = data as Request;
+    if ("close" in request) return;
     if ("abort" in request) return running.get(request.id)?.abort();
     const controller = new AbortController();
     running.set(request.id, controller);
@@ -88,4 +97,10 @@ export function serveOn(line: Line, load: Load): void {
       .catch((error: Error) => reply({ id: request.id, error: { name: error.name, message: error.message } }))
       .finally(() => running.delete(request.id));
   });
+
+  return async () => {
+    for (const controller of running.values()) controller.abort();
+    await queue;
+    await free();
+  };
 }

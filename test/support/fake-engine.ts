@@ -21,7 +21,7 @@ export function fakeEngine(overrides: Partial<Model> = {}) {
     description: "fake adapter",
     adapterClass: "software",
     info: { vendor: "fake", architecture: "", device: "", description: "" },
-    gpu: { limits: { maxBufferSize: 2 ** 28 } },
+    gpu: { limits: { maxBufferSize: 2 ** 28 }, lost: Promise.resolve() },
     destroy: note("destroy device", () => {}),
   } as unknown as Device;
   const model = {
