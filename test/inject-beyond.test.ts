@@ -6,8 +6,10 @@ import { withHooks } from "../src/inject/hooks";
 import { placeImages, placeMasks } from "../src/inject/images";
 import type { Inversion } from "../src/inject/inversion";
 import type { Model } from "../src/inject/model";
+import { stepOps } from "../src/inject/ops";
 import { centreSquare } from "../src/inject/placement";
 import type { InjectStep } from "../src/inject/plan-inject";
+import { calibratedStep, injectedStep } from "../src/inject/step-graphs";
 import { seeded } from "../src/random";
 import { type NetworkManifest, openNetwork, readManifest } from "./golden-runner/files";
 import { expectClose } from "./support/close";
@@ -150,6 +152,31 @@ test("other taps: gamma 0 is the reconstruction, a content moves it, another tap
     inverted.dispose();
   }
   expect(difference(moved[0]!, moved[1]!)).toBeGreaterThan(1e-3);
+});
+
+test("every tap that a model names can be injected at; other tensors are refused by name, before a run", async () => {
+  const { taps, network } = model;
+  const net = network.unet(2);
+  const shortcut = "up.1.block.0.nin_shortcut";
+  expect(taps).not.toContain(shortcut);
+  expect(taps).toEqual(expect.arrayContaining([net.h, "up.1.block.0", "up.1.block.0.conv1", "down.0.block.0"]));
+  for (const tap of taps)
+    for (const step of [injectedStep, calibratedStep]) {
+      const edited = step(net, { tap, contents: [{ masked: false }] }, model.tapShape(tap));
+      expect(network.lower(edited, stepOps).nodes.length, tap).toBeGreaterThan(0);
+    }
+  const others = network.lower(net.graph, stepOps).nodes.map(({ output }) => output);
+  for (const { name, shape } of others.filter(({ name, shape }) => shape.length === 4 && !taps.includes(name)))
+    expect(() => {
+      const edited = injectedStep(net, { tap: name, contents: [{ masked: false }] }, shape.slice(1) as never);
+      network.lower(edited, stepOps);
+    }, name).toThrow(/samples|shape/);
+  await expect(model.invert(picture(1), { steps, tap: shortcut })).rejects.toThrow(
+    /^"up\.1\.block\.0\.nin_shortcut" is no tap in this network; among its \d+ taps are mid\.block_2, .*up\.1\.block\.0\.conv1/,
+  );
+  await expect(model.invert(picture(1), { steps, tap: "mid.blok_1" })).rejects.toThrow(
+    /^no tap "mid\.blok_1" in this network; among its \d+ taps are mid\.block_2, mid\.block_1/,
+  );
 });
 
 test("a mask goes to the h grid as its picture goes to the model's square", async () => {

@@ -128,11 +128,12 @@ test("boosting draws seeded noise: the same seed repeats, another differs", asyn
   expect(a).not.toEqual(c);
 });
 
-test("a soft mask of ones is no mask, of zeros no injection", async () => {
+test("a soft mask of ones is no mask, of next to nothing no injection, of zeros an error", async () => {
   const mask = (value: number) => ({ values: new Float32Array(64).fill(value), width: 8, height: 8 });
   expectClose(await run({ mask: mask(1) }), await run({}), [1, 3, side, side], alike);
-  expectClose(await run({ mask: mask(0) }), await run({ gamma: 0 }), [1, 3, side, side], alike);
-  const variants = await run({ mask: mask(0), variants: [{ gamma: 0.2 }, { gamma: 0.9 }] });
+  expectClose(await run({ mask: mask(1e-30) }), await run({ gamma: 0 }), [1, 3, side, side], alike);
+  await expect(run({ mask: mask(0) })).rejects.toThrow(/^mask .*expected a value above 0 somewhere in the mask/);
+  const variants = await run({ mask: mask(1e-30), variants: [{ gamma: 0.2 }, { gamma: 0.9 }] });
   const [first, second] = [variants.subarray(0, 3 * side * side), variants.subarray(3 * side * side)];
   expectClose(second, first, [3, side, side], alike);
   await expect(run({ mask: { values: [0.5, 2, 0, 0], width: 2, height: 2 } })).rejects.toThrow("mask: a value of 2");

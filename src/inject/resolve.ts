@@ -55,6 +55,14 @@ function isMask(value: unknown): boolean {
   return (Array.isArray(values) || ArrayBuffer.isView(values)) && Number.isInteger(width) && Number.isInteger(height);
 }
 
+/** A mask of a content. One of 0 everywhere is a mistake: nothing would be injected. */
+const contentMask: Check = (value) => {
+  const wrong = mask(value);
+  if (wrong || value === "official") return wrong;
+  const { values } = value as { values: ArrayLike<number> };
+  return Array.prototype.every.call(values, (v) => v === 0) ? "a value above 0 somewhere in the mask" : undefined;
+};
+
 const any: Check = () => undefined;
 const omega = between(0, 1);
 
@@ -62,7 +70,7 @@ const INJECT_OPTIONS = {
   original: any,
   content: any,
   contents: listOf("contents", any),
-  mask,
+  mask: contentMask,
   omegaRegions: listOf("regions { mask, omega }", object),
   directions: listOf("directions { of, scale }", object),
   preset: oneOf(...Object.keys(presets)),
@@ -76,7 +84,7 @@ const INJECT_OPTIONS = {
 const CONTENT_OPTIONS = {
   inversion: any,
   gamma: either("0 to 1", PARAMETERS.gamma),
-  mask,
+  mask: contentMask,
   omega,
 } satisfies Record<keyof ContentInput, Check>;
 
