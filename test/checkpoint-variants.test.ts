@@ -2,6 +2,10 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { packConv, packConvInParts } from "../src/kernels/conv/conv";
+import { convShape } from "../src/kernels/conv/variant";
+import { winograd } from "../src/kernels/conv/winograd";
+import type { Target } from "../src/kernels/target";
 import { fileSource } from "../src/model/checkpoint/file-node";
 import { openModel } from "../src/model/checkpoint/model";
 import { memorySource } from "../src/model/checkpoint/source";
@@ -26,6 +30,13 @@ const zeros: State = new Map(
   [...state].map(([name, { shape, values }]) => [name, { shape, values: new Float32Array(values.length) }]),
 );
 const hints = { resolution: 16 };
+const target: Target = {
+  adapterClass: "software",
+  subgroups: true,
+  precision: "fast",
+  weights: "f32",
+  maxBindingBytes: 2 ** 27,
+};
 
 /** Two networks under two keys, or in one dict where `join` says so. */
 function two(first: [string, State], second: [string, State], join = false): TorchFile {
@@ -165,6 +176,54 @@ describe("the way to the GPU", () => {
     const end = temb.reduce((sum, [, , length]) => sum + length, 0);
     expect(Math.max(...temb.map(([, offset, length]) => offset + length))).toBe(end);
   });
+});
+
+test("weights packed in parts are those packed whole, and a cancel is heard between two tensors", async () => {
+  const weights = Float32Array.from({ length: 96 * 300 * 9 }, (_, i) => Math.sin(i));
+  const shape = convShape({ kernel: 3, n: 1, c1: 200, c2: 100, oc: 96, h: 16, w: 16 });
+  for (const product of ["stationary", "any", "tile"] as const)
+    for (const m of [2, 4] as const) {
+      const variant = winograd({ m, stride: 1, product });
+      const packing = packConvInParts(weights, variant, shape, target);
+      let stops = 0;
+      let part = packing.next();
+      for (; !part.done; part = packing.next()) stops++;
+      expect(stops).toBeGreaterThan(0);
+      expect(Buffer.compare(part.value, packConv(weights, variant, shape, target))).toBe(0);
+    }
+  const checkpoint = await open(await safetensors(state), hints);
+  const controller = new AbortController();
+  const reason = new Error("enough");
+  let read = 0;
+  const aborting = async (key: string) => {
+    if (++read === 3) controller.abort(reason);
+    return checkpoint.read(key);
+  };
+  const loading = Network.load({ ...checkpoint, read: aborting }, forgetfulDevice(), { signal: controller.signal });
+  await expect(loading).rejects.toBe(reason);
+  expect(read).toBe(3);
+});
+
+test("a network is told apart by its weights, configuration and schedule, not by how samples are drawn", async () => {
+  const checkpoint = await open(await safetensors(state), hints);
+  const hashOf = async (changes: Partial<typeof checkpoint>) =>
+    (await Network.load({ ...checkpoint, read: checkpoint.read.bind(checkpoint), ...changes }, forgetfulDevice())).hash;
+  const { config, schedule } = checkpoint;
+  const plain = await hashOf({});
+  expect(plain).toMatch(/^[0-9a-f]{64}$/);
+  const reordered = Object.fromEntries(Object.entries(config).reverse()) as unknown as typeof config;
+  expect(await hashOf({ config: reordered })).toBe(plain);
+  expect(await hashOf({ config: { ...config, heads: 1 } })).toBe(plain);
+  expect(await hashOf({ schedule: { ...schedule, clip: 1, spacing: "trailing" } })).toBe(plain);
+  const others = await Promise.all([
+    hashOf({ config: { ...config, width: 32 } }),
+    hashOf({ config: { ...config, eps: 1e-5 } }),
+    hashOf({ schedule: { ...schedule, prediction: "v_prediction" } }),
+    hashOf({ schedule: { ...schedule, betas: { kind: "squaredcos_cap_v2" } } }),
+    hashOf({ schedule: { ...schedule, zeroSnr: true } }),
+    hashOf({ read: async (key) => (await checkpoint.read(key)).map((v) => -v) }),
+  ]);
+  expect(new Set([plain, ...others]).size).toBe(1 + others.length);
 });
 
 describe("named for what they are", () => {

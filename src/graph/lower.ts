@@ -1,5 +1,5 @@
 import { ShapeError } from "../errors";
-import { type ConvUse, convKey } from "../kernels/conv/variant";
+import { type ConvUse, convKey, type Packing } from "../kernels/conv/variant";
 import { type Dispatch, elements, f32, type Tensor } from "../kernels/dispatch";
 import type { Target } from "../kernels/target";
 import type { Graph, Node, Operation } from "./graph";
@@ -11,6 +11,8 @@ export interface PackedWeight {
   readonly sources: readonly { readonly key: string; readonly elements: number }[];
   /** Packs the sources' values, joined in that order. */
   pack(all: Float32Array<ArrayBuffer>): Uint8Array;
+  /** The same in parts, for weights that take long. */
+  readonly packing?: ((all: Float32Array<ArrayBuffer>) => Packing) | undefined;
   /** packing changes nothing: the sources' own f32 bytes, one after the other */
   readonly verbatim: boolean;
 }
@@ -45,7 +47,12 @@ export interface LoweringContext {
   /** The target for one weight, which may have to stay f32. */
   targetFor(weight: string): Target;
   /** Registers a weight. Nodes that share a layer share it. @param pack default: the sources' f32 values as they are */
-  weight(tensor: Tensor, sources: PackedWeight["sources"], pack?: PackedWeight["pack"]): Tensor;
+  weight(
+    tensor: Tensor,
+    sources: PackedWeight["sources"],
+    pack?: PackedWeight["pack"],
+    packing?: PackedWeight["packing"],
+  ): Tensor;
   /** Registers a checkpoint tensor that is uploaded as it is. */
   parameter(key: string, ...shape: number[]): Tensor;
 }
@@ -128,9 +135,10 @@ function nodeIo({ name, op, inputs, output, sideOutputs }: Node, tensor: (name: 
 }
 
 function contextOf(target: Target, weights: Map<string, PackedWeight>, keptF32: ReadonlySet<string>): LoweringContext {
-  const weight: LoweringContext["weight"] = (tensor, sources, pack) => {
+  const weight: LoweringContext["weight"] = (tensor, sources, pack, packing) => {
     const found = weights.get(tensor.name);
-    if (!found) weights.set(tensor.name, { tensor, sources, pack: pack ?? asBytes, verbatim: pack === undefined });
+    if (!found)
+      weights.set(tensor.name, { tensor, sources, pack: pack ?? asBytes, packing, verbatim: pack === undefined });
     return found?.tensor ?? tensor;
   };
   return {

@@ -75,7 +75,8 @@ export class Network {
     readonly schedule: Schedule,
     readonly target: Target,
     readonly weights: Buffers,
-    /** SHA-256 over the weights' values in hexadecimal: which network this is, whatever file it came in */
+    /** SHA-256 over the weights' values, the configuration and the schedule in hexadecimal: which network this is, whatever
+     *  file it came in */
     readonly hash: string,
     readonly parameters: number,
     readonly storage: WeightStorage,

@@ -1,5 +1,5 @@
 import type { NodeIo, Ops } from "../graph/lower";
-import { conv, packConv } from "../kernels/conv/conv";
+import { conv, packConv, packConvInParts } from "../kernels/conv/conv";
 import { defaultPadding, outputSize, type Padding } from "../kernels/conv/output-size";
 import { type ConvShape, type ConvUse, convShape } from "../kernels/conv/variant";
 import { variantFor } from "../kernels/conv/variants";
@@ -42,6 +42,7 @@ export const convOps: Ops<ConvOp> = {
       variant.weight(`${name}.weight`, shape, target),
       layers.map((layer) => ({ key: `${layer}.weight`, elements: rows * (c1 + c2) * kernel ** 2 })),
       (all) => packConv(all, variant, shape, target),
+      (all) => packConvInParts(all, variant, shape, target),
     );
     const bias = context.weight(
       f32(`${name}.bias`, oc),

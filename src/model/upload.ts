@@ -1,5 +1,6 @@
 import { LimitError, UserError } from "../errors";
 import type { Buffers } from "../gpu/buffers";
+import { Turns } from "../gpu/patience";
 import type { PackedWeight } from "../graph/lower";
 import { byteLength } from "../kernels/dispatch";
 import { type HalfReport, halfReport } from "./checkpoint/f16";
@@ -13,7 +14,7 @@ const HASHED = 2 ** 20;
 
 /** Reads, packs and uploads every weight, in the order of the file: a server without ranges is read once from front to back.
  *  @param full how a weight is packed that f16 would damage
- *  @returns the hash of the values, and what f16 did to them where that is worth a note
+ *  @returns the hash of values, configuration and schedule, and what f16 did to them where that is worth a note
  *  @throws UserError when a tensor is missing or of another size, or a weight does not fit the device */
 export async function upload(
   checkpoint: ModelCheckpoint,
@@ -23,7 +24,7 @@ export async function upload(
   signal?: AbortSignal,
 ): Promise<{ hash: string; notes: Readonly<Record<string, HalfReport>> }> {
   const uses = usesOf(stored);
-  const writer = new WeightWriter(buffers, stored, full);
+  const writer = new WeightWriter(buffers, stored, full, new Turns(signal));
   const largest = Math.max(0, ...[...uses.values()].map(([use]) => use!.elements));
   const scratch = new Uint8Array(4 * largest);
   for (const [name, { sources }] of stored) if (sources.length === 0) await writer.constant(name);
@@ -34,7 +35,7 @@ export async function upload(
   return { hash, notes: writer.notes };
 }
 
-/** The hash of the values alone, as `upload` returns it. */
+/** The network's hash alone, as `upload` returns it. */
 export function identify(
   checkpoint: ModelCheckpoint,
   stored: ReadonlyMap<string, PackedWeight>,
@@ -43,7 +44,7 @@ export function identify(
   return readAll(checkpoint, usesOf(stored), undefined, signal, async () => {});
 }
 
-/** Reads every tensor that is used, in the order of the file. @returns the hash of all values */
+/** Reads every tensor that is used, in the order of the file. @returns the network's hash */
 async function readAll(
   checkpoint: ModelCheckpoint,
   uses: ReadonlyMap<string, readonly Use[]>,
@@ -65,7 +66,7 @@ async function readAll(
     digests.push(`${key}:${await hashed(values)}`);
     await take(places, values);
   }
-  return sha256(new TextEncoder().encode(digests.sort().join("\n")));
+  return identity(digests, checkpoint);
 }
 
 /** Where a checkpoint tensor goes: into which weight, behind how many values of its other sources. */
@@ -98,6 +99,7 @@ class WeightWriter {
     readonly buffers: Buffers,
     readonly stored: ReadonlyMap<string, PackedWeight>,
     readonly full: ReadonlyMap<string, PackedWeight>,
+    readonly turns: Turns,
   ) {}
 
   /** A weight that no checkpoint tensor makes. */
@@ -125,7 +127,19 @@ class WeightWriter {
     const half = asked.tensor.dtype === "f16" ? halfReport(all) : undefined;
     if (half && (!half.safe || half.flushed > 0)) this.notes[name] = half;
     const weight = half && !half.safe ? this.full.get(name)! : asked;
-    await this.#write(weight, weight.pack(all), 0);
+    await this.#write(weight, await this.#packed(weight, all), 0);
+  }
+
+  /** A cancel is heard between the parts. */
+  async #packed(weight: PackedWeight, all: Float32Array<ArrayBuffer>): Promise<Uint8Array> {
+    await this.turns.give();
+    if (!weight.packing) return weight.pack(all);
+    const packing = weight.packing(all);
+    for (;;) {
+      const part = packing.next();
+      if (part.done) return part.value;
+      await this.turns.give();
+    }
   }
 
   async #write({ tensor }: PackedWeight, bytes: Uint8Array, offset: number): Promise<void> {
@@ -152,4 +166,15 @@ async function hashed(values: Float32Array): Promise<string> {
 async function sha256(data: Float32Array | Uint8Array): Promise<string> {
   const digest = await crypto.subtle.digest("SHA-256", data as Uint8Array<ArrayBuffer>);
   return [...new Uint8Array(digest)].map((b) => b.toString(16).padStart(2, "0")).join("");
+}
+
+/** What an inversion depends on: weights, configuration, and of the schedule all but how samples are drawn. */
+function identity(weights: readonly string[], { config, schedule }: ModelCheckpoint): Promise<string> {
+  const { trainSteps, betas, zeroSnr, prediction } = schedule;
+  const settings = { ...config, heads: config.heads ?? 1, schedule: { trainSteps, betas, zeroSnr, prediction } };
+  const sorted = (_: string, value: unknown) =>
+    typeof value === "object" && value !== null && !Array.isArray(value)
+      ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : value;
+  return sha256(new TextEncoder().encode([...weights.toSorted(), JSON.stringify(settings, sorted)].join("\n")));
 }

@@ -3,7 +3,7 @@ import { type Dispatch, expectShape } from "../dispatch";
 import type { Target } from "../target";
 import { type ConvTensors, convSizes } from "./io";
 import { defaultPadding, outputSize } from "./output-size";
-import type { ConvOptions, ConvShape, ConvVariant } from "./variant";
+import type { ConvOptions, ConvShape, ConvVariant, Packing } from "./variant";
 
 /** 3x3 or 1x1 convolution of [x, skip], with normalisation and SiLU before it, and bias, time embedding and residual after it.
  *  Shapes are those of ConvTensors, with OH and OW by `outputSize`. The weights are packed by `packConv` for this variant and
@@ -31,8 +31,17 @@ export function packConv(
   shape: ConvShape,
   target: Target,
 ): Uint8Array<ArrayBuffer> {
-  const { kernel, c1, c2, oc } = shape;
+  expectFilters(w, shape);
+  return variant.pack(w, shape, target);
+}
+
+/** The same in parts, if the variant has them. */
+export function* packConvInParts(w: Float32Array, variant: ConvVariant, shape: ConvShape, target: Target): Packing {
+  expectFilters(w, shape);
+  return variant.packing ? yield* variant.packing(w, shape, target) : variant.pack(w, shape, target);
+}
+
+function expectFilters(w: Float32Array, { kernel, c1, c2, oc }: ConvShape): void {
   if (w.length !== oc * (c1 + c2) * kernel ** 2)
     throw new ShapeError(`${w.length} weights, expected ${oc} x ${c1 + c2} x ${kernel} x ${kernel}`);
-  return variant.pack(w, shape, target);
 }

@@ -55,9 +55,14 @@ export interface ConvVariant {
   readonly weight: (name: string, shape: ConvShape, target: Target) => Tensor;
   /** Packs weights into the bytes of that tensor.   w: [OC, C1 + C2, kernel, kernel] */
   readonly pack: (w: Float32Array, shape: ConvShape, target: Target) => Uint8Array<ArrayBuffer>;
+  /** The same, stopping every few milliseconds, where packing may take longer than a cancelled caller should wait. */
+  readonly packing?: (w: Float32Array, shape: ConvShape, target: Target) => Packing;
   /** The dispatches that compute it. The batch may be another than when the weights were packed. */
   readonly dispatches: (io: ConvTensors, sizes: ConvSizes, options: ConvOptions, target: Target) => Dispatch[];
 }
+
+/** Packing in parts: it stops after each, and returns the bytes. */
+export type Packing = Generator<void, Uint8Array<ArrayBuffer>, void>;
 
 /** A shape from the sizes of a case, with the usual defaults. */
 export const convShape = (

@@ -7,7 +7,7 @@ import type { Target } from "../target";
 import { afterBindings, afterConstants, type ConvSizes, type ConvTensors } from "./io";
 import { packed, scratchLimit } from "./packing";
 import { implicitCost, WEIGHT_COST } from "./tile";
-import { type ConvOptions, type ConvVariant, outputSides, whole } from "./variant";
+import { type ConvOptions, type ConvShape, type ConvVariant, outputSides, type Packing, whole } from "./variant";
 
 /** How a Winograd convolution F(m x m, 3 x 3) is computed, in three dispatches: transform the input tiles, multiply in the
  *  transform domain, transform the sums back.   Lavin & Gray 2016, arXiv:1509.09308 */
@@ -70,7 +70,14 @@ export function winograd(o: Pick<Winograd, "m" | "stride" | "product"> & Partial
       const [rows, k] = [rowsOf(oc, v), depthOf(c1 + c2, v)];
       return { name, shape: [positions, ...(product === "tile" ? [k, rows] : [rows, k])], dtype: "f32" };
     },
-    pack: (w, { c1, c2, oc }) => packed(winogradWeights(w, oc, c1 + c2, v), "f32"),
+    pack(w, shape) {
+      const packing = packingOf(w, shape, v);
+      for (;;) {
+        const part = packing.next();
+        if (part.done) return part.value;
+      }
+    },
+    packing: (w, shape) => packingOf(w, shape, v),
     dispatches(io, sizes, options, t) {
       if (options.stride !== stride || (options.upsample && stride === 2) || (options.pad !== "same" && stride === 1))
         throw new ShapeError(
@@ -120,15 +127,31 @@ const depthOf = (channels: number, { product }: Winograd): number =>
  *
  *  In blocks that lie together at every position of the transform, each copied whole: values written one by one would go to
  *  side^2 places a megabyte apart, and take five to eight times as long. */
-function winogradWeights(w: Float32Array, oc: number, ic: number, v: Winograd): Float32Array<ArrayBuffer> {
+function* winogradWeights(
+  w: Float32Array,
+  oc: number,
+  ic: number,
+  v: Winograd,
+): Generator<void, Float32Array<ArrayBuffer>, void> {
   const side = sideOf(v);
-  const g = Float64Array.from((v.stride === 2 ? G_STRIDE_2 : G[v.m]).flat());
   const order = filterOrder(oc, ic, v);
   const u = new Float32Array(side * side * order.length);
+  const transform = blockTransform(w, order, u, v);
+  for (let start = 0, n = 1; start < order.length; start += BLOCK, n++) {
+    transform(start);
+    if (n % BLOCKS_BETWEEN_STOPS === 0) yield;
+  }
+  return u;
+}
+
+/** Transforms the block of filters that begins at `start`, into u. */
+function blockTransform(w: Float32Array, order: Float32Array, u: Float32Array, v: Winograd): (start: number) => void {
+  const side = sideOf(v);
+  const g = Float64Array.from((v.stride === 2 ? G_STRIDE_2 : G[v.m]).flat());
   const stride = BLOCK + 16; // off the power of two, or all positions share a few lines of the cache
   const block = new Float32Array(side * side * stride);
   const row = new Float64Array(3 * side);
-  for (let start = 0; start < order.length; start += BLOCK) {
+  return (start) => {
     const length = Math.min(BLOCK, order.length - start);
     block.fill(0);
     for (let e = 0; e < length; e++) {
@@ -145,12 +168,18 @@ function winogradWeights(w: Float32Array, oc: number, ic: number, v: Winograd): 
     }
     for (let z = 0; z < side * side; z++)
       u.set(block.subarray(z * stride, z * stride + length), z * order.length + start);
-  }
-  return u;
+  };
+}
+
+function* packingOf(w: Float32Array, { c1, c2, oc }: ConvShape, v: Winograd): Packing {
+  return packed(yield* winogradWeights(w, oc, c1 + c2, v), "f32");
 }
 
 /** Filters of one block of `winogradWeights`. */
 const BLOCK = 512;
+
+/** Blocks between two stops: about 8 ms. */
+const BLOCKS_BETWEEN_STOPS = 32;
 
 /** Which filter (o * IC + c) lies at each place of a position's weights, counted from 1; 0 pads. f32 counts to 2^24. */
 function filterOrder(oc: number, ic: number, v: Winograd): Float32Array {
