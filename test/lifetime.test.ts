@@ -40,7 +40,9 @@ afterAll(() => {
   alive.restore();
 });
 
-test("create, run and dispose again and again by README's lines: buffers and bytes return to the start", async () => {
+test("create, run and dispose again and again by README's lines: buffers and bytes return to the start", {
+  timeout: 600_000,
+}, async () => {
   const cycle = async () => {
     using inverted = await invert(2);
     using result = await model.inject({
@@ -53,7 +55,8 @@ test("create, run and dispose again and again by README's lines: buffers and byt
   };
   await cycle();
   const [buffers, bytes, held] = [alive.buffers, alive.bytes, device.heldBytes];
-  for (let i = 0; i < 8; i++) await cycle();
+  // INJECTFUSION_CYCLES=200 is for a longer look
+  for (let i = 0; i < Number(process.env.INJECTFUSION_CYCLES ?? 8); i++) await cycle();
   expect([alive.buffers, alive.bytes, device.heldBytes]).toEqual([buffers, bytes, held]);
 });
 
