@@ -389,7 +389,7 @@ test("sample fills batches and draws a sheet", async () => {
 
 test("info --models lists the paper's models without a device", async () => {
   const run = await cli("info --models");
-  expect([run.code, run.calls, run.stdout.trim().split("\n").length]).toEqual([0, [], 9]);
+  expect([run.code, run.calls, run.stdout.trim().split("\n").length]).toEqual([0, [], 10]);
   expect(run.stdout).toMatch(/^celebahq +CelebA-HQ 256 \(DDPM\) +113673219 +faces/m);
 });
 

@@ -149,6 +149,49 @@ describe("its files", () => {
     const bytes = [...files].reduce((sum, [name, b]) => (name === "model.json" ? sum : sum + b.length), 0);
     expect(events.some((event) => event.endsWith(`/${bytes}`))).toBe(true);
   });
+  test("are kept by the browser's cache, shards as well", async () => {
+    const kept = new Map<string, Blob>();
+    const cache = {
+      async getFileHandle(name: string, { create = false } = {}) {
+        if (!create && !kept.has(name)) throw new Error("none");
+        return {
+          getFile: async () => kept.get(name)!,
+          createWritable: async () => {
+            const parts: BlobPart[] = [];
+            return {
+              write: async (part: BlobPart) => void parts.push((part as Uint8Array<ArrayBuffer>).slice()),
+              close: async () => void kept.set(name, new Blob(parts)),
+              abort: async () => {},
+            };
+          },
+          move: async (to: string) => {
+            kept.set(to, kept.get(name)!);
+            kept.delete(name);
+          },
+        };
+      },
+      removeEntry: async (name: string) => void kept.delete(name),
+    } as unknown as FileSystemDirectoryHandle;
+    let bodies = 0;
+    const fetch = (async (url: string | URL, init?: RequestInit) => {
+      const bytes = files.get(String(url).split("/").pop()!);
+      if (!bytes) return new Response("no", { status: 404 });
+      const [, from = "0", to = ""] = /bytes=(\d+)-(\d*)/.exec(new Headers(init?.headers).get("range") ?? "") ?? [];
+      const part = bytes.slice(Number(from), to ? Number(to) + 1 : undefined);
+      bodies += part.length;
+      const range = `bytes ${from}-${Number(from) + part.length - 1}/${bytes.length}`;
+      return new Response(new Blob([part]), { status: 206, headers: { "content-range": range } });
+    }) as typeof globalThis.fetch;
+    const load = async () => {
+      const source = await openInBrowser("https://h.org/a/model.json", { fetch, cache, readAhead: 64 });
+      await expectState(await openModel(source, options), state);
+    };
+    await load();
+    expect(kept.size).toBe(files.size);
+    const first = bodies;
+    await load();
+    expect(bodies - first).toBeLessThan(first / 5); // sizes are asked for again, with the first bytes
+  });
   test("may be those of a dropped folder", async () => {
     const dropped = new Map([...blobs(files)].map(([name, blob]) => [`some/folder/${name}`, blob]));
     await expectState(await openModel(await openInBrowser(dropped), options), state);

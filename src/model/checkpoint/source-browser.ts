@@ -66,7 +66,7 @@ async function openUrl(url: string, options: SourceOptions): Promise<ByteSource>
     ...(options.onNotice ? { onNotice: options.onNotice } : {}),
     checksum: typeof options.checksum === "string" ? options.checksum : remote.sha256,
   });
-  return { ...cached, sibling: cachedSibling(url, cached, options), close: () => cached.close?.() };
+  return cached === remote ? remote : { ...cached, sibling: cachedSibling(url, cached, options) };
 }
 
 /** Files of weights beside a cached one are kept, too; small side files are fetched again. */
