@@ -210,7 +210,7 @@ export interface EditedModel {
       attr?: { strides?: { list: { i: string[] } }; fused_ops?: { list: { s: string[] } } };
     }[];
   };
-  weightsManifest: { paths: string[]; weights: { dtype: string; quantization?: object }[] }[];
+  weightsManifest: { paths: string[]; weights: { dtype: string; shape: number[]; quantization?: object }[] }[];
 }
 
 /** Edits model.json. */

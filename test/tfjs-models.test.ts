@@ -265,6 +265,10 @@ describe("refused", () => {
       kerasGraph(tiny, state, { lastGroups: 2 }),
       "its norms differ (2 groups and epsilon 0.001 beside 4 and 0.001)",
     ],
+    "a weight of a terabyte": [
+      edited(files, (m) => void (m.weightsManifest[0]!.weights.at(-1)!.shape = [2 ** 20, 2 ** 20])),
+      "which is not",
+    ],
     "half a file": [new Map([...files, ["model.json", files.get("model.json")!.slice(0, 2000)]]), "is not whole JSON"],
   };
   test.each(Object.entries(cases))("%s", async (_, [all, message]) => {

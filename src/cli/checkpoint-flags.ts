@@ -47,7 +47,11 @@ export const withHintFlags = (command: Command): Command =>
       ).choices(["ddpm", "diffusers"]),
     )
     .option("--config <file>", "diffusers' config.json, in place of the one beside the weights", json)
-    .option("--schedule <file>", "diffusers' scheduler_config.json: noise schedule and meaning of the output", json)
+    .option(
+      "--schedule <file>",
+      "noise schedule and meaning of the output: a scheduler_config.json, or a schedule",
+      json,
+    )
     .option("--variant <name>", "variant of the weights in a folder, such as fp16")
     .option("--label <class>", "class of every picture, for class-conditional networks", integer(0, 65535))
     .option("--no-ema", "use the raw weights where the file, or folder, has a moving average too");

@@ -186,9 +186,9 @@ class Shards {
   ) {}
 
   async read(offset: number, length: number, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
+    const size = await this.#sizeOfShards(signal); // before memory is taken for what a file claims
     const out = new Uint8Array(length);
     for (let at = 0; at < length; ) {
-      const size = await this.#sizeOfShards(signal);
       const index = Math.floor((offset + at) / size);
       const shard = await this.#shard(index, signal);
       const from = offset + at - index * size;
