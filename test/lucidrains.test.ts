@@ -1,6 +1,8 @@
 import { readFile } from "node:fs/promises";
 import { describe, expect, test } from "vitest";
+import { randomCheckpoint } from "../bench/random-checkpoint";
 import { describe as describeInspection } from "../src/cli/inspect";
+import { STEP, STEP_FLOATS } from "../src/kernels/step/step-row";
 import { convertModel } from "../src/model/checkpoint/convert";
 import { expectedTensors } from "../src/model/checkpoint/expected";
 import { inspectCheckpoint } from "../src/model/checkpoint/inspect";
@@ -8,11 +10,15 @@ import { lucidrainsTable, standardise } from "../src/model/checkpoint/lucidrains
 import { openSource } from "../src/model/checkpoint/source-node";
 import type { LucidrainsConfig } from "../src/model/config";
 import { hShape } from "../src/model/config";
+import { Network } from "../src/model/network";
 import { alphaBars, type Schedule, samplingSteps } from "../src/model/schedule";
 import { unet } from "../src/model/unet";
+import { seeded } from "../src/random";
 import { expectState, open, stateOf } from "./checkpoint-models";
 import { type State, safetensors } from "./checkpoint-writers";
 import { readTensors } from "./golden-runner/files";
+import { testDevice } from "./support/device";
+import { referenceGraph } from "./support/reference-network";
 
 const tiny: LucidrainsConfig = {
   family: "lucidrains",
@@ -213,6 +219,45 @@ describe("the diffusion process", () => {
       { t: 5, next: 2 },
       { t: 2, next: -1 },
     ]);
+  });
+});
+
+describe("the network computes what the formulas say", () => {
+  const small: LucidrainsConfig = { ...tiny, height: 12, width: 20, heads: 2, headChannels: 6 };
+  const variants: Record<string, LucidrainsConfig> = {
+    "2.x": small,
+    "1.8": { ...small, norm: "group", memory: 0 },
+    "before 1.8": {
+      ...small,
+      norm: "group",
+      memory: 0,
+      attentionNorm: "layer",
+      dividedValues: true,
+      fullAttention: [],
+    },
+  };
+  test.each(Object.entries(variants))("%s", async (name, config) => {
+    const checkpoint = randomCheckpoint(name, config);
+    const network = await Network.load(checkpoint, await testDevice(), { precision: "exact" });
+    const x = seeded(5, [2, 3, 12, 20]);
+    const times = [3, 700];
+    const { eps, h } = await network.forward(x, times);
+    const weights = new Map<string, Float32Array>();
+    for (const key of checkpoint.tensors.keys()) weights.set(key, await checkpoint.read(key));
+    const steps = new Float32Array(2 * STEP_FLOATS);
+    for (const [n, t] of times.entries()) steps[n * STEP_FLOATS + STEP.T] = t;
+    const net = network.unet(2);
+    const expected = referenceGraph(net.graph, (key) => weights.get(key)!, { x, steps });
+    for (const [found, output] of [
+      [eps, net.eps],
+      [h, net.h],
+    ] as const) {
+      const { data } = expected.get(output)!;
+      const rms = Math.sqrt(Array.from(data).reduce((sum, v) => sum + v * v, 0) / data.length);
+      const worst = found.reduce((most, v, i) => Math.max(most, Math.abs(v - data[i]!)), 0);
+      expect(worst / rms).toBeLessThan(3e-5);
+    }
+    network.destroy();
   });
 });
 
