@@ -26,7 +26,7 @@ import { lacking, PASSWORD, startPostgres, startRedis, type TestServer } from ".
 const root = fileURLToPath(new URL("..", import.meta.url));
 const program = join(root, "dist", "cli.js");
 const weights = join(root, "test", "golden", "containers", "ddpm.safetensors");
-const model = `--model ${weights} --resolution 16 --steps 8 --steps-inversion 8 --batch 1`;
+const model = `--model ${weights} --resolution 16 --steps 3 --steps-inversion 3 --batch 1`;
 const SLOW = 400_000;
 
 const servers = { redis: startRedis, postgres: startPostgres } as const;
