@@ -1,8 +1,9 @@
 import { ceilDiv, type Dispatch, grid1d, type Tensor } from "../dispatch";
+import { tileHeight } from "../product/tiles";
 import type { Target } from "../target";
 import { type ConvSizes, type ConvTensors, convBindings, convConstants } from "./io";
 import { convNormalised } from "./normalised";
-import { packed, quadTiles, tileHeight } from "./packing";
+import { packed, quadTiles } from "./packing";
 import { type ConvOptions, type ConvShape, type ConvVariant, outputSides, whole } from "./variant";
 
 /** Channels of the input below which loops are short, and smaller tiles as fast. */

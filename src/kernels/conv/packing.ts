@@ -7,16 +7,6 @@ const SCRATCH_BYTES = 32 * 2 ** 20;
 
 export const scratchLimit = (target: Target): number => Math.min(SCRATCH_BYTES, target.maxBindingBytes);
 
-/** Sums that a lane of a quad keeps. On the software adapter a loop runs twice as fast while its machine code fits the
- *  instruction cache. A load takes about 350 bytes, a multiply-add 30: 16 x 4 by K = 4 fits, 32 x 4 does not. */
-export const REGISTER_TILE = 64;
-
-/** Height of a tile for `rows` rows: the multiple of `unit`, about `most` at most, that pads least. */
-export function tileHeight(rows: number, most: number, unit = 4): number {
-  const tiles = ceilDiv(rows, most);
-  return ceilDiv(ceilDiv(rows, tiles), unit) * unit;
-}
-
 /** Rows of K elements as the tiles that a lane of a quad loads whole: [ceil(M / tileM), K / unit, 4 (lane), tileM / 4, unit],
  *  row 4i + lane of a tile at i; rows past M are 0. */
 export function quadTiles(

@@ -1,8 +1,15 @@
-import { REGISTER_TILE, tileHeight } from "../conv/packing";
 import { type Binding, ceilDiv, type Dispatch, f32, grid1d, read, type Tensor, write } from "../dispatch";
 import type { Target } from "../target";
 import { evenTile, type StationaryTile, stationaryTasks, suitsStationary } from "./stationary";
-import { chooseGemmTile, slicedConstants, type Tile, tileConstants, workgroupsOf } from "./tiles";
+import {
+  chooseGemmTile,
+  REGISTER_TILE,
+  slicedConstants,
+  type Tile,
+  tileConstants,
+  tileHeight,
+  workgroupsOf,
+} from "./tiles";
 
 /** Where the operand of batch (outer, inner) starts, in elements. */
 export interface Strides {
