@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { evaluate } from "../src/wgsl/expression";
+import { link } from "../src/wgsl/link";
 import { specialise, uniformsOf } from "../src/wgsl/specialise";
 
 const squash = (code: string) => code.replace(/\s+/g, " ").trim();
@@ -108,4 +109,21 @@ test.each([
       ]),
     ),
   ).toBe(value);
+});
+
+test("parts are appended once, with their directives before the first line, and give up what is declared already", () => {
+  const library = {
+    quad: "// import grid\nenable subgroups;\nconst WG: u32 = 16u;\nfn main() {}",
+    stationary: "// import quad\nconst WG: u32 = 4u; // lanes\nalias Own = u32;",
+    grid: "fn flat() {}",
+  };
+  const source = "// import stationary, quad\nalias Own = vec4f;";
+  expect(link(source, library).split("\n")).toEqual([
+    "enable subgroups; // import stationary, quad",
+    "alias Own = vec4f;",
+    ...["// import quad", "const WG: u32 = 4u; // lanes", ""],
+    ...["// import grid", "", "", "fn main() {}"],
+    "fn flat() {}",
+  ]);
+  expect(() => link("// import none", library)).toThrow("there is no shaders/lib/none.wgsl");
 });
