@@ -187,6 +187,39 @@ test("taps: every block from h on, ranked by what injection there moves and keep
   expect([one.code, one.stderr]).toEqual([1, expect.stringMatching(/no tap "nowhere" in this network/)]);
 });
 
+test(
+  "directions: components and a difference as files, which inject adds at one scale or several",
+  async () => {
+    const made = await cli(
+      `directions --images contents --components 2 ${few} --quiet --out pca.safetensors --sheet pca.png`,
+    );
+    expect([made.code, made.stdout]).toEqual([0, "pca.safetensors\npca.png\n"]);
+    const apart = await cli(`directions --with contents --without originals ${few} --quiet --out apart.safetensors`);
+    expect([apart.code, apart.stdout]).toEqual([0, "apart.safetensors\n"]);
+    const original = `inject --original originals/6.png ${few} --quiet`;
+    const sheet = await cli(`${original} --direction pca.safetensors:2 --scale -3:3:3 --out along.png`);
+    expect([sheet.code, sheet.stdout]).toEqual([0, "along.png\n"]);
+    const beside = await cli(
+      `${original} --content contents/3.png --direction apart.safetensors --scale 2 --no-keep-norm --out beside.png --json`,
+    );
+    expect(JSON.parse(beside.stdout)).toMatchObject({
+      directions: ["apart.safetensors:1"],
+      scale: [2],
+      keepNorm: false,
+    });
+    const refused = await cli(`${original} --direction pca.safetensors:3 --out never.png`);
+    expect([refused.code, refused.stderr]).toEqual([2, expect.stringMatching(/the file holds 2, counted from 1/)]);
+    const none = await cli(`directions --images contents --components 99 ${few} --quiet --out never.safetensors`);
+    expect([none.code, none.stderr]).toEqual([
+      1,
+      expect.stringMatching(/99 components of \d+ pictures: expected at most/),
+    ]);
+    const both = await cli("directions --with contents --images contents --out never.safetensors");
+    expect([both.code, both.stderr]).toEqual([2, expect.stringMatching(/one of these/)]);
+  },
+  2 * SLOW,
+);
+
 test("correlate: r at every t as table, CSV, JSON and plot", { timeout: SLOW }, async () => {
   const run = await cli(
     `correlate --images contents --out fig5 --model ${model} --resolution 16 --steps-inversion 4 --quiet`,

@@ -1,16 +1,27 @@
 import { Command, Option } from "commander";
-import type { Pixels } from "../api";
+import type { InjectParameters, Pixels } from "../api";
 import { DEFAULT_BATCH } from "../experiments/batches";
 import { componentsOf, differenceOf, MOST_PICTURES } from "../experiments/directions";
+import type { Directions } from "../inject/directions";
 import { inversionOf } from "../inject/inversion-options";
 import { writeWhole } from "../platform/files-node";
-import { COMPILING, type CommonOptions, type Context, withCommonOptions, withExamples, withSession } from "./context";
+import {
+  COMPILING,
+  type CommonOptions,
+  type Context,
+  type Session,
+  withCommonOptions,
+  withExamples,
+  withSession,
+} from "./context";
 import { UsageError } from "./failure";
 import { readFolder } from "./folders";
-import { chooseParameters, type ParameterOptions, withParameterOptions } from "./inject-parameters";
+import { chooseParameters, describe, type ParameterOptions, withParameterOptions } from "./inject-parameters";
+import { drawSheet, type Tile } from "./picture/sheet";
+import { provenance } from "./provenance";
 import { aligned } from "./table";
 import { Talk } from "./talk";
-import { checkTargets, type TargetOptions, withReplaceOption } from "./targets";
+import { checkPngName, checkTargets, type TargetOptions, withReplaceOption } from "./targets";
 import { integer } from "./values";
 
 interface Options extends CommonOptions, ParameterOptions, TargetOptions {
@@ -21,6 +32,7 @@ interface Options extends CommonOptions, ParameterOptions, TargetOptions {
   readonly components: number;
   readonly tap?: string;
   readonly out: string;
+  readonly sheet?: string;
   readonly batch: number;
 }
 
@@ -40,6 +52,7 @@ export function directions(context: Context): Command {
     .addOption(new Option("--components <n>", "how many components").argParser(integer(1, MOST_PICTURES)).default(5))
     .option("--tap <tensor>", "find them at this tensor instead of the bottleneck h")
     .requiredOption("--out <file>", "the directions, as safetensors")
+    .option("--sheet <file.png>", "the first picture with each of the first directions, at several scales")
     .addOption(new Option("--batch <n>", "most pictures in a batch").argParser(integer(1, 256)).default(DEFAULT_BATCH));
   return withExamples(
     withCommonOptions(withParameterOptions(withReplaceOption(command))),
@@ -60,7 +73,9 @@ function checkSource({ with: some, without, images, samples }: Options): void {
 async function run(context: Context, options: Options): Promise<void> {
   checkSource(options);
   const talk = new Talk(context.terminal, options.quiet);
-  await checkTargets([{ flag: "--out", file: options.out }], [], options);
+  const sheet = options.sheet ? [{ flag: "--sheet", file: options.sheet }] : [];
+  for (const target of sheet) checkPngName(target);
+  await checkTargets([{ flag: "--out", file: options.out }, ...sheet], [], options);
   const read = async (folder: string): Promise<Pixels[]> => {
     const all = await readFolder(folder);
     for (const { error } of all) if (error) context.terminal.stderr.write(`failed: ${error.message}\n`);
@@ -73,22 +88,12 @@ async function run(context: Context, options: Options): Promise<void> {
   const report = await withSession(
     context,
     options,
-    async ({ model, signal }) => {
-      const drawn = options.samples && (await sample(options.samples));
-      async function sample(count: number): Promise<Pixels[]> {
-        const { steps, solver, seed } = parameters;
-        const all: Pixels[] = [];
-        await talk.phase("sample", async (report) => {
-          for (let first = 0; first < count; first += options.batch) {
-            const size = Math.min(options.batch, count - first);
-            using result = await model.sample({ count: size, first, steps, solver, seed, eta: 1, signal });
-            all.push(...(await result.toPixels()));
-            report(all.length, count);
-          }
-        });
-        return all;
-      }
-      const pictures = images ?? (drawn || [...some!, ...others!]);
+    async (session) => {
+      const { model, signal } = session;
+      const pictures =
+        some && others
+          ? [...some, ...others]
+          : (images ?? (await drawn(session, options.samples!, parameters, options)));
       const found = await talk.phase(
         "invert",
         (report) => {
@@ -107,8 +112,10 @@ async function run(context: Context, options: Options): Promise<void> {
       );
       try {
         const bytes = await found.save();
+        const shown = options.sheet && (await sheetOf(session, found, pictures[0]!, parameters));
         signal.throwIfAborted();
         await writeWhole(options.out, bytes);
+        if (options.sheet && shown) await writeWhole(options.sheet, shown);
         return { out: options.out, ...found.info, count: found.count, times: found.times, seconds: talk.seconds };
       } finally {
         found.dispose();
@@ -122,5 +129,58 @@ async function run(context: Context, options: Options): Promise<void> {
     const rows = times.map((t) => [t, ...explained[t]!]);
     for (const line of aligned(["t", ...rows[0]!.slice(1).map((_, k) => `component ${k + 1}`)], rows)) talk.say(line);
   }
-  talk.result(options.out);
+  for (const { file } of [{ file: options.out }, ...sheet]) talk.result(file);
+}
+
+/** Pictures from noise, in batches. */
+async function drawn(
+  { model, talk, signal }: Session,
+  count: number,
+  { steps, solver, seed }: InjectParameters,
+  { batch }: Options,
+): Promise<Pixels[]> {
+  return talk.phase("sample", async (report) => {
+    const all: Pixels[] = [];
+    for (let first = 0; first < count; first += batch) {
+      const size = Math.min(batch, count - first);
+      using result = await model.sample({ count: size, first, steps, solver, seed, eta: 1, signal });
+      all.push(...(await result.toPixels()));
+      report(all.length, count);
+    }
+    return all;
+  });
+}
+
+/** Scales of a sheet, and the most directions on it. */
+const SCALES = [-3, -1.5, 0, 1.5, 3];
+const MOST_ROWS = 8;
+
+/** The first directions, each added to one picture at several scales. */
+async function sheetOf(
+  { model, talk, signal }: Session,
+  found: Directions,
+  picture: Pixels,
+  parameters: InjectParameters,
+): Promise<Uint8Array> {
+  const count = Math.min(found.count, MOST_ROWS);
+  return talk.phase("sheet", async (report) => {
+    using original = await model.invert(picture, { ...inversionOf(parameters), signal });
+    const rows: Tile[][] = [];
+    for (let component = 0; component < count; component++) {
+      const row: Tile[] = [];
+      for (const scale of SCALES) {
+        const directions = [{ of: found, component, scale }];
+        using result = await model.inject({ ...parameters, original, directions, signal });
+        row.push({ pixels: (await result.toPixels())[0]!, caption: `scale ${scale}` });
+        report(component * SCALES.length + row.length, count * SCALES.length);
+      }
+      rows.push(row);
+    }
+    const rowLabels = rows.map((_, k) => (found.info.kind === "pca" ? `component ${k + 1}` : "with - without"));
+    const text = provenance(model, "directions", { ...parameters, kind: found.info.kind, scales: SCALES });
+    return drawSheet(
+      { rows, rowLabels, footer: `${model.name}  ${describe(parameters, parameters.stepsInversion)}` },
+      text,
+    );
+  });
 }
