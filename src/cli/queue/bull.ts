@@ -33,7 +33,7 @@ export interface Queue {
 
 export interface Worker {
   on(event: "error", listener: (error: Error) => void): unknown;
-  on(event: "drained" | "ready", listener: () => void): unknown;
+  on(event: "drained" | "active", listener: () => void): unknown;
   on(event: "lockRenewalFailed", listener: (ids: string[]) => void): unknown;
   on(event: "failed", listener: (job: QueuedJob | undefined, error: Error) => void): unknown;
   cancelJob(id: string, reason?: string): boolean;

@@ -96,7 +96,7 @@ async function run(context: Context, options: Options): Promise<void> {
   };
   queue.on("error", trouble);
   worker.on("error", trouble);
-  worker.on("ready", () => (silent = false));
+  worker.on("active", () => (silent = false));
   worker.on("lockRenewalFailed", (ids) => {
     for (const id of ids) worker.cancelJob(id, "another worker has taken this job over");
   });
