@@ -56,7 +56,11 @@ const refused: [what: string, call: () => unknown, message: string][] = [
   ["sample eta", () => resolveSample({ eta: 2 }), "eta 2: expected 0 to 1"],
   ["onStep", () => resolveSample({ onStep: 1 } as never), "onStep 1: expected a function"],
   ["resume", () => resolveSample({ resume: {} } as never), "expected a snapshot"],
-  ["load nothing", () => checkLoad({}, {}), "loadModel: expected a model's name, a path, a URL, a Blob or bytes"],
+  [
+    "load nothing",
+    () => checkLoad({}, {}),
+    "loadModel: expected a model's name, a path, a URL, a Blob, several files or bytes as the source",
+  ],
   ["load devise", () => checkLoad("x", { devise: 1 }), 'there is no option "devise"; did you mean "device"?'],
   ["load device", () => checkLoad("x", { device: "gpu" }), 'device "gpu": expected an object'],
 ];
