@@ -1,5 +1,5 @@
 // Run by test/workers.test.ts, and the file of its workers too.
-//   exit: exits while a worker is at a run    equal: three workers at once, against this thread alone
+//   exit: exits while a worker is at a run    equal: two workers at once, against this thread alone
 import { fileURLToPath } from "node:url";
 import { isMainThread, Worker } from "node:worker_threads";
 import type { Pixels } from "../../src/api";
@@ -27,7 +27,7 @@ else if (process.argv[2] === "exit") {
   // Its pipelines are being compiled by then, or its steps are running.
   setTimeout(() => process.exit(7), Number(process.argv[3]));
 } else {
-  const workers = [1, 2, 3].map(start);
+  const workers = [1, 2].map(start);
   const pictures = await Promise.all(
     workers.map(async (worker, i) => {
       const engine = engineOf(worker);
