@@ -56,23 +56,27 @@ export const withHintFlags = (command: Command): Command =>
     .option("--label <class>", "class of every picture, for class-conditional networks", integer(0, 65535))
     .option("--no-ema", "use the raw weights where the file, or folder, has a moving average too");
 
+const names: readonly (keyof HintFlags)[] = [
+  "resolution",
+  "headChannels",
+  "heads",
+  "headsUpsample",
+  "qkvOrder",
+  "groups",
+  "family",
+  "config",
+  "schedule",
+  "variant",
+  "ema",
+  "label",
+];
+
+/** The flags of `withHintFlags` that were given, out of all of a command. */
+export const givenHints = (flags: HintFlags): HintFlags =>
+  Object.fromEntries(names.filter((name) => flags[name] !== undefined).map((name) => [name, flags[name]]));
+
 /** Turns the flags that were given into options of the reader. */
 export function hintsOf(flags: HintFlags): CheckpointOptions & ConfigHints & { variant?: string; label?: number } {
-  const { resolution, headChannels, heads, headsUpsample: headsUp, qkvOrder, groups, family, config, schedule } = flags;
-  const { variant, ema, label } = flags;
-  const hints = {
-    resolution,
-    headChannels,
-    heads,
-    headsUp,
-    qkvOrder,
-    groups,
-    family,
-    config,
-    schedule,
-    variant,
-    label,
-  };
-  const given = Object.fromEntries(Object.entries(hints).filter(([, value]) => value !== undefined));
-  return { ...given, ...(ema === false ? { ema } : {}) };
+  const { headsUpsample: headsUp, ema, ...hints } = givenHints(flags);
+  return { ...hints, ...(headsUp !== undefined && { headsUp }), ...(ema === false && { ema }) };
 }

@@ -6,7 +6,7 @@ import { pairsIn, type Shard, tilesOf } from "../../experiments/blocks";
 import { identifyModel } from "../../load";
 import { openSource } from "../../model/checkpoint/source-node";
 import { DEFAULT_MODEL, findModel } from "../../model-source";
-import { hintsOf } from "../checkpoint-flags";
+import { givenHints, hintsOf } from "../checkpoint-flags";
 import { type Context, withCommonOptions, withExamples, withTalkOptions } from "../context";
 import { makeFolder } from "../folders";
 import { checkFolders, endWith, type GridFlags, noteOblong, sayWhole, withGridOptions, withKeepOptions } from "../grid";
@@ -121,35 +121,7 @@ async function run(context: Context, flags: Flags): Promise<void> {
 
 /** The options that say how a model is loaded, its file by its full path: workers run elsewhere. */
 function modelOptions({ model, dtype, precision, ...flags }: Flags): ModelOptions {
-  const {
-    resolution,
-    headChannels,
-    heads,
-    headsUpsample,
-    qkvOrder,
-    groups,
-    family,
-    config,
-    schedule,
-    variant,
-    ema,
-    label,
-  } = flags;
-  const hints = {
-    resolution,
-    headChannels,
-    heads,
-    headsUpsample,
-    qkvOrder,
-    groups,
-    family,
-    config,
-    schedule,
-    variant,
-    ema,
-    label,
-  };
-  const given = Object.entries({ ...hints, dtype, precision, model: model && absolute(model) });
+  const given = Object.entries({ ...givenHints(flags), dtype, precision, model: model && absolute(model) });
   return Object.fromEntries(given.filter(([, value]) => value !== undefined)) as ModelOptions;
 }
 
