@@ -2,9 +2,11 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { packAnyConvInParts } from "../src/kernels/conv/any";
 import { packConv, packConvInParts } from "../src/kernels/conv/conv";
+import { packed } from "../src/kernels/conv/packing";
 import { convShape } from "../src/kernels/conv/variant";
-import { winograd } from "../src/kernels/conv/winograd";
+import { convVariants } from "../src/kernels/conv/variants";
 import type { Target } from "../src/kernels/target";
 import { fileSource } from "../src/model/checkpoint/file-node";
 import { openModel } from "../src/model/checkpoint/model";
@@ -178,19 +180,29 @@ describe("the way to the GPU", () => {
   });
 });
 
-test("weights packed in parts are those packed whole, and a cancel is heard between two tensors", async () => {
-  const weights = Float32Array.from({ length: 96 * 300 * 9 }, (_, i) => Math.sin(i));
-  const shape = convShape({ kernel: 3, n: 1, c1: 200, c2: 100, oc: 96, h: 16, w: 16 });
-  for (const product of ["stationary", "any", "tile"] as const)
-    for (const m of [2, 4] as const) {
-      const variant = winograd({ m, stride: 1, product });
-      const packing = packConvInParts(weights, variant, shape, target);
-      let stops = 0;
-      let part = packing.next();
-      for (; !part.done; part = packing.next()) stops++;
-      expect(stops).toBeGreaterThan(0);
-      expect(Buffer.compare(part.value, packConv(weights, variant, shape, target))).toBe(0);
+test("every packing stops as often as it has large parts, and then returns what packing at once does", () => {
+  for (const weights of ["f32", "f16"] as const)
+    for (const kernel of [1, 3] as const) {
+      const shape = convShape({ kernel, n: 1, c1: 700, c2: 100, oc: kernel === 1 ? 1400 : 150, h: 16, w: 16 });
+      const filters = Float32Array.from({ length: shape.oc * 800 * kernel ** 2 }, (_, i) => Math.sin(i));
+      for (const variant of convVariants.filter(({ name, runs }) => !/\dx\d/.test(name) && runs(shape, target))) {
+        const given = [variant, shape, { ...target, weights }] as const;
+        if (!variant.runs(shape, given[2])) continue;
+        const packing = packConvInParts(filters, ...given);
+        let stops = 0;
+        let part = packing.next();
+        for (; !part.done; part = packing.next()) stops++;
+        const name = `${variant.name}, ${kernel}x${kernel} in ${weights}`;
+        expect(stops, name).toBeGreaterThanOrEqual(weights === "f16" ? 7 : 3); // a million values, moved and rounded
+        expect(Buffer.compare(part.value, packConv(filters, ...given)), name).toBe(0);
+      }
     }
+  const odd = packAnyConvInParts(new Float32Array(600 * 40 * 49), 600, 40, 7);
+  expect([...odd].length).toBeGreaterThanOrEqual(3);
+  expect([...packed(new Float32Array(2 ** 20), "f16")].length).toBeGreaterThanOrEqual(3); // of linear layers
+});
+
+test("a cancel is heard between two tensors", async () => {
   const checkpoint = await open(await safetensors(state), hints);
   const controller = new AbortController();
   const reason = new Error("enough");

@@ -1,5 +1,6 @@
 import { ShapeError } from "../errors";
-import { type ConvUse, convKey, type Packing } from "../kernels/conv/variant";
+import type { Packing } from "../kernels/conv/packing";
+import { type ConvUse, convKey } from "../kernels/conv/variant";
 import { type Dispatch, elements, f32, type Tensor } from "../kernels/dispatch";
 import type { Target } from "../kernels/target";
 import type { Graph, Node, Operation } from "./graph";

@@ -1,5 +1,6 @@
 import { ShapeError } from "../../errors";
 import { ceilDiv, type Dispatch, dims4, expectShape, f32, grid1d, read, type Tensor, write } from "../dispatch";
+import { finished, type Packing, stops } from "./packing";
 
 export interface AnyConvOptions {
   readonly kernel: number;
@@ -24,13 +25,20 @@ export const anyConvWeight = (
 ): Tensor => f32(name, c, kernel, kernel, TILE_M * ceilDiv(oc, TILE_M));
 
 /** Packs w [OC, C, K, K] for `anyConv`. */
-export function packAnyConv(w: Float32Array, oc: number, c: number, kernel: number): Uint8Array<ArrayBuffer> {
+export const packAnyConv = (w: Float32Array, oc: number, c: number, kernel: number): Uint8Array<ArrayBuffer> =>
+  finished(packAnyConvInParts(w, oc, c, kernel));
+
+/** The same in parts. */
+export function* packAnyConvInParts(w: Float32Array, oc: number, c: number, kernel: number): Packing {
   const taps = c * kernel ** 2;
   if (w.length !== oc * taps)
     throw new ShapeError(`${w.length} weights, expected ${oc} x ${c} x ${kernel} x ${kernel}`);
   const rows = TILE_M * ceilDiv(oc, TILE_M);
   const out = new Float32Array(taps * rows);
-  for (let o = 0; o < oc; o++) for (let i = 0; i < taps; i++) out[i * rows + o] = w[o * taps + i]!;
+  for (let o = 0, stop = stops(taps); o < oc; o++) {
+    if (stop()) yield;
+    for (let i = 0; i < taps; i++) out[i * rows + o] = w[o * taps + i]!;
+  }
   return new Uint8Array(out.buffer);
 }
 

@@ -3,7 +3,8 @@ import { type Dispatch, expectShape } from "../dispatch";
 import type { Target } from "../target";
 import { type ConvTensors, convSizes } from "./io";
 import { defaultPadding, outputSize } from "./output-size";
-import type { ConvOptions, ConvShape, ConvVariant, Packing } from "./variant";
+import { finished, type Packing } from "./packing";
+import type { ConvOptions, ConvShape, ConvVariant } from "./variant";
 
 /** 3x3 or 1x1 convolution of [x, skip], with normalisation and SiLU before it, and bias, time embedding and residual after it.
  *  Shapes are those of ConvTensors, with OH and OW by `outputSize`. The weights are packed by `packConv` for this variant and
@@ -31,14 +32,13 @@ export function packConv(
   shape: ConvShape,
   target: Target,
 ): Uint8Array<ArrayBuffer> {
-  expectFilters(w, shape);
-  return variant.pack(w, shape, target);
+  return finished(packConvInParts(w, variant, shape, target));
 }
 
-/** The same in parts, if the variant has them. */
-export function* packConvInParts(w: Float32Array, variant: ConvVariant, shape: ConvShape, target: Target): Packing {
+/** The same in parts. */
+export function packConvInParts(w: Float32Array, variant: ConvVariant, shape: ConvShape, target: Target): Packing {
   expectFilters(w, shape);
-  return variant.packing ? yield* variant.packing(w, shape, target) : variant.pack(w, shape, target);
+  return variant.packing(w, shape, target);
 }
 
 function expectFilters(w: Float32Array, { kernel, c1, c2, oc }: ConvShape): void {

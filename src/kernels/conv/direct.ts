@@ -3,7 +3,7 @@ import { tileHeight } from "../product/tiles";
 import type { Target } from "../target";
 import { type ConvSizes, type ConvTensors, convBindings, convConstants } from "./io";
 import { convNormalised } from "./normalised";
-import { packed, quadTiles } from "./packing";
+import { packed, quadTiles, stops } from "./packing";
 import { type ConvOptions, type ConvShape, type ConvVariant, outputSides, whole } from "./variant";
 
 /** Channels of the input below which loops are short, and smaller tiles as fast. */
@@ -45,19 +45,21 @@ export function direct(o: { subgroups: boolean; tileM?: number; tileY?: number }
       shape: [s.c1 + s.c2, s.kernel, s.kernel, rowsOf(s, t)],
       dtype: t.weights,
     }),
-    pack(w, s, t) {
+    *packing(w, s, t) {
       const { kernel, c1, c2, oc } = s;
       const taps = kernel ** 2;
       const ic = c1 + c2;
-      if (subgroups) return packed(quadTiles(w, oc, ic * taps, tileMOf(s, t), taps), t.weights);
+      if (subgroups) return yield* packed(yield* quadTiles(w, oc, ic * taps, tileMOf(s, t), taps), t.weights);
       const rows = rowsOf(s, t);
       const out = new Float32Array(ic * taps * rows);
-      for (let row = 0; row < oc; row++)
+      for (let row = 0, stop = stops(ic * taps); row < oc; row++) {
+        if (stop()) yield;
         for (let c = 0; c < ic; c++)
           for (let y = 0; y < kernel; y++)
             for (let x = 0; x < kernel; x++)
               out[(c * taps + x * kernel + y) * rows + row] = w[(row * ic + c) * taps + y * kernel + x]!;
-      return packed(out, t.weights);
+      }
+      return yield* packed(out, t.weights);
     },
     dispatches(io, sizes, options, t) {
       const tileM = tileMOf({ ...sizes, ...options }, t);

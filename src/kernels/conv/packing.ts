@@ -7,18 +7,39 @@ const SCRATCH_BYTES = 32 * 2 ** 20;
 
 export const scratchLimit = (target: Target): number => Math.min(SCRATCH_BYTES, target.maxBindingBytes);
 
+/** Work that stops every few milliseconds, so that others have their turn, and returns its result. */
+export type Parts<T> = Generator<void, T, void>;
+
+/** Packing in parts: it returns the bytes. */
+export type Packing = Parts<Uint8Array<ArrayBuffer>>;
+
+/** Values moved or rounded between two stops: 5 to 10 ms. */
+const BETWEEN_STOPS = 2 ** 18;
+
+/** Tells at the beginning of each round of a loop that moves `values` values whether it is time to stop. */
+export function stops(values: number): () => boolean {
+  let moved = -values;
+  return () => {
+    moved += values;
+    if (moved < BETWEEN_STOPS) return false;
+    moved = 0;
+    return true;
+  };
+}
+
 /** Rows of K elements as the tiles that a lane of a quad loads whole: [ceil(M / tileM), K / unit, 4 (lane), tileM / 4, unit],
  *  row 4i + lane of a tile at i; rows past M are 0. */
-export function quadTiles(
+export function* quadTiles(
   rows: Float32Array,
   m: number,
   k: number,
   tileM: number,
   unit: number,
-): Float32Array<ArrayBuffer> {
+): Parts<Float32Array<ArrayBuffer>> {
   const tiles = ceilDiv(m, tileM);
   const out = new Float32Array(tiles * tileM * k);
-  for (let row = 0; row < m; row++) {
+  for (let row = 0, stop = stops(k); row < m; row++) {
+    if (stop()) yield;
     const within = row % tileM;
     for (let e = 0; e < k; e++) {
       const block = Math.floor(row / tileM) * (k / unit) + Math.floor(e / unit);
@@ -29,6 +50,20 @@ export function quadTiles(
 }
 
 /** Packed weights as bytes: f32 as they are, or rounded to f16. */
-export function packed(values: Float32Array<ArrayBuffer>, dtype: Dtype): Uint8Array<ArrayBuffer> {
-  return new Uint8Array((dtype === "f32" ? values : toHalf(values)).buffer);
+export function* packed(values: Float32Array<ArrayBuffer>, dtype: Dtype): Packing {
+  if (dtype === "f32") return new Uint8Array(values.buffer);
+  const halves = new Uint16Array(values.length);
+  for (let at = 0; at < values.length; at += BETWEEN_STOPS) {
+    if (at > 0) yield;
+    halves.set(toHalf(values.subarray(at, at + BETWEEN_STOPS)), at);
+  }
+  return new Uint8Array(halves.buffer);
+}
+
+/** Runs work in parts to its end. */
+export function finished<T>(parts: Parts<T>): T {
+  for (;;) {
+    const part = parts.next();
+    if (part.done) return part.value;
+  }
 }

@@ -2,7 +2,7 @@ import { ShapeError } from "../../errors";
 import { grid1d, type Tensor } from "../dispatch";
 import { evenTile, heldCost, stationaryDepth, stationaryPlace, stationaryTasks } from "../product/stationary";
 import { convBindings, convConstants } from "./io";
-import { packed } from "./packing";
+import { packed, stops } from "./packing";
 import type { ConvVariant } from "./variant";
 
 /** 1x1 convolution with a tile of the input held, for software adapters with subgroups and planes of a multiple of 8 pixels.
@@ -14,13 +14,16 @@ export const stationary: ConvVariant = {
     kernel === 1 && t.subgroups && t.adapterClass === "software" && evenTile(h * w) !== undefined,
   cost: ({ c1, c2, oc, h, w }) => stationaryDepth(c1 + c2) * heldCost(oc, h * w, evenTile(h * w)),
   weight: (name, { c1, c2, oc }, t): Tensor => ({ name, shape: [stationaryDepth(c1 + c2), oc], dtype: t.weights }),
-  pack(w, { c1, c2, oc }, t) {
+  *packing(w, { c1, c2, oc }, t) {
     const ic = c1 + c2;
     const k = stationaryDepth(ic);
     const place = stationaryPlace(oc, k);
     const out = new Float32Array(oc * k);
-    for (let o = 0; o < oc; o++) for (let c = 0; c < ic; c++) out[place(o, c)] = w[o * ic + c]!;
-    return packed(out, t.weights);
+    for (let o = 0, stop = stops(ic); o < oc; o++) {
+      if (stop()) yield;
+      for (let c = 0; c < ic; c++) out[place(o, c)] = w[o * ic + c]!;
+    }
+    return yield* packed(out, t.weights);
   },
   dispatches(io, sizes, { silu }) {
     const { n, c1, c2, oc, h, w } = sizes;

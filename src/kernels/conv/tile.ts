@@ -11,7 +11,7 @@ import {
 } from "../product/tiles";
 import type { Target } from "../target";
 import { afterBindings, afterConstants, type ConvSizes, type ConvTensors, convBindings, convConstants } from "./io";
-import { packed } from "./packing";
+import { packed, stops } from "./packing";
 import { type ConvOptions, type ConvShape, type ConvVariant, outputSides, whole } from "./variant";
 
 /** Channels whose weights belong together: one step of conv/tile. */
@@ -46,23 +46,25 @@ export function implicitCost(s: ConvShape, t: Target, multiplyAdd = 1): number {
 }
 
 /** The packed weights [ceil(IC / 16), taps, 16, OC rounded up to fours], the same for every tile. */
-export const implicitWeights: Pick<ConvVariant, "weight" | "pack"> = {
+export const implicitWeights: Pick<ConvVariant, "weight" | "packing"> = {
   weight: (name, { kernel, c1, c2, oc }, t): Tensor => ({
     name,
     shape: [ceilDiv(c1 + c2, DEPTH), kernel ** 2, DEPTH, whole(oc, 4)],
     dtype: t.weights,
   }),
-  pack(w, { kernel, c1, c2, oc }, t) {
+  *packing(w, { kernel, c1, c2, oc }, t) {
     const taps = kernel ** 2;
     const ic = c1 + c2;
     const width = whole(oc, 4);
     const out = new Float32Array(ceilDiv(ic, DEPTH) * taps * DEPTH * width);
-    for (let c = 0; c < ic; c++)
+    for (let c = 0, stop = stops(oc * taps); c < ic; c++) {
+      if (stop()) yield;
       for (let tap = 0; tap < taps; tap++) {
         const row = ((Math.floor(c / DEPTH) * taps + tap) * DEPTH + (c % DEPTH)) * width;
         for (let o = 0; o < oc; o++) out[row + o] = w[(o * ic + c) * taps + tap]!;
       }
-    return packed(out, t.weights);
+    }
+    return yield* packed(out, t.weights);
   },
 };
 

@@ -2,6 +2,7 @@ import { ceilDiv, type Dispatch, type Tensor } from "../dispatch";
 import type { Dtype, Target } from "../target";
 import type { ConvSizes, ConvTensors } from "./io";
 import { outputSize, type Padding } from "./output-size";
+import type { Packing } from "./packing";
 
 /** A 3x3 or 1x1 convolution, as far as the choice of its variant and the packing of its weights depend on it. */
 export interface ConvShape {
@@ -53,16 +54,11 @@ export interface ConvVariant {
   readonly cost: (shape: ConvShape, target: Target) => number;
   /** The tensor of the packed weights. */
   readonly weight: (name: string, shape: ConvShape, target: Target) => Tensor;
-  /** Packs weights into the bytes of that tensor.   w: [OC, C1 + C2, kernel, kernel] */
-  readonly pack: (w: Float32Array, shape: ConvShape, target: Target) => Uint8Array<ArrayBuffer>;
-  /** The same, stopping every few milliseconds, where packing may take longer than a cancelled caller should wait. */
-  readonly packing?: (w: Float32Array, shape: ConvShape, target: Target) => Packing;
+  /** Packs weights into the bytes of that tensor, stopping every few milliseconds.   w: [OC, C1 + C2, kernel, kernel] */
+  readonly packing: (w: Float32Array, shape: ConvShape, target: Target) => Packing;
   /** The dispatches that compute it. The batch may be another than when the weights were packed. */
   readonly dispatches: (io: ConvTensors, sizes: ConvSizes, options: ConvOptions, target: Target) => Dispatch[];
 }
-
-/** Packing in parts: it stops after each, and returns the bytes. */
-export type Packing = Generator<void, Uint8Array<ArrayBuffer>, void>;
 
 /** A shape from the sizes of a case, with the usual defaults. */
 export const convShape = (

@@ -5,9 +5,9 @@ import { heldCost, type StationaryTile, stationaryDepth, stationaryPlace, statio
 import { chooseGemmTile, type Tile, tileName } from "../product/tiles";
 import type { Target } from "../target";
 import { afterBindings, afterConstants, type ConvSizes, type ConvTensors } from "./io";
-import { packed, scratchLimit } from "./packing";
+import { type Packing, type Parts, packed, scratchLimit } from "./packing";
 import { implicitCost, WEIGHT_COST } from "./tile";
-import { type ConvOptions, type ConvShape, type ConvVariant, outputSides, type Packing, whole } from "./variant";
+import { type ConvOptions, type ConvShape, type ConvVariant, outputSides, whole } from "./variant";
 
 /** How a Winograd convolution F(m x m, 3 x 3) is computed, in three dispatches: transform the input tiles, multiply in the
  *  transform domain, transform the sums back.   Lavin & Gray 2016, arXiv:1509.09308 */
@@ -70,13 +70,6 @@ export function winograd(o: Pick<Winograd, "m" | "stride" | "product"> & Partial
       const [rows, k] = [rowsOf(oc, v), depthOf(c1 + c2, v)];
       return { name, shape: [positions, ...(product === "tile" ? [k, rows] : [rows, k])], dtype: "f32" };
     },
-    pack(w, shape) {
-      const packing = packingOf(w, shape, v);
-      for (;;) {
-        const part = packing.next();
-        if (part.done) return part.value;
-      }
-    },
     packing: (w, shape) => packingOf(w, shape, v),
     dispatches(io, sizes, options, t) {
       if (options.stride !== stride || (options.upsample && stride === 2) || (options.pad !== "same" && stride === 1))
@@ -127,12 +120,7 @@ const depthOf = (channels: number, { product }: Winograd): number =>
  *
  *  In blocks that lie together at every position of the transform, each copied whole: values written one by one would go to
  *  side^2 places a megabyte apart, and take five to eight times as long. */
-function* winogradWeights(
-  w: Float32Array,
-  oc: number,
-  ic: number,
-  v: Winograd,
-): Generator<void, Float32Array<ArrayBuffer>, void> {
+function* winogradWeights(w: Float32Array, oc: number, ic: number, v: Winograd): Parts<Float32Array<ArrayBuffer>> {
   const side = sideOf(v);
   const order = filterOrder(oc, ic, v);
   const u = new Float32Array(side * side * order.length);
@@ -172,7 +160,7 @@ function blockTransform(w: Float32Array, order: Float32Array, u: Float32Array, v
 }
 
 function* packingOf(w: Float32Array, { c1, c2, oc }: ConvShape, v: Winograd): Packing {
-  return packed(yield* winogradWeights(w, oc, c1 + c2, v), "f32");
+  return yield* packed(yield* winogradWeights(w, oc, c1 + c2, v), "f32");
 }
 
 /** Filters of one block of `winogradWeights`. */
