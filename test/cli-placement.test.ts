@@ -98,6 +98,7 @@ test("a picture that is far from what the model knows is announced", async () =>
     info: { steps: 2, picture: { channels: 3, height: 16, width: 16 } },
     select: () => inverted(value),
     readXT: async () => Float32Array.from({ length: 3 * 256 }, (_, i) => value(i)),
+    readImages: async () => new Float32Array(3 * 256),
     toPixels: async () => [{ data: new Uint8Array(1024), width: 16, height: 16 }],
     dispose() {},
   });

@@ -17,6 +17,7 @@ import { Talk } from "../src/cli/talk";
 import { NonFiniteError } from "../src/errors";
 import type { Model } from "../src/inject/model";
 import type { InjectOptions } from "../src/inject/options";
+import type { Result } from "../src/inject/result";
 import { readPngText } from "../src/platform/png-text";
 import { fakeContext, fakeEngine } from "./support/fake-engine";
 
@@ -379,6 +380,22 @@ test("reconstruct prints PSNR, and with --report one line for each number of ste
   expect([one.code, one.stdout]).toEqual([0, expect.stringMatching(/^\d+\.\d\d dB\n$/)]);
   const report = await cli("reconstruct {}/a.png --report 10,20 --quiet");
   expect(report.stdout).toMatch(/^steps {2}PSNR\/dB\n {3}10 +\d+\.\d\d\n {3}20 +\d+\.\d\d\n$/);
+});
+
+test("reconstruct says in words and in JSON what a picture that is equal to the byte is", async () => {
+  const same = {
+    toPixels: async () => [{ data: new Uint8Array(1024).fill(100), width: 16, height: 16 }],
+    read: async () => new Float32Array(3 * 256).fill(0.01),
+    dispose: () => {},
+  } as unknown as Result;
+  const engine = { reconstruct: async () => same };
+  expect((await cli("reconstruct {}/a.png --quiet", engine)).stdout).toBe("equal (46.02 dB before rounding)\n");
+  const { rows } = JSON.parse((await cli("reconstruct {}/a.png --json", engine)).stdout);
+  expect(rows).toEqual([
+    { stepsInversion: 50, steps: 50, psnr: null, psnrUnrounded: expect.closeTo(46.0206, 3), maxDifference: 0 },
+  ]);
+  const apart = JSON.parse((await cli("reconstruct {}/a.png --json")).stdout);
+  expect(apart.rows).toEqual([expect.objectContaining({ psnr: expect.closeTo(22.11, 2), maxDifference: 20 })]);
 });
 
 test("sample fills batches and draws a sheet", async () => {

@@ -1,7 +1,7 @@
 import { Command, Option } from "commander";
 import type { Pixels } from "../api";
 import type { InversionMethod } from "../inject/methods";
-import { psnr } from "../metrics/psnr";
+import { maxDifference, psnr, psnrOfValues } from "../metrics/psnr";
 import type { Solver } from "../model/schedule";
 import { writePng } from "../platform/images-node";
 import {
@@ -81,13 +81,13 @@ async function run(context: Context, image: string, options: Options): Promise<v
       const rows: Row[] = [];
       let last: Pixels | undefined;
       for (const { stepsInversion, steps } of pairs) {
-        const { target, pixels } = await once(
+        const { pixels, ...measured } = await once(
           session,
           picture!,
           { stepsInversion, steps, solver, method },
           rows.length === 0 && nameOf(image),
         );
-        rows.push({ stepsInversion, steps, psnr: psnr(target, pixels) });
+        rows.push({ stepsInversion, steps, ...measured });
         last = pixels;
       }
       signal.throwIfAborted();
@@ -107,21 +107,28 @@ async function run(context: Context, image: string, options: Options): Promise<v
   );
   if (options.json) return talk.result(JSON.stringify(report));
   if (counts) talk.result("steps  PSNR/dB");
-  for (const row of report.rows)
-    talk.result(
-      counts ? `${String(row.steps).padStart(5)}  ${row.psnr.toFixed(2).padStart(7)}` : `${row.psnr.toFixed(2)} dB`,
-    );
+  for (const { steps, psnr, psnrUnrounded } of report.rows) {
+    const exact = `equal (${psnrUnrounded.toFixed(2)} dB before rounding)`;
+    if (counts)
+      talk.result(`${String(steps).padStart(5)}  ${Number.isFinite(psnr) ? psnr.toFixed(2).padStart(7) : exact}`);
+    else talk.result(Number.isFinite(psnr) ? `${psnr.toFixed(2)} dB` : exact);
+  }
   if (options.out) talk.result(options.out);
 }
 
 interface Row {
   readonly stepsInversion: number;
   readonly steps: number;
+  /** of the 8-bit pictures, in dB; Infinity where they are equal, which JSON writes as null */
   readonly psnr: number;
+  /** of the values in [-1, 1] before they are rounded to 8 bits */
+  readonly psnrUnrounded: number;
+  /** largest difference of the 8-bit pictures, in levels of 255 */
+  readonly maxDifference: number;
 }
 
 /** @param name under which to say that the picture is unlike what the model knows, if it is
- *  @returns the picture as the model sees it, and its reconstruction. */
+ *  @returns the reconstruction, and how near it is to the picture as the model sees it */
 async function once(
   { model, talk, signal }: Session,
   picture: Placing,
@@ -137,8 +144,10 @@ async function once(
       if (name) await noteUnfamiliar(inversion, [name], talk);
       const result = await model.reconstruct(inversion, { steps, signal, onStep: onGenerate });
       const [[target], [pixels]] = [await inversion.toPixels(), await result.toPixels()];
+      const psnrUnrounded = psnrOfValues(await inversion.readImages(), await result.read());
       result.dispose();
-      return { target: target!, pixels: pixels! };
+      const [a, b] = [target!, pixels!];
+      return { pixels: b, psnr: psnr(a, b), psnrUnrounded, maxDifference: maxDifference(a, b) };
     } finally {
       inversion.dispose();
     }

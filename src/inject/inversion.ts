@@ -67,6 +67,12 @@ export class Inversion {
     return this.samples.map((n) => all[n]!);
   }
 
+  /** The same as values: f32 [count, C, H, W] in [-1, 1].
+   *  @internal */
+  readImages(): Promise<Float32Array<ArrayBuffer>> {
+    return this.#read("images");
+  }
+
   /** x_T of every picture: f32 [count, C, H, W]. */
   readXT(): Promise<Float32Array<ArrayBuffer>> {
     return this.#read("x_T");
@@ -83,7 +89,7 @@ export class Inversion {
     const { picture: of, h } = this.info;
     const picture = [this.count, of.channels, of.height, of.width];
     const tensors: InversionFile["tensors"][number][] = [
-      { name: "image", shape: picture, data: await this.#read("images") },
+      { name: "image", shape: picture, data: await this.readImages() },
       { name: "x_T", shape: picture, data: await this.readXT() },
     ];
     const banks = this.times.map((t) => `h.${t}`);

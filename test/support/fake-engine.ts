@@ -78,6 +78,7 @@ const inversion = (count: number, steps = 50): Inversion =>
     count,
     info: { steps, picture: { channels: 3, height: 16, width: 16 } },
     readXT: async () => new Float32Array(0),
+    readImages: async () => new Float32Array(3 * 256),
     select: (...indices: number[]) => inversion(indices.length, steps),
     toPixels: async () => greys(count, 100),
     save: async () => Buffer.concat([Uint8Array.of(8, 0, 0, 0, 0, 0, 0, 0), Buffer.from("{}      ")]),
@@ -85,7 +86,12 @@ const inversion = (count: number, steps = 50): Inversion =>
   }) as unknown as Inversion;
 
 const result = (count: number): Result =>
-  ({ count, toPixels: async () => greys(count, 120), dispose: () => {} }) as unknown as Result;
+  ({
+    count,
+    toPixels: async () => greys(count, 120),
+    read: async () => new Float32Array(count * 3 * 256).fill(0.01),
+    dispose: () => {},
+  }) as unknown as Result;
 
 /** A context that collects what is written. */
 export function fakeContext(engine: Engine, interruption = new AbortController()) {
