@@ -11,6 +11,8 @@ import {
   type RunOptions,
   UserError,
 } from "../src/browser";
+import { Directions } from "../src/inject/directions";
+import type { DirectionsFile } from "../src/inject/directions-file";
 import { isUnfamiliar, noiseStatistics } from "../src/inject/familiarity";
 import { hShape } from "../src/model/config";
 import type { HostCopies, HostCopy } from "./host-copies";
@@ -47,6 +49,7 @@ export class Engine {
     { readonly inversion: Inversion; readonly batch: Inversion; readonly bytes: number }
   >();
   readonly #unfamiliar = new Set<string>();
+  #directions: { readonly file: DirectionsFile; readonly uploaded: Promise<Directions> } | undefined;
   #closed = false;
 
   private constructor(
@@ -92,6 +95,11 @@ export class Engine {
   /** [channels, height, width] of the bottleneck h; the mask lives on its grid. */
   get h(): readonly [number, number, number] {
     return hShape(this.model.config);
+  }
+
+  /** Tensor after which contents and directions act. */
+  get tap(): string {
+    return this.model.network.unet(1).h;
   }
 
   /** Whether a run with this picture starts without inverting it: its inversion is on the GPU, or finished on the host. */
@@ -157,10 +165,28 @@ export class Engine {
     return this.model.inject(options);
   }
 
+  /** The directions of a file, on the GPU until those of another are asked for. */
+  directions(file: DirectionsFile): Promise<Directions> {
+    if (this.#directions?.file !== file) {
+      this.#dropDirections();
+      this.#directions = { file, uploaded: Directions.of(this.device, file.info, file.values) };
+    }
+    return this.#directions!.uploaded;
+  }
+
+  #dropDirections(): void {
+    this.#directions?.uploaded.then(
+      (directions) => directions.dispose(),
+      () => {},
+    );
+    this.#directions = undefined;
+  }
+
   /** Frees everything. */
   close(): void {
     this.#closed = true;
     this.forget();
+    this.#dropDirections();
     this.model.dispose();
     this.device.destroy();
   }

@@ -1,4 +1,5 @@
-import type { InjectOptions, Pixels, RunOptions, StepEvent } from "../src/browser";
+import type { DirectionInput, InjectOptions, Pixels, RunOptions, StepEvent } from "../src/browser";
+import type { DirectionsAsked } from "./directions";
 import type { Engine } from "./engine";
 import { type Work as Amount, about, type Estimate } from "./estimate";
 import type { GridPair } from "./grid";
@@ -14,12 +15,14 @@ export interface Asked {
   readonly settings: Settings;
   /** values of the h grid row by row */
   readonly mask: readonly number[] | undefined;
+  readonly directions: DirectionsAsked | undefined;
 }
 
 /** A finished picture and all it was made with. */
 export interface Made {
   readonly pixels: Pixels;
-  readonly content: Picture;
+  /** undefined where directions acted alone */
+  readonly content: Picture | undefined;
   readonly original: Picture;
   /** the original's square as the network saw it */
   readonly before: Pixels;
@@ -38,22 +41,23 @@ export interface Stage {
   inverted(): void;
 }
 
-/** The whole method: invert what is not inverted, then generate. */
+/** The whole method: invert what is not inverted, then generate. Without a content directions act alone. */
 export function injectJob(
   stage: Stage,
-  { content, original, ...asked }: Asked & { readonly content: Picture; readonly original: Picture },
+  { content, original, ...asked }: Asked & { readonly content: Picture | undefined; readonly original: Picture },
   show: { original(pixels: Pixels): void; preview(pixels: Pixels): void; done(made: Made): void },
 ): Work {
   return async ({ signal, resume }) => {
     const began = performance.now();
     const on = await stage.ready(signal);
-    const [c, o] = await inversions(stage, on, [content, original], asked, signal);
+    const [o, c] = await inversions(stage, on, content ? [original, content] : [original], asked, signal);
     stage.say(resume ? `Generating on from step ${resume.step}.` : "Generating.");
     const [before] = await o!.toPixels();
     show.original(before!);
     const onStep = follow(stage, "Generating", { before: 1, runs: 2 }, ([preview]) => show.preview(preview!));
-    const chosen = parameters(on, asked);
-    const result = await on.inject({ ...chosen, content: c!, original: o!, ...running({ signal, resume }), onStep });
+    const chosen = await parameters(on, asked);
+    const pair = { original: o!, ...(c && { content: c }) };
+    const result = await on.inject({ ...chosen, ...pair, ...running({ signal, resume }), onStep });
     const [pixels] = await result.toPixels();
     const { model, modelHash, ...made } = result.parameters[0]!;
     show.done({
@@ -69,15 +73,24 @@ export function injectJob(
         preset: asked.settings.preset,
         ...made,
         original: original.file,
-        contents: [content.file],
+        contents: content ? [content.file] : [],
         ...(original.square && { originalSquare: original.square }),
-        ...(content.square && { contentSquares: [content.square] }),
+        ...(content?.square && { contentSquares: [content.square] }),
         ...(chosen.mask && { mask: asked.mask }),
+        ...(asked.directions && {
+          directions: chosen.directions!.map(({ component, scale }) => ({
+            file: asked.directions!.file.name,
+            component: component! + 1,
+            scale,
+          })),
+        }),
       },
     });
     result.dispose();
     const seconds = ((performance.now() - began) / 1000).toFixed(1);
-    stage.say(`Done in ${seconds} s. Both pictures stay inverted, so new settings take less.`);
+    stage.say(
+      `Done in ${seconds} s. ${content ? "Both pictures stay" : "It stays"} inverted, so new settings take less.`,
+    );
   };
 }
 
@@ -94,7 +107,7 @@ export function stripJob(
     const variants = gammas.map((gamma) => ({ gamma }));
     const { length: pictures } = gammas;
     const onStep = follow(stage, "Generating the strip", { before: 1, runs: 2, pictures }, (all) => show(all, false));
-    const chosen = parameters(on, asked);
+    const chosen = await parameters(on, asked);
     const attempt = running({ signal, resume });
     const result = await on.inject({ ...chosen, content: c!, original: o!, variants, ...attempt, onStep });
     show(await result.toPixels(), true);
@@ -124,7 +137,7 @@ export function gridJob(
       );
       const inputs = { content: made[2 * done]!, original: made[2 * done + 1]! };
       const attempt = running({ signal, resume: unfinished });
-      const result = await on.inject({ ...parameters(on, asked), ...inputs, ...attempt, onStep });
+      const result = await on.inject({ ...(await parameters(on, asked)), ...inputs, ...attempt, onStep });
       unfinished = undefined;
       done++;
       show(pair, (await result.toPixels())[0]!, true);
@@ -202,10 +215,25 @@ async function inversions(
   return made;
 }
 
-/** Parameters of a run as they were asked for. A mask of another model's grid is left out. */
-function parameters(on: Engine, { settings, mask }: Asked): Omit<InjectOptions, "original"> {
+/** Parameters of a run as they were asked for. A mask of another model's grid is left out. Directions follow the mask. */
+async function parameters(
+  on: Engine,
+  { settings, mask, directions }: Asked,
+): Promise<Omit<InjectOptions, "original" | "content">> {
   const { stepsInversion: _, ...rest } = settings;
   const side = on.h[1];
   const fits = mask?.length === side * side;
-  return { ...rest, ...(fits && { mask: { values: mask, width: side, height: side } }) };
+  return {
+    ...rest,
+    ...(fits && { mask: { values: mask, width: side, height: side } }),
+    ...(directions && { directions: await applied(on, directions) }),
+  };
+}
+
+/** The directions that move something; alone and all at 0, one of them, for a run needs something to add. */
+async function applied(on: Engine, { file, scales }: DirectionsAsked): Promise<DirectionInput[]> {
+  const of = await on.directions(file);
+  const all = scales.map((scale, component) => ({ of, component, scale }));
+  const moving = all.filter(({ scale }) => scale !== 0);
+  return moving.length > 0 ? moving : all.slice(0, 1);
 }

@@ -1,5 +1,8 @@
 /** The page: two pictures in, one out. Everything below runs on this machine's GPU. */
 import type { Device, Pixels } from "../src/browser";
+import { holdsDirections } from "../src/inject/directions-file";
+import { blobSource } from "../src/model/checkpoint/source";
+import { DirectionSliders } from "./directions";
 import { byId } from "./dom";
 import { offerSizes, saveResult, saveSheet } from "./downloads";
 import { acceptPictures } from "./drops";
@@ -52,6 +55,11 @@ const slots = {
 };
 const bothSlots = Object.values(slots);
 const mask = new MaskEditor(overlay, say);
+const directions = new DirectionSliders({
+  say,
+  fail: (...failure) => status.fail(...failure),
+  engine: () => session.engine,
+});
 const grid = new Grid(gallery, say);
 const strip = new Strip((gamma) => {
   sliders.set({ ...sliders.settings, gamma });
@@ -94,6 +102,7 @@ const session = new Session({
     estimate.clear();
     for (const slot of bothSlots) slot.resize(model.resolution);
     mask.resize(engine.h[1]);
+    directions.fit();
     const side = model.resolution;
     byId("span", "model-name").textContent = `${model.name.replace(/\.safetensors$/, "")} · ${side} × ${side}`;
     byId("span", "adapter").textContent = adapterName(device);
@@ -147,7 +156,7 @@ const stage: Stage = {
 };
 
 /** Request that the page makes right now. */
-const asked = (): Asked => ({ settings: sliders.settings, mask: mask.values });
+const asked = (): Asked => ({ settings: sliders.settings, mask: mask.values, directions: directions.asked });
 
 /** The pair to work on; says what is missing where there is none. */
 function pair(): { content: Picture; original: Picture } | undefined {
@@ -157,8 +166,20 @@ function pair(): { content: Picture; original: Picture } | undefined {
   return undefined;
 }
 
-function run(): void {
+/** The pictures that a result is made of: directions can do without the content. */
+function inputs(): { content: Picture | undefined; original: Picture } | undefined {
   const chosen = pair();
+  return chosen && directions.asked?.alone ? { ...chosen, content: undefined } : chosen;
+}
+
+/** The same as a list, and no word about what is missing. */
+function inputPictures(): Picture[] {
+  const { original, content } = slots;
+  return [original, ...(directions.asked?.alone ? [] : [content])].flatMap(({ picture }) => picture ?? []);
+}
+
+function run(): void {
+  const chosen = inputs();
   if (!chosen) return;
   const show = {
     original: (pixels: Pixels) => results.original(pixels),
@@ -170,7 +191,7 @@ function run(): void {
     },
   };
   byId("figure", "result").scrollIntoView({ block: "nearest" });
-  void tasks.start(() => injectJob(stage, { ...(pair() ?? chosen), ...asked() }, show));
+  void tasks.start(() => injectJob(stage, { ...(inputs() ?? chosen), ...asked() }, show));
 }
 
 function runStrip(): void {
@@ -207,18 +228,15 @@ function changed(): void {
   history.replaceState(null, "", `#${toHash(state)}`);
   changedLooks();
   clearTimeout(settling);
-  const kept = bothSlots.every(
-    ({ picture }) => picture && session.engine?.has(picture, sliders.settings.stepsInversion),
-  );
+  const kept = inputPictures().every((picture) => session.engine?.has(picture, sliders.settings.stepsInversion));
   if (stale() && live.checked && kept) settling = setTimeout(run, SETTLE);
 }
 
 /** Whether the page asks for another result than the one it shows. */
 function stale(): boolean {
   const { current } = results;
-  const [content, original] = [slots.content.picture, slots.original.picture];
-  if (!current || !content || !original) return false;
-  return signature(asked(), session.engine?.model.hash ?? "", content, original) !== signatureOf(current);
+  if (!current || !slots.content.picture || !slots.original.picture) return false;
+  return signature(asked(), session.engine?.model.hash ?? "", ...inputPictures()) !== signatureOf(current);
 }
 
 /** Brings badges, marks of staleness and the time a run would take up to date. */
@@ -231,7 +249,7 @@ function changedLooks(): void {
   grid.settings = settingsNow();
   if (tasks.running) return;
   results.stale = stale() ? "Made with other pictures or settings. Press Inject to make it anew." : undefined;
-  const missing = bothSlots.filter(({ picture }) => picture && !session.engine?.has(picture, stepsInversion)).length;
+  const missing = inputPictures().filter((picture) => !session.engine?.has(picture, stepsInversion)).length;
   const seconds = estimate.seconds([
     { kind: "invert", steps: stepsInversion, pictures: missing },
     { kind: "generate", steps, pictures: 1 },
@@ -245,17 +263,20 @@ function restore(made: Made): void {
   offerSizes(made);
   sliders.set(made.asked.settings);
   mask.set(made.asked.mask);
+  directions.set(made.asked.directions);
   for (const role of ["content", "original"] as const) {
-    if (!gallery.find(made[role].id)) continue;
-    if (gallery.find(made[role].id)?.key !== made[role].key) gallery.replace(made[role]);
-    slots[role].choose(made[role]);
+    const picture = made[role];
+    const there = gallery.find(picture?.id);
+    if (!picture || !there) continue;
+    if (there.key !== picture.key) gallery.replace(picture);
+    slots[role].choose(picture);
   }
   changed();
 }
 
 async function copyLink(): Promise<void> {
-  const own = bothSlots.some((slot) => slot.picture && !slot.picture.shareable);
-  const note = own ? " Your own pictures stay here: the link carries the settings only." : "";
+  const own = bothSlots.some((slot) => slot.picture && !slot.picture.shareable) || directions.asked !== undefined;
+  const note = own ? " Your own files stay here: the link carries the settings only." : "";
   await navigator.clipboard.writeText(location.href).then(
     () => status.say(`Link copied.${note}`),
     () => status.say(`Copy the link from the address bar.${note}`),
@@ -268,6 +289,7 @@ const attempt = (work: () => Promise<void>) => () => void work().catch((error) =
 function connect(): void {
   sliders.onChange = changed;
   mask.onChange = changed;
+  directions.onChange = changed;
   for (const slot of bothSlots) slot.onChange = slotChanged;
   byId("button", "run").addEventListener("click", run);
   cancelButton.addEventListener("click", () => tasks.cancel());
@@ -291,7 +313,17 @@ function connect(): void {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) run();
   });
   const models = new ModelDialog((chosen) => void open(chosen ?? "shipped"));
-  acceptPictures(slots, say, models.take);
+  acceptPictures(slots, say, (files) => void openDropped(files, models.take));
+}
+
+/** Opens files that were dropped: a model, or a file of directions, which has its name's ending in common with one. */
+async function openDropped(
+  files: ReadonlyMap<string, File>,
+  openModel: (files: ReadonlyMap<string, File>) => void,
+): Promise<void> {
+  const [only] = files.values();
+  if (files.size === 1 && only && (await holdsDirections(blobSource(only)))) await directions.take(only);
+  else openModel(files);
 }
 
 function slotChanged(): void {

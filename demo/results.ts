@@ -1,6 +1,7 @@
 import { decodeImage, type Pixels } from "../src/browser";
 import { PARAMETERS, readPngText } from "../src/platform/png-text";
 import { Compare } from "./compare";
+import { directionWords } from "./directions";
 import { byId, make } from "./dom";
 import { canvasOf } from "./draw";
 import type { Asked, Made } from "./jobs";
@@ -14,11 +15,12 @@ export function signature(asked: Asked, model: string, ...pictures: readonly Pic
   const { preset: _, seed, ...settings } = asked.settings;
   const noise = settings.tBoost > 0 && { seed };
   const mask = asked.mask?.map((v) => Math.round(v * 255)) ?? null; // as links write it: it comes back from one alike
-  return JSON.stringify([model, { ...settings, ...noise }, mask, pictures.map(({ key }) => key)]);
+  const directions = asked.directions && [asked.directions.file.sha256, asked.directions.scales];
+  return JSON.stringify([model, { ...settings, ...noise }, mask, directions, pictures.map(({ key }) => key)]);
 }
 
 export const signatureOf = ({ asked, parameters, content, original }: Made): string =>
-  signature(asked, String(parameters.hash), content, original);
+  signature(asked, String(parameters.hash), original, ...(content ? [content] : []));
 
 /** The result beside its original, the results before it, and words on what it was made with. */
 export class Results {
@@ -82,7 +84,7 @@ export class Results {
   show(made: Made): void {
     this.#current = made;
     this.#compare.original(made.before);
-    this.#compare.result(made.pixels, `Result: ${made.original.name} with the content of ${made.content.name}`);
+    this.#compare.result(made.pixels, `Result: ${subject(made)}`);
     this.#note.textContent = describe(made);
     this.#list();
   }
@@ -127,8 +129,18 @@ export class Results {
   }
 }
 
-function describe({ original, content, asked }: Made): string {
-  const { gamma, stepsInversion, steps } = asked.settings;
-  const mask = asked.mask ? ", in the mask" : "";
-  return `${original.name} with the content of ${content.name}: γ ${gamma}${mask}, ${stepsInversion} + ${steps} steps`;
+function describe(made: Made): string {
+  const { directions, mask, settings } = made.asked;
+  const { gamma, stepsInversion, steps } = settings;
+  const parts = [
+    ...(made.content ? [`γ ${gamma}`] : []),
+    ...(directions ? [directionWords(directions)] : []),
+    ...(mask ? ["in the mask"] : []),
+    `${stepsInversion} + ${steps} steps`,
+  ];
+  return `${subject(made)}: ${parts.join(", ")}`;
 }
+
+/** What a result shows, without the numbers. */
+const subject = ({ original, content }: Made): string =>
+  content ? `${original.name} with the content of ${content.name}` : `${original.name} along directions`;
