@@ -137,7 +137,7 @@ function records(name: string): Record<string, number | string>[] {
   return lines.map((line) => Object.fromEntries(line.split(",").map((text, i) => [columns[i]!, value(text)])));
 }
 
-test("compare: rules with figures of h at every step, taps, schedules", { timeout: 2 * SLOW }, async () => {
+test("compare: rules with figures of h at every step, taps, schedules, methods", { timeout: 2 * SLOW }, async () => {
   const pair = `compare --content contents/3.png --original originals/6.png ${few} --quiet`;
   const rules = await cli(`${pair} --gamma 0.4 --out rules.png`);
   expect([rules.code, rules.stdout]).toEqual([0, "rules.png\nrules.csv\n"]);
@@ -153,6 +153,19 @@ test("compare: rules with figures of h at every step, taps, schedules", { timeou
   expect(taps.code).toBe(0);
   const schedules = await cli(`${pair} --of schedules --out schedules.png`);
   expect(schedules.code).toBe(0);
+  const methods = await cli(`${pair} --of methods --seed 3 --out methods.png`);
+  expect(methods.code).toBe(0);
+  const byMethod = records("methods.csv");
+  expect([...new Set(byMethod.map(({ row }) => row))]).toEqual([
+    "ddim",
+    "dpm++2m",
+    "bdia",
+    "edit-friendly seed 3",
+    "edit-friendly seed 4",
+  ]);
+  expect([...new Set(byMethod.map(({ gamma }) => gamma))]).toEqual([0, 0.3, 0.6]);
+  for (const { row, gamma, paletteOriginal } of byMethod)
+    if (gamma === 0 && /^bdia|^edit/.test(String(row))) expect(paletteOriginal, String(row)).toBe(0);
   for (const [name, rows] of Object.entries({
     "taps.csv": ["mid.block_1", "mid.block_2"],
     "schedules.csv": ["constant", "fade", "rise", "bell"],

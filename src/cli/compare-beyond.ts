@@ -1,19 +1,29 @@
-import type { Pixels } from "../api";
+import type { InjectParameters, Pixels } from "../api";
 import { figuresOf } from "../experiments/evaluate";
 import { type ScheduleName, scheduleGamma, schedules } from "../experiments/gamma-schedule";
 import { runVariants } from "../experiments/sweep";
 import { withHooks } from "../inject/hooks";
 import type { Model } from "../inject/model";
+import { resolveParameters } from "../inject/parameters";
 import type { Session } from "./context";
 import type { Chosen } from "./inject-parameters";
 import { invertPair, type PairOptions, type ReadPair } from "./pair";
 
 /** Subjects that `compare` may set side by side besides mixing rules. */
-export const BEYOND = ["taps", "schedules"] as const;
+export const BEYOND = ["taps", "schedules", "methods"] as const;
 export type Beyond = (typeof BEYOND)[number];
 
-/** Shares of the content that every row shows. */
-const GAMMAS = [0.2, 0.4, 0.6];
+/** Shares of the content that every row shows. Of a method 0 shows whether the original comes back. */
+const gammasOf = (what: Beyond): readonly number[] => (what === "methods" ? [0, 0.3, 0.6] : [0.2, 0.4, 0.6]);
+
+/** Ways to noise and back; the last one with two seeds, for it draws noise. */
+const methodsOf = ({ seed }: InjectParameters): Readonly<Record<string, Partial<InjectParameters>>> => ({
+  ddim: { solver: "ddim", method: "ddim" },
+  "dpm++2m": { solver: "dpm++2m", method: "ddim" },
+  bdia: { solver: "ddim", method: "bdia" },
+  [`edit-friendly seed ${seed}`]: { solver: "ddim", method: "edit-friendly" },
+  [`edit-friendly seed ${seed + 1}`]: { solver: "ddim", method: "edit-friendly", seed: seed + 1 },
+});
 
 /** One generated picture of a comparison with its figures. */
 export interface Cell {
@@ -26,7 +36,7 @@ export interface Cell {
   readonly paletteOriginal: number;
 }
 
-/** One pair injected at several taps, or under several gamma schedules, at three gammas each, measured. */
+/** One pair injected at several taps, under several gamma schedules, or by several methods, at three gammas each, measured. */
 export async function compareBeyond(
   session: Session,
   what: Beyond,
@@ -34,29 +44,40 @@ export async function compareBeyond(
   options: PairOptions & { readonly batch: number; readonly taps?: readonly string[] },
   chosen: Chosen,
 ): Promise<{ original: Pixels; content: Pixels; rows: string[]; cells: Cell[] }> {
-  const rows = what === "taps" ? [...(options.taps ?? usualTaps(session.model))] : Object.keys(schedules);
+  const methods = methodsOf(chosen.parameters);
+  const named = { schedules, methods };
+  const rows = what === "taps" ? [...(options.taps ?? usualTaps(session.model))] : Object.keys(named[what]);
+  const gammas = gammasOf(what);
   const cells: Cell[] = [];
   let shared: Awaited<ReturnType<typeof invertPair>> | undefined;
   for (const row of rows) {
-    // Another tap keeps another tensor, so the pair is inverted again; a schedule changes the generation only.
-    const inverted = what === "taps" ? await invertPair(session, pair, { ...options, tap: row }, chosen) : shared;
-    shared = inverted ?? (await invertPair(session, pair, options, chosen));
+    // Another tap keeps another tensor, and another method takes another way, so the pair is inverted again; a schedule
+    // changes the generation only.
+    if (what === "taps") shared = await invertPair(session, pair, { ...options, tap: row }, chosen);
+    else if (what === "methods") shared = await invertPair(session, pair, options, byMethod(chosen, methods[row]!));
+    else shared ??= await invertPair(session, pair, options, chosen);
     const { run, originalPixels: original, contentPixels: content } = shared;
     const hooks = what === "schedules" ? { mutate: scheduleGamma(row as ScheduleName) } : {};
     const pictures = await session.talk.phase("compare", (report) =>
       runVariants(
         session.model,
-        GAMMAS.map((gamma) => ({ gamma })),
+        gammas.map((gamma) => ({ gamma })),
         { ...withHooks(run, hooks), batch: options.batch, onShare: (share) => report(Math.round(100 * share), 100) },
       ),
     );
     pictures.forEach((pixels, k) => {
       const { towardContent, paletteOriginal } = figuresOf({ name: row, result: pixels, original, content });
-      cells.push({ row, gamma: GAMMAS[k]!, pixels, towardContent, paletteOriginal });
+      cells.push({ row, gamma: gammas[k]!, pixels, towardContent, paletteOriginal });
     });
-    if (what === "taps") shared.inverted.dispose();
+    if (what !== "schedules") shared.inverted.dispose();
   }
   return { original: shared!.originalPixels, content: shared!.contentPixels, rows, cells };
+}
+
+/** The same parameters by another method, with the spacing that it has of itself. */
+function byMethod(chosen: Chosen, method: Partial<InjectParameters>): Chosen {
+  const parameters = resolveParameters({ ...chosen.parameters, ...method, spacing: undefined });
+  return { ...chosen, parameters, stepsInversion: parameters.stepsInversion };
 }
 
 /** The middle of the network, h among it, and the first decoder block of every level. */

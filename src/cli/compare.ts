@@ -48,7 +48,10 @@ export function compare(context: Context): Command {
     .description("one pair with every mixing rule, with and without calibration and boosting, side by side")
     .optionsGroup("Comparison:")
     .addOption(
-      new Option("--of <what>", "what to compare: mixing rules, taps to inject at, or gamma schedules")
+      new Option(
+        "--of <what>",
+        "what to compare: mixing rules, taps to inject at, gamma schedules, or methods of inversion",
+      )
         .choices(["rules", ...BEYOND])
         .default("rules"),
     )
@@ -144,7 +147,7 @@ async function run(context: Context, options: Options): Promise<void> {
 /** The figures beside a sheet: C.csv of C.png. */
 const tableOf = (out: string): string => `${out.replace(/\.png$/i, "")}.csv`;
 
-/** Taps or schedules, each at three gammas, with figures under every picture. */
+/** Taps, schedules or methods, each at three gammas, with figures under every picture. */
 async function beyond(
   context: Context,
   options: Options,
