@@ -7,6 +7,7 @@ import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync,
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import sharp from "sharp";
+import { drawPortrait, sampleFactors } from "../weights/portraits/portrait";
 import { measured } from "./measured";
 
 const { values, positionals: wanted } = parseArgs({
@@ -39,7 +40,9 @@ interface Figure {
   readonly title: string;
   /** command line after "injectfusion" */
   readonly command: string;
-  /** where the command leaves the figure, when not in its place */
+  /** command lines that have to run before it */
+  readonly before?: readonly string[];
+  /** where the command leaves the figure, when not in its place; a PNG for a figure in WebP */
   readonly from?: string;
   /** result whose halves are measured: against the original, and these contents */
   readonly result?: string;
@@ -106,16 +109,32 @@ const list: readonly Figure[] = [
     from: `${scratch}/correlation/correlation.svg`,
   },
   {
+    file: "methods.webp",
+    title: "Methods of inversion: what comes back at gamma 0, and what injection does",
+    command: `compare ${pair} --of methods ${few} --out ${scratch}/methods.png`,
+    from: `${scratch}/methods.png`,
+  },
+  {
+    file: "direction.webp",
+    title: "A direction in h: the mean of drawings with dark glasses less that without",
+    before: [
+      `directions --with ${scratch}/glasses --without ${scratch}/plain ${few} --out ${scratch}/glasses.safetensors`,
+    ],
+    command: `inject --original ${example(4)} --direction ${scratch}/glasses.safetensors --scale -3:3:7 ${few} --out ${scratch}/direction.png`,
+    from: `${scratch}/direction.png`,
+  },
+  {
     file: "samples.png",
     title: "Pictures from noise",
     command: `sample --count 8 --steps ${2 * Number(values.steps)} --eta 1 --out ${figures}/samples.png`,
   },
 ];
 
-/** Twelve held-out drawings, three of them originals and three contents; masks of the two halves. */
+/** Twelve held-out drawings, three of them originals and three contents; six others with dark glasses and without; masks of
+ *  the two halves. */
 async function inputs(): Promise<void> {
   rmSync(scratch, { recursive: true, force: true });
-  for (const folder of ["contents", "originals", "drawn", "rules"])
+  for (const folder of ["contents", "originals", "drawn", "rules", "glasses", "plain"])
     mkdirSync(join(scratch, folder), { recursive: true });
   const picked = Array.from({ length: 12 }, (_, i) => i).join(",");
   const draw = `esbuild.mjs weights/portraits/draw.ts --seed 900 --pick ${picked} --examples ${join(scratch, "drawn")}`;
@@ -127,6 +146,16 @@ async function inputs(): Promise<void> {
   ] as const)
     for (const name of names) copyFileSync(join(scratch, "drawn", name), join(scratch, folder, name));
   const side = 64;
+  for (const [folder, glasses] of [
+    ["glasses", "sunglasses"],
+    ["plain", "none"],
+  ] as const)
+    for (let i = 0; i < 6; i++) {
+      const data = drawPortrait({ ...sampleFactors(900_000_000 + i), glasses }, side);
+      await sharp(data, { raw: { width: side, height: side, channels: 4 } })
+        .png()
+        .toFile(join(scratch, folder, `${i}.png`));
+    }
   for (const [half, file] of Object.entries(halves)) {
     const white = (i: number) => i % side < side / 2 === (half === "left");
     const data = Uint8Array.from({ length: side * side }, (_, i) => (white(i) ? 255 : 0));
@@ -156,9 +185,10 @@ const notes: Record<string, string> = existsSync(notesFile) ? JSON.parse(readFil
 
 function page(): string {
   const made = list.filter(({ file }) => existsSync(join(figures, file)));
-  const parts = made.map(({ file, title, command }) => {
+  const parts = made.map(({ file, title, before = [], command }) => {
     const note = notes[file] ? `\n${notes[file]}\n` : "";
-    return `## ${title}\n\n![${title}](${file})\n${note}\n\`\`\`\ninjectfusion ${command}\n\`\`\`\n`;
+    const commands = [...before, command].map((line) => `injectfusion ${line}`).join("\n");
+    return `## ${title}\n\n![${title}](${file})\n${note}\n\`\`\`\n${commands}\n\`\`\`\n`;
   });
   if (notes.ablation) {
     const commands = ablation.map((command) => `injectfusion ${command}`).join("\n");
@@ -172,10 +202,15 @@ function page(): string {
 
 mkdirSync(figures, { recursive: true });
 await inputs();
-for (const { file, command, from, result, contents } of list) {
+for (const { file, before = [], command, from, result, contents } of list) {
   if (!isWanted(file)) continue;
-  run(command);
-  if (from) copyFileSync(from, join(figures, file));
+  for (const line of [...before, command]) run(line);
+  if (from && file.endsWith(".webp"))
+    await sharp(from)
+      .resize({ width: 1000, withoutEnlargement: true })
+      .webp({ quality: 85, effort: 6 })
+      .toFile(join(figures, file));
+  else if (from) copyFileSync(from, join(figures, file));
   if (result && contents) notes[file] = await measured(result, original, contents);
 }
 if (isWanted("ablation")) notes.ablation = ablation.map(run).at(-1)!;

@@ -30,8 +30,8 @@ const HELD_OUT_SEED = 900_000_000; // training draws 1,000,000 .. 1,039,999
 const factors: Readonly<Record<string, { with: Partial<Factors>; without: Partial<Factors>; tells: RegExp }>> = {
   glasses: { with: { glasses: "sunglasses" }, without: { glasses: "none" }, tells: /^glasses\./ },
   beard: { with: { beard: "full" }, without: { beard: "none" }, tells: /^beard\./ },
-  mouth: { with: { mouthOpen: 0.9, smile: 0.8 }, without: { mouthOpen: 0, smile: 0 }, tells: /^(?:mouthOpen|smile)$/ },
-  hair: { with: { hair: "long" }, without: { hair: "short" }, tells: /^hair/ },
+  smile: { with: { smile: 0.9, mouthOpen: 0 }, without: { smile: -0.6, mouthOpen: 0 }, tells: /^smile$/ },
+  hair: { with: { hair: "long" }, without: { hair: "short" }, tells: /^hair\./ },
 };
 
 const device = await openDevice();
