@@ -2,14 +2,12 @@
 // parts[n, head, slice, e, f] = sum of exp(k[e, j] - p[e]) v[f, j] over the positions j of a slice; the first has the learned
 // ones too. A lane makes TILE_E x TILE_F sums.
 // A task is tile and slice.
-// import linear_attention, linear_keys, lanes
+// import linear_qkv, linear_memory, linear_keys, lanes
 override SLICES: u32;          // uniform
 const TILE_E: u32 = 4u;
 const TILE_F: u32 = 8u;
 
 @group(0) @binding(0) var<storage, read_write> parts: array<f32>;
-@group(0) @binding(1) var<storage, read> qkv: array<Block>;
-@group(0) @binding(2) var<storage, read> memory: array<f32>;
 @group(0) @binding(3) var<storage, read> peaks: array<vec2f>;
 
 fn tasks() -> u32 { return N * HEADS * SLICES * (D / TILE_E * (D / TILE_F)); }
@@ -23,9 +21,8 @@ fn task(id: u32) {
   let z = id / (tiles * SLICES);       // n HEADS + head
   let head = z % HEADS;
   let blocks = T / WIDE;
-  let rows = HEADS * D;
-  let keys = ((z / HEADS * 3u + 1u) * rows + head * D + e0) * blocks;
-  let values = ((z / HEADS * 3u + 2u) * rows + head * D + f0) * blocks;
+  let keys = row_start(z / HEADS, 1u, head * D + e0);
+  let values = row_start(z / HEADS, 2u, head * D + f0);
   var peak: array<f32, TILE_E>;
   for (var e = 0u; e < TILE_E; e++) { peak[e] = peak_of(z * D + e0 + e).x; } // unroll
   var sums: array<array<f32, TILE_F>, TILE_E>;
@@ -44,7 +41,7 @@ fn task(id: u32) {
   for (var j = 0u; j < learned; j++) {
     for (var e = 0u; e < TILE_E; e++) { // unroll
       let w = exp(memory[(head * D + e0 + e) * MEMORY + j] - peak[e]);
-      for (var f = 0u; f < TILE_F; f++) { sums[e][f] += w * memory[(rows + head * D + f0 + f) * MEMORY + j]; } // unroll
+      for (var f = 0u; f < TILE_F; f++) { sums[e][f] += w * memory[(rows() + head * D + f0 + f) * MEMORY + j]; } // unroll
     }
   }
   let out = (z * SLICES + slice) * D * D;

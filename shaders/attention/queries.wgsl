@@ -1,13 +1,12 @@
 // Linear attention's answers: y[z, f, i] = sum_e context[z, e, f] exp(q[e, i]) / sum_e exp(q[e, i]) for each sample and head z.
-// lib/linear_attention describes qkv. context: f32 [N, HEADS, D, D]; y: f32 [N, HEADS, D, T].
+// context: f32 [N, HEADS, D, D]; y: f32 [N, HEADS, D, T].
 // A lane makes TILE rows f of WIDE positions.
 // A task is tile of y.
-// import linear_attention, lanes
+// import linear_qkv, lanes
 const TILE: u32 = 8u;          // dividing D
 alias Row = array<f32, TILE>;
 
 @group(0) @binding(0) var<storage, read_write> y: array<Block>;
-@group(0) @binding(1) var<storage, read> qkv: array<Block>;
 @group(0) @binding(2) var<storage, read> context: array<Row>;
 
 fn tasks() -> u32 { return N * HEADS * (D / TILE) * (T / WIDE); }
@@ -18,7 +17,7 @@ fn task(id: u32) {
   let i = id % blocks;
   let tile = id / blocks % tiles;
   let z = id / (blocks * tiles);       // n HEADS + head
-  let start = (z / HEADS * 3u * HEADS + z % HEADS) * D * blocks + i;
+  let start = row_start(z / HEADS, 0u, z % HEADS * D) + i;
   var peak = qkv[start];
   for (var e = 1u; e < D; e++) {
     let q = qkv[start + e * blocks];

@@ -1,6 +1,5 @@
-// What the context needs of the keys: lib/linear_attention describes the operands.
+// What the context needs of the keys. The shader declares peaks.
 // peaks: vec2f [N, HEADS, D, CHUNKS] = (p, sum of exp(k - p)) of a chunk of the positions.
-override MEMORY: u32 = 0u;     // uniform: learned positions
 override CHUNKS: u32;          // uniform
 
 // (p, sum of exp(k - p)) over all chunks of row z.

@@ -32,6 +32,8 @@ import libLanes from "../../shaders/lib/lanes.wgsl";
 import libLinear from "../../shaders/lib/linear.wgsl";
 import libLinearAttention from "../../shaders/lib/linear_attention.wgsl";
 import libLinearKeys from "../../shaders/lib/linear_keys.wgsl";
+import libLinearMemory from "../../shaders/lib/linear_memory.wgsl";
+import libLinearQkv from "../../shaders/lib/linear_qkv.wgsl";
 import libMix from "../../shaders/lib/mix.wgsl";
 import libOutput from "../../shaders/lib/output.wgsl";
 import libPointwise from "../../shaders/lib/pointwise.wgsl";
@@ -110,6 +112,8 @@ const library: Readonly<Record<string, string>> = {
   linear: libLinear,
   linear_attention: libLinearAttention,
   linear_keys: libLinearKeys,
+  linear_memory: libLinearMemory,
+  linear_qkv: libLinearQkv,
   mix: libMix,
   output: libOutput,
   pointwise: libPointwise,

@@ -42,20 +42,20 @@ export function linearAttention(
   const parts = f32(`${y.name}/parts`, n * heads, slices, d, d);
   const context = f32(`${y.name}/context`, n * heads, d, d);
   const sizes = { N: n, HEADS: heads, D: d, T: t, WIDE: wide };
-  const keys = { ...sizes, MEMORY: learned, CHUNKS: chunks };
+  const keys = { ...sizes, CHUNKS: chunks };
   const lanes = (count: number) => grid1d(ceilDiv(count, 64));
   return [
     {
       label: `${y.name}/keys`,
       shader: "attention/keys",
-      constants: keys,
+      constants: { ...keys, MEMORY: learned },
       bindings: [write(peaks), read(qkv), read(memory ?? qkv)],
       workgroups: lanes(n * c * chunks),
     },
     {
       label: `${y.name}/parts`,
       shader: "attention/context",
-      constants: { ...keys, SLICES: slices, TILE_E: tileE, TILE_F: tileF },
+      constants: { ...keys, MEMORY: learned, SLICES: slices, TILE_E: tileE, TILE_F: tileF },
       bindings: [write(parts), read(qkv), read(memory ?? qkv), read(peaks)],
       workgroups: lanes((n * heads * slices * d * d) / (tileE * tileF)),
     },
