@@ -37,6 +37,7 @@ import libLinearQkv from "../../shaders/lib/linear_qkv.wgsl";
 import libMix from "../../shaders/lib/mix.wgsl";
 import libOutput from "../../shaders/lib/output.wgsl";
 import libPointwise from "../../shaders/lib/pointwise.wgsl";
+import libPrediction from "../../shaders/lib/prediction.wgsl";
 import libPrepared from "../../shaders/lib/prepared.wgsl";
 import libQuad from "../../shaders/lib/quad.wgsl";
 import libSliced from "../../shaders/lib/sliced.wgsl";
@@ -117,6 +118,7 @@ const library: Readonly<Record<string, string>> = {
   mix: libMix,
   output: libOutput,
   pointwise: libPointwise,
+  prediction: libPrediction,
   prepared: libPrepared,
   quad: libQuad,
   sliced: libSliced,
