@@ -82,14 +82,13 @@ import productTile from "../../shaders/product/tile.wgsl";
 import productTranspose from "../../shaders/product/transpose.wgsl";
 import stepCalibrate from "../../shaders/step/calibrate.wgsl";
 import stepDdim from "../../shaders/step/ddim.wgsl";
-import stepDiffuse from "../../shaders/step/diffuse.wgsl";
 import stepMixApply from "../../shaders/step/mix_apply.wgsl";
 import stepMixPartials from "../../shaders/step/mix_partials.wgsl";
 import stepMixWeights from "../../shaders/step/mix_weights.wgsl";
 import stepMoments from "../../shaders/step/moments.wgsl";
 import stepNoise from "../../shaders/step/noise.wgsl";
-import stepPredictX0 from "../../shaders/step/predict_x0.wgsl";
 import stepRetrace from "../../shaders/step/retrace.wgsl";
+import stepWeighted from "../../shaders/step/weighted.wgsl";
 import { link } from "./link";
 
 /** The parts that shaders share, by name: the text of shaders/lib/<name>.wgsl. */
@@ -181,14 +180,13 @@ const files = {
   "product/transpose": productTranspose,
   "step/calibrate": stepCalibrate,
   "step/ddim": stepDdim,
-  "step/diffuse": stepDiffuse,
   "step/mix_apply": stepMixApply,
   "step/mix_partials": stepMixPartials,
   "step/mix_weights": stepMixWeights,
   "step/moments": stepMoments,
   "step/noise": stepNoise,
-  "step/predict_x0": stepPredictX0,
   "step/retrace": stepRetrace,
+  "step/weighted": stepWeighted,
 } satisfies Record<string, string>;
 
 /** Every shader by name, linked: the text of shaders/<name>.wgsl and of the parts that it imports. */

@@ -2,7 +2,7 @@ import { ShapeError } from "../../errors";
 import { type Dispatch, dims4, expectShape, read, step, type Tensor, write } from "../dispatch";
 import { expectCycle, expectSteps, perSample, wide } from "../pointwise/per-sample";
 
-/** The predicted clean picture P = X0_X x + X0_O o.   Song et al. 2021, eq. 12; shaders/step/predict_x0.wgsl
+/** The predicted clean picture P = X0_X x + X0_O o.   Song et al. 2021, eq. 12; shaders/step/weighted.wgsl
  *  steps: the step rows; x: f32 [N, C, H, W]; eps: f32 [M N, C' >= C, H, W], only its first C channels are read;
  *  y: f32 [M N, C, H, W], sample j is made of x and row j % N. Never clamped. */
 export function predictX0({ steps, x, eps, y }: { steps: Tensor; x: Tensor; eps: Tensor; y: Tensor }): Dispatch[] {
@@ -15,7 +15,7 @@ export function predictX0({ steps, x, eps, y }: { steps: Tensor; x: Tensor; eps:
   return [
     {
       label: y.name,
-      shader: "step/predict_x0",
+      shader: "step/weighted",
       constants: { COUNT: counts[0], EPS_COUNT: counts[1], WIDE: wide(...counts), N: n },
       bindings: [step(steps), read(x), read(eps), write(y)],
       workgroups: perSample(counts[0], samples, wide(...counts)),
