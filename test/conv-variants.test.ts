@@ -62,11 +62,9 @@ const unusual: Readonly<Record<string, string>> = {
   "norm/channels": "networks of denoising-diffusion-pytorch",
   "norm/channels_tile": "networks of denoising-diffusion-pytorch",
   "pointwise/space_to_depth": "networks of denoising-diffusion-pytorch",
-  "step/diffuse": "edit-friendly inversion",
   "step/retrace": "inversion by BDIA",
-  "pointwise/add": "embeddings that are added",
+  "pointwise/add": "embeddings that are added, and classes",
   "pointwise/affine": "networks that shift what they read",
-  "pointwise/add_row": "class-conditional networks",
   "pointwise/resample": "pictures, before a run",
   "pointwise/to_rgba8": "pictures, after a run",
 };

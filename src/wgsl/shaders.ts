@@ -60,7 +60,6 @@ import normPartials from "../../shaders/norm/partials.wgsl";
 import normQuad from "../../shaders/norm/quad.wgsl";
 import pointwiseActivation from "../../shaders/pointwise/activation.wgsl";
 import pointwiseAdd from "../../shaders/pointwise/add.wgsl";
-import pointwiseAddRow from "../../shaders/pointwise/add_row.wgsl";
 import pointwiseAffine from "../../shaders/pointwise/affine.wgsl";
 import pointwiseAvgPool2 from "../../shaders/pointwise/avg_pool2.wgsl";
 import pointwiseConcat from "../../shaders/pointwise/concat.wgsl";
@@ -158,7 +157,6 @@ const files = {
   "norm/quad": normQuad,
   "pointwise/activation": pointwiseActivation,
   "pointwise/add": pointwiseAdd,
-  "pointwise/add_row": pointwiseAddRow,
   "pointwise/affine": pointwiseAffine,
   "pointwise/avg_pool2": pointwiseAvgPool2,
   "pointwise/concat": pointwiseConcat,

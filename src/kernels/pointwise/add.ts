@@ -13,7 +13,7 @@ export function add({ a, b, y }: { a: Tensor; b: Tensor; y: Tensor }): Dispatch[
       label: y.name,
       shader: "pointwise/add",
       constants: { COUNT: count, WIDE: wide(count), B_N: b.shape[0]! },
-      bindings: [read(a), read(b), write(y)],
+      bindings: [read(a), read(b), read(b), write(y)],
       workgroups: perSample(count, n, wide(count)),
     },
   ];
