@@ -26,6 +26,7 @@ import libGrid from "../../shaders/lib/grid.wgsl";
 import libGroupNorm from "../../shaders/lib/group_norm.wgsl";
 import libGroupSum from "../../shaders/lib/group_sum.wgsl";
 import libHalf from "../../shaders/lib/half.wgsl";
+import libHalved from "../../shaders/lib/halved.wgsl";
 import libImplicit from "../../shaders/lib/implicit.wgsl";
 import libJoined from "../../shaders/lib/joined.wgsl";
 import libLanes from "../../shaders/lib/lanes.wgsl";
@@ -105,6 +106,7 @@ const library: Readonly<Record<string, string>> = {
   group_norm: libGroupNorm,
   group_sum: libGroupSum,
   half: libHalf,
+  halved: libHalved,
   implicit: libImplicit,
   joined: libJoined,
   lanes: libLanes,

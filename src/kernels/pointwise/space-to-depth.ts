@@ -11,7 +11,7 @@ export function spaceToDepth({ x, y }: { x: Tensor; y: Tensor }): Dispatch[] {
     {
       label: y.name,
       shader: "pointwise/space_to_depth",
-      constants: { PLANES: n * c, HEIGHT: h / 2, WIDTH: w / 2 },
+      constants: { PLANES: n * c, H: h, W: w },
       bindings: [read(x), write(y)],
       workgroups: grid1d(ceilDiv((n * c * h * w) / 4, 256)),
     },
