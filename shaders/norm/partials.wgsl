@@ -1,14 +1,12 @@
 // Partial sums for group norm and for moments: every lane sums over its share of one channel's plane, about its own first
 // value (the pivot), so that E[x^2] - E[x]^2 never meets a large mean.
 // partials[n, c, lane] = (pivot, mean - pivot, sum of (v - mean)^2, count); a lane without elements writes zeros.
-// x: f32 [N, C1, PLANE]; skip: f32 [SKIP_N, C2, PLANE], sample n reads n % SKIP_N; partials: vec4f [N, C1 + C2, LANES].
-// import joined, lanes, blocks
+// lib/joined describes x and skip. partials: vec4f [N, C1 + C2, LANES].
+// import joined_blocks, lanes
 override N: u32;               // uniform
 override LANES: u32;           // uniform: of a channel
 const SUMS: u32 = min(WIDE, 4u);
 
-@group(0) @binding(0) var<storage, read> x: array<Block>;
-@group(0) @binding(1) var<storage, read> skip: array<Block>;
 @group(0) @binding(2) var<storage, read_write> partials: array<vec4f>;
 
 fn tasks() -> u32 { return N * (C1 + C2) * LANES; }

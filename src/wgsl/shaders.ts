@@ -29,6 +29,7 @@ import libHalf from "../../shaders/lib/half.wgsl";
 import libHalved from "../../shaders/lib/halved.wgsl";
 import libImplicit from "../../shaders/lib/implicit.wgsl";
 import libJoined from "../../shaders/lib/joined.wgsl";
+import libJoinedBlocks from "../../shaders/lib/joined_blocks.wgsl";
 import libLanes from "../../shaders/lib/lanes.wgsl";
 import libLinear from "../../shaders/lib/linear.wgsl";
 import libLinearAttention from "../../shaders/lib/linear_attention.wgsl";
@@ -109,6 +110,7 @@ const library: Readonly<Record<string, string>> = {
   halved: libHalved,
   implicit: libImplicit,
   joined: libJoined,
+  joined_blocks: libJoinedBlocks,
   lanes: libLanes,
   linear: libLinear,
   linear_attention: libLinearAttention,

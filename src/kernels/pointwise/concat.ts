@@ -14,7 +14,7 @@ export function concat({ x, skip, y }: { x: Tensor; skip: Tensor; y: Tensor }): 
     {
       label: y.name,
       shader: "pointwise/concat",
-      constants: { COUNT: (c1 + c2) * h * w, X_COUNT: c1 * h * w, SKIP_N: n2, WIDE: width },
+      constants: { COUNT: (c1 + c2) * h * w, C1: c1, C2: c2, PLANE: h * w, SKIP_N: n2, WIDE: width },
       bindings: [read(x), read(skip), write(y)],
       workgroups: perSample((c1 + c2) * h * w, n, width),
     },

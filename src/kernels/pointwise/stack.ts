@@ -14,7 +14,7 @@ export function stack({ a, b, y }: { a: Tensor; b: Tensor; y: Tensor }): Dispatc
     {
       label: y.name,
       shader: "pointwise/concat",
-      constants: { COUNT: elements(y), X_COUNT: counts[0], WIDE: width },
+      constants: { COUNT: elements(y), C1: counts[0], C2: counts[1], PLANE: 1, WIDE: width },
       bindings: [read(a), read(b), write(y)],
       workgroups: perSample(elements(y), 1, width),
     },
