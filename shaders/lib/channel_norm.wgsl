@@ -14,7 +14,6 @@ override EPS: f32 = 1e-5;
 override LAYER: bool = false;
 override FILM: bool = false;
 override RESIDUAL: bool = false;
-override SILU: bool = false;
 
 @group(0) @binding(0) var<storage, read_write> y: array<Block>;
 @group(0) @binding(1) var<storage, read> x: array<Block>;
@@ -38,10 +37,4 @@ fn affine(n: u32, c: u32) -> vec2f {
 fn factor_of(squares: f32) -> f32 {
   if (LAYER) { return inverseSqrt(squares / f32(C) + EPS); }
   return sqrt(f32(C)) / max(sqrt(squares), 1e-12);
-}
-
-fn acted(v: f32) -> f32 {
-  var z = v;
-  if (SILU) { z = silu(v); }
-  return z;
 }

@@ -5,7 +5,6 @@ alias Words = Four;            // of the weights
 override N: u32;               // uniform
 override ROWS: u32;            // uniform
 override COLUMNS: u32;         // uniform
-override SILU: bool;
 const TILE_N: u32 = 2u;        // samples that share a read of the weights
 
 @group(0) @binding(0) var<storage, read> x: array<Input>;
@@ -13,4 +12,4 @@ const TILE_N: u32 = 2u;        // samples that share a read of the weights
 @group(0) @binding(2) var<storage, read> bias: array<f32>;
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
 
-fn store(z: f32, n: u32, row: u32) { y[n * ROWS + row] = select(z, silu(z), SILU); }
+fn store(z: f32, n: u32, row: u32) { y[n * ROWS + row] = acted(z); }
