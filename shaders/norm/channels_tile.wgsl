@@ -1,26 +1,12 @@
 // Normalisation over channels for GPUs: lib/channel_norm says of what. A workgroup does PIXELS pixels of one sample; SLICES
 // lanes share the channels of a pixel.
 // Tasks: N * ceil(PLANE / PIXELS).
-// import channel_norm, workgroups
+// import channel_norm, group_sum
 const PIXELS: u32 = 32u;
 const SLICES: u32 = 8u;        // a power of two
 const LANES: u32 = PIXELS * SLICES;
+const COLUMNS: u32 = PIXELS;
 alias Block = f32;
-
-var<workgroup> parts: array<f32, LANES>;
-
-// Sum over the lanes of a pixel.
-fn over_slices(local: u32, value: f32) -> f32 {
-  parts[local] = value;
-  for (var half = SLICES / 2u; half > 0u; half /= 2u) {
-    workgroupBarrier();
-    if (local < half * PIXELS) { parts[local] += parts[local + half * PIXELS]; }
-  }
-  workgroupBarrier();
-  let total = parts[local % PIXELS];
-  workgroupBarrier();
-  return total;
-}
 
 fn work(id: u32, local: u32) {
   let tiles = ceil_div(PLANE, PIXELS);
@@ -35,14 +21,14 @@ fn work(id: u32, local: u32) {
   if (LAYER) {
     var sum = 0.0;
     for (var c = slice; c < C; c += SLICES) { sum += x[start + c * PLANE]; }
-    mean = over_slices(local, sum) / f32(C);
+    mean = group_sum(local, sum) / f32(C);
   }
   var squares = 0.0;
   for (var c = slice; c < C; c += SLICES) {
     let d = x[start + c * PLANE] - mean;
     squares += d * d;
   }
-  let factor = factor_of(over_slices(local, squares));
+  let factor = factor_of(group_sum(local, squares));
   if (mine) {
     for (var c = slice; c < C; c += SLICES) {
       let a = affine(n, c);
