@@ -1,5 +1,6 @@
 import { ShapeError } from "../../errors";
-import { ceilDiv, type Dispatch, dims4, expectShape, f32, grid1d, read, type Tensor, write } from "../dispatch";
+import { ceilDiv, type Dispatch, dims4, expectShape, f32, grid1d, read, type Tensor } from "../dispatch";
+import { afterBindings, afterConstants } from "./io";
 import { finished, type Packing, stops } from "./packing";
 
 export interface AnyConvOptions {
@@ -62,9 +63,8 @@ export function anyConv(
       label: y.name,
       shader: "conv/any",
       constants: {
-        N: n,
+        ...afterConstants({ x, weight, bias, y }, { n, c1: c, c2: 0, oc, h, w, oh, ow }),
         C: c,
-        OC: oc,
         H: h,
         W: w,
         OH: oh,
@@ -75,7 +75,7 @@ export function anyConv(
         PAD: pad,
         TILE_M,
       },
-      bindings: [write(y), read(x), read(weight), read(bias)],
+      bindings: [...afterBindings({ x, weight, bias, y }), read(x), read(weight)],
       workgroups: grid1d(ceilDiv(n * tiles * oh * ow, 64)),
     },
   ];
