@@ -21,7 +21,6 @@ const TILE_N: u32 = ACROSS * COLUMNS * MATRIX_N;
 const W_ROW: u32 = TILE_M + PADDING;
 const X_ROW: u32 = TILE_N + PADDING;
 const LANES: u32 = 256u;
-const W_LOADS: u32 = (DEPTH * TILE_M / 4u + LANES - 1u) / LANES;
 
 alias Left = subgroup_matrix_left<Element, MATRIX_K, MATRIX_M>;
 alias Right = subgroup_matrix_right<Element, MATRIX_N, MATRIX_K>;
@@ -33,16 +32,13 @@ var<workgroup> results: array<f32, SUBGROUPS * MATRIX_M * MATRIX_N>;
 
 @compute @workgroup_size(LANES)
 fn main(at: Grid, @builtin(local_invocation_index) local: u32, @builtin(subgroup_id) subgroup: u32) {
-  let task = task_of(flat(at), TILE_M, TILE_N);
+  let task = task_of(flat(at));
   if (task.split >= SPLITS) { return; }
-  let width = ceil_div(OC, 4u);                              // of the weights
-  let pixel = local % TILE_N;                                // whose inputs this lane gathers
-  let source = gathered(task.p0 + pixel);
+  let source = source_of(task, local);
   let row = subgroup % SUBGROUPS / ACROSS * ROWS * MATRIX_M; // of this subgroup's part of the tile
   let column = subgroup % SUBGROUPS % ACROSS * COLUMNS * MATRIX_N;
 
-  var w_next: array<vec4f, W_LOADS>;
-  var x_next: Inputs;
+  var next: Next;
   var sums: array<array<Sum, COLUMNS>, ROWS>;
   for (var step = task.first; step <= task.last; step++) {    // the tiles of a step are multiplied in the round after it
     if (step > task.first) {
@@ -51,27 +47,16 @@ fn main(at: Grid, @builtin(local_invocation_index) local: u32, @builtin(subgroup
         let e = local + i * LANES;
         if (e < DEPTH * TILE_M / 4u) {
           for (var q = 0u; q < 4u; q++) { // unroll
-            weights[e / (TILE_M / 4u) * W_ROW + 4u * (e % (TILE_M / 4u)) + q] = Element(w_next[i][q]);
+            weights[e / (TILE_M / 4u) * W_ROW + 4u * (e % (TILE_M / 4u)) + q] = Element(next.w[i][q]);
           }
         }
       }
       for (var i = 0u; i < X_LOADS; i++) { // unroll
-        inputs[(local / TILE_N + i * (LANES / TILE_N)) * X_ROW + pixel] = Element(x_next[i]);
+        inputs[(local / TILE_N + i * (LANES / TILE_N)) * X_ROW + local % TILE_N] = Element(next.x[i]);
       }
       workgroupBarrier();
     }
-    if (step < task.last) {
-      for (var i = 0u; i < W_LOADS; i++) { // unroll
-        let e = local + i * LANES;
-        let m = task.m0 / 4u + e % (TILE_M / 4u);
-        let c = step / TAPS * DEPTH + e / (TILE_M / 4u);
-        w_next[i] = vec4f();
-        if (e < DEPTH * TILE_M / 4u && m < width && c < (C1 + C2 + 15u) / 16u * 16u) {
-          w_next[i] = unpacked4(w[((c / 16u * TAPS + step % TAPS) * 16u + c % 16u) * width + m]);
-        }
-      }
-      gather(&x_next, source, step, local);
-    }
+    if (step < task.last) { load(&next, source, step, local); }
     if (step > task.first) {
       for (var k = 0u; k < DEPTH; k += MATRIX_K) {
         var right: array<Right, COLUMNS>;

@@ -23,10 +23,16 @@ const A_COLUMNS: bool = false;
 fn a_start(z: u32) -> u32 { return A_START + z / INNER * A_OUTER + z % INNER * A_INNER; }
 fn b_start(z: u32) -> u32 { return B_START + z / INNER * B_OUTER + z % INNER * B_INNER; }
 
-// Tiles of tile_m rows x tile_n columns; and the row and column of one, in tiles, and its batch, counted along rows.
+// Tiles of tile_m rows x tile_n columns; and the row and column of one, in tiles, and its batch, counted along rows, and down
+// columns.
 fn tiles(tile_m: u32, tile_n: u32) -> u32 { return ceil_div(M, tile_m) * ceil_div(N, tile_n) * BATCHES; }
 fn tile_at(i: u32, tile_m: u32, tile_n: u32) -> vec3u {
   let across = ceil_div(N, tile_n);
   let down = ceil_div(M, tile_m);
   return vec3u(i / across % down, i % across, i / (across * down));
+}
+fn tile_down(i: u32, tile_m: u32, tile_n: u32) -> vec3u {
+  let across = ceil_div(N, tile_n);
+  let down = ceil_div(M, tile_m);
+  return vec3u(i % down, i / down % across, i / (across * down));
 }
