@@ -12,45 +12,48 @@ fn finish(sum: vec4f, o: u32, p: u32, batch: u32) {
   if (o < OC && n < N) { store(sum + base(n, o), n, o, p % plane, plane); }
 }
 
+struct Source {
+  w_at: u32,
+  x_at: array<u32, COLUMNS>,
+  skip_at: array<u32, COLUMNS>,
+  norm_at: array<u32, COLUMNS>,
+}
+
 fn work(id: u32, local: u32) {
   let tiles_m = ceil_div(OC, TILE_M);
   let plane = PLANE / 4u;
   if (id >= tiles_m * ceil_div(N * PLANE, TILE_N)) { return; }
   let width = ceil_div(OC, 4u);
-  let share = share_of(id, tiles_m, local, C1 + C2);
+  let share = share_of(vec2u(id % tiles_m, id / tiles_m), local, C1 + C2);
 
   // Past the edges a lane reads what its neighbour does, and stores nothing.
-  var w_at = share.first * width + min(share.m4, width - 1u);
-  var x_at: array<u32, COLUMNS>;
-  var skip_at: array<u32, COLUMNS>;
-  var norm_at: array<u32, COLUMNS>;
+  var at: Source;
+  at.w_at = share.first * width + min(share.m4, width - 1u);
   for (var j = 0u; j < COLUMNS; j++) { // unroll
     let p = min(share.n4 + j * LANES_N, N * plane - 1u);
     let n = p / plane;
-    x_at[j] = n * C1 * plane + p % plane;
-    skip_at[j] = skip_start(n) * plane + p % plane;
-    norm_at[j] = norm_start(n);
+    at.x_at[j] = n * C1 * plane + p % plane;
+    at.skip_at[j] = skip_start(n) * plane + p % plane;
+    at.norm_at[j] = norm_start(n);
   }
+  multiply(share, at, 0u);
+}
 
-  var sums: Sums;
-  for (var k = share.first; k < share.end; k += STEP) {
-    var rows: array<vec4f, STEP>;
-    var columns: array<array<vec4f, COLUMNS>, STEP>;
-    for (var u = 0u; u < STEP; u++) { rows[u] = unpacked4(w[w_at + u * width]); } // unroll
-    w_at += STEP * width;
-    for (var j = 0u; j < COLUMNS; j++) { // unroll
-      if (k < C1) {
-        for (var u = 0u; u < STEP; u++) { columns[u][j] = x[x_at[j] + (k + u) * plane]; } // unroll
-      } else {
-        for (var u = 0u; u < STEP; u++) { columns[u][j] = skip[skip_at[j] + (k - C1 + u) * plane]; } // unroll
-      }
+fn load(at: ptr<function, Source>, k: u32, rows: ptr<function, Rows>, columns: ptr<function, Columns>) {
+  let plane = PLANE / 4u;
+  let width = ceil_div(OC, 4u);
+  for (var u = 0u; u < STEP; u++) { (*rows)[u] = unpacked4(w[(*at).w_at + u * width]); } // unroll
+  (*at).w_at += STEP * width;
+  for (var j = 0u; j < COLUMNS; j++) { // unroll
+    if (k < C1) {
+      for (var u = 0u; u < STEP; u++) { (*columns)[u][j] = x[(*at).x_at[j] + (k + u) * plane]; } // unroll
+    } else {
+      for (var u = 0u; u < STEP; u++) { (*columns)[u][j] = skip[(*at).skip_at[j] + (k - C1 + u) * plane]; } // unroll
     }
-    for (var u = 0u; u < STEP; u++) { // unroll
-      for (var j = 0u; j < COLUMNS; j++) { // unroll
-        columns[u][j] = prepared(columns[u][j], affine_at(norm_at[j] + k + u));
-      }
-    }
-    accumulate(&sums, rows, columns);
   }
-  merge_slices(&sums, share, 0u);
+  for (var u = 0u; u < STEP; u++) { // unroll
+    for (var j = 0u; j < COLUMNS; j++) { // unroll
+      (*columns)[u][j] = prepared((*columns)[u][j], affine_at((*at).norm_at[j] + k + u));
+    }
+  }
 }

@@ -14,11 +14,13 @@ const LANES: u32 = GROUP * SLICES;
 const BLOCKS: u32 = 4u * COLUMNS;                            // fours that a lane sums
 const KEPT: u32 = (SLICES + 1u) / 2u;                        // slices whose sums memory holds at once
 alias Sums = array<array<vec4f, COLUMNS>, 4>;
+alias Rows = array<vec4f, STEP>;                             // [depth]
+alias Columns = array<array<vec4f, COLUMNS>, STEP>;
 
 var<workgroup> memory: array<vec4f, KEPT * BLOCKS * GROUP>;  // [slice][four][lane]
 
 // What a lane does: its slice, which takes the steps of the depth from `first` to `end`, its place in the slice, and its first
-// row and column, in fours. tile, counted along rows; local: index in the workgroup.
+// row and column, in fours. tile: row and column, in tiles; local: index in the workgroup.
 struct Share {
   slice: u32,
   lane: u32,
@@ -28,17 +30,31 @@ struct Share {
   n4: u32,
 }
 
-fn share_of(tile: u32, tiles_m: u32, local: u32, depth: u32) -> Share {
+fn share_of(tile: vec2u, local: u32, depth: u32) -> Share {
   let slice = local / GROUP;
   let lane = local % GROUP;
   let length = (depth / STEP + SLICES - 1u) / SLICES * STEP;
   let first = min(slice * length, depth);
-  let m4 = tile % tiles_m * LANES_M + lane / LANES_N;
-  return Share(slice, lane, first, min(first + length, depth), m4, tile / tiles_m * (TILE_N / 4u) + lane % LANES_N);
+  let m4 = tile.x * LANES_M + lane / LANES_N;
+  return Share(slice, lane, first, min(first + length, depth), m4, tile.y * (TILE_N / 4u) + lane % LANES_N);
+}
+
+// Computes a lane's share. The shader declares Source, where its operands are, and load(at, k, rows, columns), which reads those
+// of the steps from k on and moves `at` past them.
+fn multiply(share: Share, source: Source, batch: u32) {
+  var at = source;
+  var sums: Sums;
+  for (var k = share.first; k < share.end; k += STEP) {
+    var rows: Rows;
+    var columns: Columns;
+    load(&at, k, &rows, &columns);
+    accumulate(&sums, rows, columns);
+  }
+  merge_slices(&sums, share, batch);
 }
 
 // Adds the outer product of STEP rows and columns to the sums.
-fn accumulate(sums: ptr<function, Sums>, rows: array<vec4f, STEP>, columns: array<array<vec4f, COLUMNS>, STEP>) {
+fn accumulate(sums: ptr<function, Sums>, rows: Rows, columns: Columns) {
   for (var u = 0u; u < STEP; u++) { // unroll
     for (var q = 0u; q < 4u; q++) { // unroll
       for (var j = 0u; j < COLUMNS; j++) { (*sums)[q][j] += rows[u][q] * columns[u][j]; } // unroll

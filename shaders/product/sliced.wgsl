@@ -10,50 +10,48 @@ fn finish(v: vec4f, m: u32, n: u32, z: u32) {
   if (m < M && n < N / 4u) { c[(z * M + m) * (N / 4u) + n] = v; }
 }
 
+struct Source {
+  a_at: array<u32, 4>,
+  b_at: array<u32, COLUMNS>,
+}
+
 fn work(id: u32, local: u32) {
-  let tiles_m = ceil_div(M, TILE_M);
-  let tiles_n = ceil_div(N, TILE_N);
-  if (id >= tiles_m * tiles_n * BATCHES) { return; }
-  let z = id / (tiles_m * tiles_n);
-  let width_m = ceil_div(M, 4u);
-  let width_n = N / 4u;
-  let share = share_of(id % (tiles_m * tiles_n), tiles_m, local, K);
+  if (id >= tiles(TILE_M, TILE_N)) { return; }
+  let tile = tile_down(id, TILE_M, TILE_N);
+  let share = share_of(tile.xy, local, K);
 
   // Past the edges a lane reads what its neighbour does, and stores nothing.
-  var a_at: array<u32, 4>;
+  var at: Source;
   if (A_COLUMNS) {
-    a_at[0] = a_start(z) + share.first * width_m + min(share.m4, width_m - 1u);
+    let width = ceil_div(M, 4u);
+    at.a_at[0] = a_start(tile.z) + share.first * width + min(share.m4, width - 1u);
   } else {
     for (var q = 0u; q < 4u; q++) { // unroll
-      a_at[q] = a_start(z) + min(4u * share.m4 + q, M - 1u) * (K / 4u) + share.first / 4u;
+      at.a_at[q] = a_start(tile.z) + min(4u * share.m4 + q, M - 1u) * (K / 4u) + share.first / 4u;
     }
   }
-  var b_at: array<u32, COLUMNS>;
   for (var j = 0u; j < COLUMNS; j++) { // unroll
-    b_at[j] = b_start(z) + share.first * width_n + min(share.n4 + j * LANES_N, width_n - 1u);
+    at.b_at[j] = b_start(tile.z) + share.first * (N / 4u) + min(share.n4 + j * LANES_N, N / 4u - 1u);
   }
+  multiply(share, at, tile.z);
+}
 
-  var sums: Sums;
-  for (var k = share.first; k < share.end; k += STEP) {
-    var rows: array<vec4f, STEP>;
-    var columns: array<array<vec4f, COLUMNS>, STEP>;
-    if (A_COLUMNS) {
-      for (var u = 0u; u < STEP; u++) { rows[u] = a[a_at[0] + u * width_m]; } // unroll
-      a_at[0] += STEP * width_m;
-    } else {
-      for (var q = 0u; q < 4u; q++) { // unroll
-        for (var f = 0u; f < STEP / 4u; f++) { // unroll
-          let four = a[a_at[q] + f];
-          for (var u = 0u; u < 4u; u++) { rows[4u * f + u][q] = four[u]; } // unroll
-        }
-        a_at[q] += STEP / 4u;
+fn load(at: ptr<function, Source>, k: u32, rows: ptr<function, Rows>, columns: ptr<function, Columns>) {
+  if (A_COLUMNS) {
+    let width = ceil_div(M, 4u);
+    for (var u = 0u; u < STEP; u++) { (*rows)[u] = a[(*at).a_at[0] + u * width]; } // unroll
+    (*at).a_at[0] += STEP * width;
+  } else {
+    for (var q = 0u; q < 4u; q++) { // unroll
+      for (var f = 0u; f < STEP / 4u; f++) { // unroll
+        let four = a[(*at).a_at[q] + f];
+        for (var u = 0u; u < 4u; u++) { (*rows)[4u * f + u][q] = four[u]; } // unroll
       }
+      (*at).a_at[q] += STEP / 4u;
     }
-    for (var j = 0u; j < COLUMNS; j++) { // unroll
-      for (var u = 0u; u < STEP; u++) { columns[u][j] = b[b_at[j] + u * width_n]; } // unroll
-      b_at[j] += STEP * width_n;
-    }
-    accumulate(&sums, rows, columns);
   }
-  merge_slices(&sums, share, z);
+  for (var j = 0u; j < COLUMNS; j++) { // unroll
+    for (var u = 0u; u < STEP; u++) { (*columns)[u][j] = b[(*at).b_at[j] + u * (N / 4u)]; } // unroll
+    (*at).b_at[j] += STEP * (N / 4u);
+  }
 }
