@@ -9,11 +9,10 @@ import type { InjectOptions, ReconstructOptions, SampleOptions } from "./options
 import type { PresetName } from "./parameters";
 import type { RunPlan } from "./plan";
 import type { Platform } from "./platform";
-import { checkReconstruct } from "./requests";
 import type { Result } from "./result";
 import { type NetworkOrigin, Runner } from "./runner";
-import { inject, invert, sample } from "./runs";
-import { defaultLabels, injectionPlans, type Subject } from "./subject";
+import { evaluate, inject, invert, reconstruct, sample } from "./runs";
+import { injectionPlans, type Subject } from "./subject";
 import { tapNames, tapShape } from "./taps";
 
 /** Name and defaults of a model. */
@@ -99,9 +98,7 @@ export class Model {
    *  @param x f32 [N, 3, side, side] @param t one time step for all samples, or one each
    *  @throws UserError if x is no whole number of images, or t is no number from 0 */
   forward(x: Float32Array, t: number | readonly number[], labels?: readonly number[]): Promise<Evaluation> {
-    const batch = x.length / (this.config.inChannels * this.config.height * this.config.width);
-    const classes = labels ?? defaultLabels(this.#subject, batch);
-    return this.#subject.runner.life.during(() => this.network.forward(x, t, classes));
+    return evaluate(this.#subject, x, t, labels);
   }
 
   /** Inversion of one picture or a batch: x_T, and h of every step, kept on the GPU.
@@ -124,13 +121,8 @@ export class Model {
   }
 
   /** The inverted pictures generated back, nothing injected. The nearer to the pictures, the better the inversion. */
-  reconstruct(inversion: Inversion, options: ReconstructOptions = {}): Promise<Result> {
-    checkReconstruct(options);
-    const { top, spacing = "time", method = "ddim" } = inversion.info;
-    const { steps = inversion.info.steps, solver = inversion.info.solver ?? "ddim" } = options;
-    const off = { preset: "quick", gamma: 0, tBoost: 0 } as const;
-    const source = { content: inversion, original: inversion };
-    return this.inject({ ...options, ...off, ...source, steps, solver, spacing, method, top });
+  async reconstruct(inversion: Inversion, options: ReconstructOptions = {}): Promise<Result> {
+    return reconstruct(this.#subject, inversion, options);
   }
 
   /** New pictures from seeded noise. Sample n of seed s is the same in any batch.

@@ -3,21 +3,23 @@ import type { Buffers } from "../gpu/buffers";
 import { abortable } from "../gpu/patience";
 import { byteLength, f32 } from "../kernels/dispatch";
 import { pictureShape } from "../model/config";
+import type { Evaluation } from "../model/network";
 import type { Bank } from "./bank";
 import { Direction } from "./directions";
 import { giveInjection } from "./given";
 import { hooksOf } from "./hooks";
 import { placedPixels, placeImages, sourceOf } from "./images";
 import { Inversion } from "./inversion";
-import type { InjectOptions, SampleOptions } from "./options";
+import type { InjectOptions, ReconstructOptions, SampleOptions } from "./options";
 import type { RunPlan } from "./plan";
 import { planSample } from "./plan-sample";
-import { pictureList, resolveInvert, resolveSample } from "./requests";
+import { checkReconstruct, pictureList, resolveInvert, resolveSample } from "./requests";
 import type { InjectRequest, Source } from "./resolve";
 import { Result } from "./result";
 import { Store } from "./store";
 import {
   bankIn,
+  defaultLabels,
   inversionInfo,
   invertFor,
   labelsOf,
@@ -27,6 +29,19 @@ import {
   requestOf,
   type Subject,
 } from "./subject";
+
+/** Evaluates the network once: see `Model.forward`. */
+export function evaluate(
+  subject: Subject,
+  x: Float32Array,
+  t: number | readonly number[],
+  labels: readonly number[] | undefined,
+): Promise<Evaluation> {
+  const { life, network } = subject.runner;
+  const { inChannels, height, width } = network.config;
+  const classes = labels ?? defaultLabels(subject, x.length / (inChannels * height * width));
+  return life.during(() => network.forward(x, t, classes));
+}
 
 /** Inverts pictures: see `Model.invert`. */
 export async function invert(
@@ -92,6 +107,16 @@ export async function inject(subject: Subject, options: InjectOptions): Promise<
   } finally {
     made?.dispose();
   }
+}
+
+/** Generates an inversion's pictures back, as an injection of nothing: see `Model.reconstruct`. */
+export function reconstruct(subject: Subject, inversion: Inversion, options: ReconstructOptions): Promise<Result> {
+  checkReconstruct(options);
+  const { top, spacing = "time", method = "ddim" } = inversion.info;
+  const { steps = inversion.info.steps, solver = inversion.info.solver ?? "ddim" } = options;
+  const off = { preset: "quick", gamma: 0, tBoost: 0 } as const;
+  const source = { content: inversion, original: inversion };
+  return inject(subject, { ...options, ...off, ...source, steps, solver, spacing, method, top });
 }
 
 /** Generates pictures from seeded noise: see `Model.sample`. */
