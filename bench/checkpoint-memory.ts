@@ -12,7 +12,7 @@ import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { promisify } from "node:util";
 import { expectedTensors } from "../src/model/checkpoint/expected";
-import { openModel } from "../src/model/checkpoint/model";
+import { openModelCheckpoint } from "../src/model/checkpoint/model";
 import { openSource } from "../src/model/checkpoint/source-node";
 import type { UNetConfig } from "../src/model/config";
 import { Network } from "../src/model/network";
@@ -70,7 +70,7 @@ async function measure(from: string): Promise<void> {
     const url = from.slice("idle".length); // a process that has used the network once
     if (url) await (await fetch(url, { headers: { range: "bytes=0-0" } })).arrayBuffer();
   } else {
-    const model = await openModel(await openSource(from));
+    const model = await openModelCheckpoint(await openSource(from));
     const network = await Network.load(model, forgetfulDevice());
     sum = network.parameters;
     model.close();

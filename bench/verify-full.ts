@@ -15,7 +15,7 @@ import { injectedStep, plainStep } from "../src/inject/step-graphs";
 import { stepTable } from "../src/inject/step-table";
 import { openContainer } from "../src/model/checkpoint/checkpoint";
 import { writeFileAtomic } from "../src/model/checkpoint/file-node";
-import { type ModelCheckpoint, openModel } from "../src/model/checkpoint/model";
+import { type ModelCheckpoint, openModelCheckpoint } from "../src/model/checkpoint/model";
 import { writeSafetensors } from "../src/model/checkpoint/safetensors-writer";
 import { openSource } from "../src/model/checkpoint/source-node";
 import { hShape } from "../src/model/config";
@@ -118,7 +118,7 @@ async function main(): Promise<void> {
   const preset: ModelPreset = modelPresets[flags.model];
   const { config } = preset;
   const checkpoint = flags.weights
-    ? await openModel(await openSource(flags.weights), { resolution: config })
+    ? await openModelCheckpoint(await openSource(flags.weights), { resolution: config })
     : randomCheckpoint(flags.model, config);
   if (flags.export) {
     await exportWeights(flags.export, checkpoint);

@@ -17,7 +17,7 @@ import type { Platform } from "./inject/platform";
 import type { Target } from "./kernels/target";
 import type { CheckpointOptions } from "./model/checkpoint/checkpoint";
 import type { ConfigHints, DescribeOptions } from "./model/checkpoint/described";
-import { type ModelCheckpoint, openModel } from "./model/checkpoint/model";
+import { type ModelCheckpoint, openModelCheckpoint } from "./model/checkpoint/model";
 import type { OnProgress } from "./model/checkpoint/progress";
 import type { ByteSource, SourceLike } from "./model/checkpoint/source";
 import type { SourceOptions } from "./model/checkpoint/source-node";
@@ -162,7 +162,7 @@ export async function identifyModel(
   hints: ConfigHints & Pick<CheckpointOptions, "ema" | "signal">,
   preset?: ModelPreset,
 ): Promise<string> {
-  const checkpoint = await openModel(source, readAs(hints, preset));
+  const checkpoint = await openModelCheckpoint(source, readAs(hints, preset));
   try {
     if (preset) expectPreset(checkpoint, preset);
     return await Network.identify(checkpoint, hints.signal);
@@ -181,7 +181,7 @@ async function loadNetwork(
 ): Promise<{ network: Network; file: string }> {
   const { dtype, precision, tune, tuneStore, onTuned, onProgress, signal, ...hints } = options;
   const source = await open();
-  const checkpoint = await openModel(source, { ...readAs(hints, preset), ...(signal && { signal }) });
+  const checkpoint = await openModelCheckpoint(source, { ...readAs(hints, preset), ...(signal && { signal }) });
   try {
     if (preset) expectPreset(checkpoint, preset);
     const network = await Network.load(

@@ -1,5 +1,5 @@
 import { expectedTensors } from "../src/model/checkpoint/expected";
-import { openModel } from "../src/model/checkpoint/model";
+import { openModelCheckpoint } from "../src/model/checkpoint/model";
 import { memorySource } from "../src/model/checkpoint/source";
 import type { AdmConfig, DdpmConfig, UNetConfig } from "../src/model/config";
 import { mulberry32 } from "../src/random";
@@ -89,8 +89,8 @@ export function stateOf(config: UNetConfig, seed = 1): State {
   );
 }
 
-export const open = (bytes: Uint8Array, options: Parameters<typeof openModel>[1] = {}, name = "file") =>
-  openModel(memorySource(bytes, name), options);
+export const open = (bytes: Uint8Array, options: Parameters<typeof openModelCheckpoint>[1] = {}, name = "file") =>
+  openModelCheckpoint(memorySource(bytes, name), options);
 
 /** Every tensor of a file equals the state's, bit by bit. */
 export async function expectState(

@@ -8,7 +8,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { chooseWeights } from "../src/model/checkpoint/choose";
 import { fileSource, writeFileAtomic } from "../src/model/checkpoint/file-node";
 import { hubFileUrl, parseHubSpec } from "../src/model/checkpoint/hub";
-import { openModel } from "../src/model/checkpoint/model";
+import { openModelCheckpoint } from "../src/model/checkpoint/model";
 import { cachedSource, type Folder } from "../src/model/checkpoint/opfs";
 import type { Progress } from "../src/model/checkpoint/progress";
 import { blobSource, memorySource } from "../src/model/checkpoint/source";
@@ -87,7 +87,7 @@ describe("URLs", () => {
   for (const [name, make] of Object.entries(files)) {
     test(`${name} in ranges, a few requests for all tensors`, async () => {
       handler = ranged(await make());
-      const model = await openModel(await urlSource(`${base}/a/model.bin?x=1`, { readAhead: 2 ** 18 }), {
+      const model = await openModelCheckpoint(await urlSource(`${base}/a/model.bin?x=1`, { readAhead: 2 ** 18 }), {
         resolution: 16,
       });
       await expectState(model, state);
@@ -96,23 +96,23 @@ describe("URLs", () => {
     });
     test(`${name} over connections that break is resumed`, async () => {
       handler = ranged(await make(), (n) => (n % 3 === 2 ? undefined : 100_000));
-      const model = await openModel(await urlSource(`${base}/m`, quick), { resolution: 16 });
+      const model = await openModelCheckpoint(await urlSource(`${base}/m`, quick), { resolution: 16 });
       await expectState(model, state);
     });
     test(`${name} from a server without ranges`, async () => {
       handler = whole(await make());
-      const model = await openModel(await urlSource(`${base}/m`, quick), { resolution: 16 });
+      const model = await openModelCheckpoint(await urlSource(`${base}/m`, quick), { resolution: 16 });
       await expectState(model, state);
       expect(requests.length).toBeLessThan(4);
     });
     test(`${name} from a server that tells no size`, async () => {
       handler = whole(await make(), {});
-      await expectState(await openModel(await urlSource(`${base}/m`, quick), { resolution: 16 }), state);
+      await expectState(await openModelCheckpoint(await urlSource(`${base}/m`, quick), { resolution: 16 }), state);
     });
   }
   test("tensors read in parallel", async () => {
     handler = ranged(await safetensors(state));
-    const model = await openModel(await urlSource(`${base}/m`, { readAhead: 1000 }), { resolution: 16 });
+    const model = await openModelCheckpoint(await urlSource(`${base}/m`, { readAhead: 1000 }), { resolution: 16 });
     const all = await Promise.all(
       [...model.tensors.keys()].reverse().map(async (name) => [name, await model.read(name)] as const),
     );
@@ -123,7 +123,7 @@ describe("URLs", () => {
     let n = 0;
     handler = (request, response) => (n++ % 2 ? good(request, response) : response.writeHead(503).end());
     await expectState(
-      await openModel(await urlSource(`${base}/m`, { ...quick, readAhead: 2 ** 18 }), { resolution: 16 }),
+      await openModelCheckpoint(await urlSource(`${base}/m`, { ...quick, readAhead: 2 ** 18 }), { resolution: 16 }),
       state,
     );
   });
@@ -168,16 +168,16 @@ describe("URLs", () => {
   });
   test("a web page behind the URL is named", async () => {
     handler = whole(new TextEncoder().encode("<!doctype html><title>virus scan</title>"));
-    await expect(openModel(await urlSource(`${base}/m`, quick))).rejects.toThrow(/web page/);
+    await expect(openModelCheckpoint(await urlSource(`${base}/m`, quick))).rejects.toThrow(/web page/);
     handler = (_, response) => response.writeHead(416).end();
-    await expect(openModel(await urlSource(`${base}/m`, quick))).rejects.toThrow(/empty/);
+    await expect(openModelCheckpoint(await urlSource(`${base}/m`, quick))).rejects.toThrow(/empty/);
   });
   test("an AbortSignal ends a read, and a load", async () => {
     const control = new AbortController();
     handler = (_, response) => void response.writeHead(206, { "content-range": "bytes 0-999/5000" }).flushHeaders();
     setTimeout(() => control.abort(), 30);
     await expect(urlSource(`${base}/m`, { signal: control.signal })).rejects.toMatchObject({ name: "AbortError" });
-    const model = await openModel(memorySource(await safetensors(state)), { resolution: 16 });
+    const model = await openModelCheckpoint(memorySource(await safetensors(state)), { resolution: 16 });
     await expect(model.read("conv_in.weight", control.signal)).rejects.toMatchObject({ name: "AbortError" });
   });
 });
@@ -187,7 +187,7 @@ describe("blobs and bytes", () => {
     const bytes = new Uint8Array(await safetensors(state));
     const inputs = [new File([bytes], "dropped.ckpt"), new Blob([bytes]), bytes.buffer, bytes.subarray(0)];
     for (const input of inputs)
-      await expectState(await openModel(await openInBrowser(input), { resolution: 16 }), state);
+      await expectState(await openModelCheckpoint(await openInBrowser(input), { resolution: 16 }), state);
     expect((await openInBrowser(inputs[0] as File)).name).toBe("dropped.ckpt");
     await expect(blobSource(new Blob([bytes])).read(bytes.length - 1, 2)).rejects.toThrow(/truncated/);
     await expect(openInBrowser("C:\\model.ckpt")).rejects.toThrow(/cannot open file paths/);
@@ -195,7 +195,7 @@ describe("blobs and bytes", () => {
   test("progress goes initiate, download, progress..., done", async () => {
     const events: Progress[] = [];
     const bytes = await safetensors(state);
-    const model = await openModel(await openInBrowser(bytes, { onProgress: (event) => events.push(event) }), {
+    const model = await openModelCheckpoint(await openInBrowser(bytes, { onProgress: (event) => events.push(event) }), {
       resolution: 16,
     });
     for (const name of model.tensors.keys()) await model.read(name);
@@ -226,7 +226,7 @@ describe("files", () => {
     const path = join(folder, "model.safetensors");
     await writeFile(path, await safetensors(state));
     for (const from of [path, new URL(`file://${path}`), `file://${path}`]) {
-      const model = await openModel(await openSource(from), { resolution: 16 });
+      const model = await openModelCheckpoint(await openSource(from), { resolution: 16 });
       await expectState(model, state);
       model.close();
     }
@@ -253,7 +253,7 @@ describe("files", () => {
       up_block_types: ["AttnUpBlock2D", "UpBlock2D"],
       norm_eps: 1e-5,
     };
-    const reopen = async () => openModel(await fileSource(join(at, "w.safetensors")));
+    const reopen = async () => openModelCheckpoint(await fileSource(join(at, "w.safetensors")));
     await expect(reopen()).rejects.toThrow(/without a config\.json.*--family ddpm.*--family diffusers/);
     await writeFile(join(at, "config.json"), JSON.stringify(config));
     const model = await reopen();
@@ -297,7 +297,7 @@ describe("sharded safetensors", () => {
       "/x/m-2.safetensors": await part(70, 1000),
     };
     for (const [url, bytes] of Object.entries(served)) await writeFile(join(at, url.slice(3)), bytes);
-    const model = await openModel(await fileSource(join(at, "m.safetensors.index.json")), { resolution: 16 });
+    const model = await openModelCheckpoint(await fileSource(join(at, "m.safetensors.index.json")), { resolution: 16 });
     await expectState(model, state);
     model.close();
     handler = (request, response) => {
@@ -306,11 +306,11 @@ describe("sharded safetensors", () => {
       else response.writeHead(404).end();
     };
     await expectState(
-      await openModel(await urlSource(`${base}/x/m.safetensors.index.json`, quick), { resolution: 16 }),
+      await openModelCheckpoint(await urlSource(`${base}/x/m.safetensors.index.json`, quick), { resolution: 16 }),
       state,
     );
     await rm(join(at, "m-2.safetensors"));
-    await expect(openModel(await fileSource(join(at, "m.safetensors.index.json")))).rejects.toThrow(
+    await expect(openModelCheckpoint(await fileSource(join(at, "m.safetensors.index.json")))).rejects.toThrow(
       /shard m-2\.safetensors is not beside it/,
     );
   });
@@ -319,11 +319,13 @@ describe("sharded safetensors", () => {
     async (name) => {
       const at = join(folder, "evil.index.json");
       await writeFile(at, index({ "conv_in.weight": name }));
-      await expect(openModel(await fileSource(at))).rejects.toThrow(/not a plain file name/);
+      await expect(openModelCheckpoint(await fileSource(at))).rejects.toThrow(/not a plain file name/);
     },
   );
   test("an index without its shards at hand", async () => {
-    await expect(openModel(memorySource(new TextEncoder().encode(index(map))))).rejects.toThrow(/index of 2 shards/);
+    await expect(openModelCheckpoint(memorySource(new TextEncoder().encode(index(map))))).rejects.toThrow(
+      /index of 2 shards/,
+    );
   });
 });
 
@@ -402,7 +404,7 @@ describe("the Hugging Face hub", () => {
       backoff: 1,
       onProgress: (event: Progress) => events.push(event),
     };
-    const first = await openModel(await openSource("hf:o/n", options), { resolution: 16 });
+    const first = await openModelCheckpoint(await openSource("hf:o/n", options), { resolution: 16 });
     await expectState(first, state);
     first.close();
     expect(first.file).toBe("diffusion_pytorch_model.safetensors");
@@ -410,14 +412,17 @@ describe("the Hugging Face hub", () => {
     const downloads = () =>
       requests.filter(({ url, range }) => url.includes("/resolve/") && range !== "bytes=0-0").length;
     expect(downloads()).toBe(2); // the first one, and its rest
-    const second = await openModel(await openSource("hf:o/n", options), { resolution: 16 });
+    const second = await openModelCheckpoint(await openSource("hf:o/n", options), { resolution: 16 });
     await expectState(second, state);
     second.close();
     expect(downloads()).toBe(2);
   });
   test("in the browser by URL", async () => {
     handler = hub(await safetensors(state));
-    await expectState(await openModel(await openInBrowser("hf:o/n", { hubUrl: base }), { resolution: 16 }), state);
+    await expectState(
+      await openModelCheckpoint(await openInBrowser("hf:o/n", { hubUrl: base }), { resolution: 16 }),
+      state,
+    );
   });
   test("a repository that is not there", async () => {
     handler = (_, response) => response.writeHead(404).end();
@@ -467,7 +472,10 @@ describe("the browser's cache", () => {
     const { folder: cache, files: kept } = fakeFolder();
     handler = ranged(bytes);
     for (let i = 0; i < 2; i++)
-      await expectState(await openModel(await openInBrowser(`${base}/m`, { cache }), { resolution: 16 }), state);
+      await expectState(
+        await openModelCheckpoint(await openInBrowser(`${base}/m`, { cache }), { resolution: 16 }),
+        state,
+      );
     expect(kept.size).toBe(1);
     expect(requests.length).toBe(2); // the file, and a look whether it is still the same
   });
@@ -476,7 +484,7 @@ describe("the browser's cache", () => {
     handler = ranged(await safetensors(state));
     const notices: string[] = [];
     const source = await openInBrowser(`${base}/m`, { cache, onNotice: (notice) => notices.push(notice) });
-    await expectState(await openModel(source, { resolution: 16 }), state);
+    await expectState(await openModelCheckpoint(source, { resolution: 16 }), state);
     expect(notices).toEqual([expect.stringMatching(/not kept.*used up/)]);
     expect(kept.size).toBe(0);
   });

@@ -9,7 +9,7 @@ import { convShape } from "../src/kernels/conv/variant";
 import { convVariants } from "../src/kernels/conv/variants";
 import type { Target } from "../src/kernels/target";
 import { fileSource } from "../src/model/checkpoint/file-node";
-import { openModel } from "../src/model/checkpoint/model";
+import { openModelCheckpoint } from "../src/model/checkpoint/model";
 import { memorySource } from "../src/model/checkpoint/source";
 import { Network } from "../src/model/network";
 import { DDPM_TINY, expectState, open, stateOf } from "./checkpoint-models";
@@ -144,7 +144,7 @@ describe("shards", () => {
     await writeFile(join(folder, "b.bin"), torchLegacy(stateFile(new Map(rest))));
     const names = Object.fromEntries([...state.keys()].map((name, i) => [name, i < 70 ? "a.bin" : "b.bin"]));
     await writeFile(join(folder, "pytorch_model.bin.index.json"), JSON.stringify({ weight_map: names }));
-    const model = await openModel(await fileSource(join(folder, "pytorch_model.bin.index.json")), hints);
+    const model = await openModelCheckpoint(await fileSource(join(folder, "pytorch_model.bin.index.json")), hints);
     await expectState(model, state);
     model.close();
   });
@@ -163,7 +163,7 @@ describe("the way to the GPU", () => {
         return source.read(offset, length);
       },
     };
-    const model = await openModel(watched, hints);
+    const model = await openModelCheckpoint(watched, hints);
     reads.length = 0;
     const written: Written = [];
     const network = await Network.load(model, forgetfulDevice(written));

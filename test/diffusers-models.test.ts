@@ -6,7 +6,7 @@ import { convertModel } from "../src/model/checkpoint/convert";
 import { readDiffusersConfig, rules } from "../src/model/checkpoint/diffusers-config";
 import { expectedTensors } from "../src/model/checkpoint/expected";
 import { inspectCheckpoint } from "../src/model/checkpoint/inspect";
-import { openModel } from "../src/model/checkpoint/model";
+import { openModelCheckpoint } from "../src/model/checkpoint/model";
 import { readSchedule, schedulerRules } from "../src/model/checkpoint/scheduler-config";
 import { memorySource } from "../src/model/checkpoint/source";
 import { openSource } from "../src/model/checkpoint/source-node";
@@ -84,7 +84,7 @@ beforeAll(async () => {
 afterAll(() => rm(root, { recursive: true }));
 
 const open = async (path: string, options = {}) => {
-  const model = await openModel(await openSource(path, options), options);
+  const model = await openModelCheckpoint(await openSource(path, options), options);
   model.close();
   return model;
 };
@@ -119,12 +119,12 @@ describe("a pipeline's folder", () => {
     expect(model.from).toMatchObject({ heads: "given", height: "given", schedule: "given" });
   });
   test("a converted file needs no side files", async () => {
-    const model = await openModel(await openSource(pipeline));
+    const model = await openModelCheckpoint(await openSource(pipeline));
     const { pieces } = await convertModel(model, { dtype: "f32" });
     const chunks: Uint8Array[] = [];
     for await (const piece of pieces) chunks.push(piece);
     model.close();
-    const again = await openModel(memorySource(Buffer.concat(chunks), "converted"));
+    const again = await openModelCheckpoint(memorySource(Buffer.concat(chunks), "converted"));
     expect(again.config).toEqual(network);
     expect(again.schedule).toEqual(model.schedule);
     expect(new Set(Object.values(again.from))).toEqual(new Set(["the file's metadata"]));

@@ -1,5 +1,5 @@
 import { openCheckpoint } from "../src/model/checkpoint/checkpoint";
-import { openModel } from "../src/model/checkpoint/model";
+import { openModelCheckpoint } from "../src/model/checkpoint/model";
 import { PickleShort, unpickle } from "../src/model/checkpoint/pickle";
 import { memorySource } from "../src/model/checkpoint/source";
 import { findStateDict } from "../src/model/checkpoint/state-dict";
@@ -45,7 +45,7 @@ async function readAll(bytes: Uint8Array): Promise<Map<string, Float32Array>> {
   }
   // a checkpoint may also be opened as a network, which has checks of its own
   if (checkpoint.tensors.has("conv_in.weight")) {
-    const model = await openModel(memorySource(bytes, "fuzz"), hints);
+    const model = await openModelCheckpoint(memorySource(bytes, "fuzz"), hints);
     for (const name of model.tensors.keys()) await model.read(name);
   }
   return read;

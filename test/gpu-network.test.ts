@@ -2,7 +2,7 @@ import { expect, test, vi } from "vitest";
 import { randomCheckpoint } from "../bench/random-checkpoint";
 import { openDevice } from "../src/gpu/open-node";
 import type { ModelCheckpoint } from "../src/model/checkpoint/model";
-import { openModel } from "../src/model/checkpoint/model";
+import { openModelCheckpoint } from "../src/model/checkpoint/model";
 import { openSource } from "../src/model/checkpoint/source-node";
 import type { AdmConfig, LucidrainsConfig } from "../src/model/config";
 import { Network, type NetworkOptions } from "../src/model/network";
@@ -39,7 +39,7 @@ const lucidrains: LucidrainsConfig = {
   dividedValues: false,
 };
 const networks: Record<string, () => Promise<ModelCheckpoint>> = {
-  portraits64: async () => openModel(await openSource(shippedModel("portraits64")!)),
+  portraits64: async () => openModelCheckpoint(await openSource(shippedModel("portraits64")!)),
   "ADM of 32x32": async () => randomCheckpoint("adm", adm),
   "lucidrains' of 24x24": async () => randomCheckpoint("lucidrains", lucidrains),
 };

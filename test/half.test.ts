@@ -5,7 +5,7 @@ import { byteLength } from "../src/kernels/dispatch";
 import type { Target } from "../src/kernels/target";
 import { decode } from "../src/model/checkpoint/dtype";
 import { describeHalf } from "../src/model/checkpoint/f16";
-import { type ModelCheckpoint, openModel } from "../src/model/checkpoint/model";
+import { type ModelCheckpoint, openModelCheckpoint } from "../src/model/checkpoint/model";
 import { openSource } from "../src/model/checkpoint/source-node";
 import type { UNetConfig } from "../src/model/config";
 import { Network } from "../src/model/network";
@@ -18,7 +18,7 @@ import { encode, type State, safetensors } from "./checkpoint-writers";
 import { expectClose, seeded } from "./support/close";
 import { testDevice } from "./support/device";
 
-const shipped = await openModel(await openSource(shippedModel("portraits64")!));
+const shipped = await openModelCheckpoint(await openSource(shippedModel("portraits64")!));
 afterAll(() => shipped.close());
 
 const configs: Record<string, UNetConfig> = { portraits64: shipped.config };

@@ -6,7 +6,7 @@ import { describe, expect, test } from "vitest";
 import { UserError } from "../src/errors";
 import { openCheckpoint } from "../src/model/checkpoint/checkpoint";
 import { fileSource } from "../src/model/checkpoint/file-node";
-import { openModel } from "../src/model/checkpoint/model";
+import { openModelCheckpoint } from "../src/model/checkpoint/model";
 import { unpickle } from "../src/model/checkpoint/pickle";
 import { type ByteSource, memorySource } from "../src/model/checkpoint/source";
 import { DDPM_TINY, stateOf } from "./checkpoint-models";
@@ -93,7 +93,7 @@ describe("safetensors headers", () => {
   test("a configuration of nested arrays", async () => {
     const config = `${"[".repeat(500_000)}`;
     const bytes = await safetensors(stateOf(DDPM_TINY), "F32", { config });
-    await expect(openModel(memorySource(bytes, "file"))).rejects.toThrow(
+    await expect(openModelCheckpoint(memorySource(bytes, "file"))).rejects.toThrow(
       /metadata "config" is not|nested more than 16 deep/,
     );
   });
@@ -117,7 +117,9 @@ describe("a resolution beyond what can be run is refused at once", () => {
   test.each([8192, 46_340, 46_344, 65_536, 2 ** 31, 2 ** 40])("%d", async (resolution) => {
     const bytes = await safetensors(stateOf(DDPM_TINY), "F32", { config: JSON.stringify({ resolution }) });
     const began = performance.now();
-    await expect(openModel(memorySource(bytes, "file"))).rejects.toThrow(/resolution of \d+ pixels is too large/);
+    await expect(openModelCheckpoint(memorySource(bytes, "file"))).rejects.toThrow(
+      /resolution of \d+ pixels is too large/,
+    );
     expect(performance.now() - began).toBeLessThan(1000);
   });
 });

@@ -7,14 +7,14 @@ import { calibratedStep, injectedStep, plainStep } from "../src/inject/step-grap
 import { f32 } from "../src/kernels/dispatch";
 import { silu } from "../src/kernels/pointwise/silu";
 import type { Target } from "../src/kernels/target";
-import { openModel } from "../src/model/checkpoint/model";
+import { openModelCheckpoint } from "../src/model/checkpoint/model";
 import { openSource } from "../src/model/checkpoint/source-node";
 import { hShape, type UNetConfig } from "../src/model/config";
 import { modelPresets } from "../src/model/presets";
 import { unet } from "../src/model/unet";
 import { shippedModel } from "../src/platform/node";
 
-const shipped = await openModel(await openSource(shippedModel("portraits64")!));
+const shipped = await openModelCheckpoint(await openSource(shippedModel("portraits64")!));
 afterAll(() => shipped.close());
 
 const configs: Record<string, UNetConfig> = { shipped: shipped.config };

@@ -4,7 +4,7 @@ import { dispatchesOf, lower } from "../src/graph/lower";
 import { stepOps } from "../src/inject/ops";
 import { calibratedStep, injectedStep, plainStep } from "../src/inject/step-graphs";
 import type { Target } from "../src/kernels/target";
-import { openModel } from "../src/model/checkpoint/model";
+import { openModelCheckpoint } from "../src/model/checkpoint/model";
 import { openSource } from "../src/model/checkpoint/source-node";
 import { hShape, type UNetConfig } from "../src/model/config";
 import { modelPresets } from "../src/model/presets";
@@ -18,7 +18,7 @@ const target: Target = {
   weights: "f32",
   maxBindingBytes: 2 ** 30,
 };
-const shipped = await openModel(await openSource(shippedModel("portraits64")!));
+const shipped = await openModelCheckpoint(await openSource(shippedModel("portraits64")!));
 afterAll(() => shipped.close());
 const configs: Record<string, UNetConfig> = {
   shipped: shipped.config,

@@ -5,7 +5,7 @@ import { afterAll, describe, expect, test } from "vitest";
 import { STEP, STEP_FLOATS } from "../src/kernels/step/step-row";
 import { convertModel } from "../src/model/checkpoint/convert";
 import { inspectCheckpoint } from "../src/model/checkpoint/inspect";
-import { openModel } from "../src/model/checkpoint/model";
+import { openModelCheckpoint } from "../src/model/checkpoint/model";
 import { openSource as openInBrowser } from "../src/model/checkpoint/source-browser";
 import { openSource } from "../src/model/checkpoint/source-node";
 import type { DdpmConfig } from "../src/model/config";
@@ -38,7 +38,7 @@ const state = stateOf(tiny);
 const files = kerasGraph(tiny, state);
 const options = { schedule: DDPM_SCHEDULE };
 const blobs = (all: GraphFiles) => new Map([...all].map(([name, bytes]) => [name, new Blob([bytes])]));
-const fromFiles = async (all: GraphFiles, o: object = options) => openModel(await openSource(blobs(all)), o);
+const fromFiles = async (all: GraphFiles, o: object = options) => openModelCheckpoint(await openSource(blobs(all)), o);
 
 const folders: string[] = [];
 afterAll(() => Promise.all(folders.map((folder) => rm(folder, { recursive: true }))));
@@ -131,7 +131,7 @@ describe("its files", () => {
   test("are found from a folder's path, from model.json's, and at an address", async () => {
     const folder = await written(files);
     for (const path of [folder, join(folder, "model.json")])
-      await expectState(await openModel(await openSource(path), options), state);
+      await expectState(await openModelCheckpoint(await openSource(path), options), state);
     const asked: string[] = [];
     const fetch = (async (url: string | URL) => {
       const name = String(url).split("/").pop()!;
@@ -144,7 +144,7 @@ describe("its files", () => {
       fetch,
       onProgress: ({ file, loaded, total, status }) => void events.push(`${file} ${status} ${loaded}/${total}`),
     });
-    await expectState(await openModel(source, options), state);
+    await expectState(await openModelCheckpoint(source, options), state);
     expect(new Set(asked)).toEqual(new Set(files.keys()));
     const bytes = [...files].reduce((sum, [name, b]) => (name === "model.json" ? sum : sum + b.length), 0);
     expect(events.some((event) => event.endsWith(`/${bytes}`))).toBe(true);
@@ -184,7 +184,7 @@ describe("its files", () => {
     }) as typeof globalThis.fetch;
     const load = async () => {
       const source = await openInBrowser("https://h.org/a/model.json", { fetch, cache, readAhead: 64 });
-      await expectState(await openModel(source, options), state);
+      await expectState(await openModelCheckpoint(source, options), state);
     };
     await load();
     expect(kept.size).toBe(files.size);
@@ -194,7 +194,7 @@ describe("its files", () => {
   });
   test("may be those of a dropped folder", async () => {
     const dropped = new Map([...blobs(files)].map(([name, blob]) => [`some/folder/${name}`, blob]));
-    await expectState(await openModel(await openInBrowser(dropped), options), state);
+    await expectState(await openModelCheckpoint(await openInBrowser(dropped), options), state);
   });
   test("of a pipeline, too: side files are found in folders beside", async () => {
     const folder = join(await written(new Map()), "nested");
@@ -282,7 +282,7 @@ describe("refused", () => {
     await expect(fromFiles(files, {})).rejects.toThrow("does not tell what noise it was trained on; give the schedule");
   });
   test("as a file alone", async () => {
-    await expect(openModel(await openSource(new Blob([files.get("model.json")!])), options)).rejects.toThrow(
+    await expect(openModelCheckpoint(await openSource(new Blob([files.get("model.json")!])), options)).rejects.toThrow(
       "drop it with its shards",
     );
   });

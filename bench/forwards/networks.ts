@@ -1,5 +1,5 @@
 import type { ModelCheckpoint } from "../../src/model/checkpoint/model";
-import { openModel } from "../../src/model/checkpoint/model";
+import { openModelCheckpoint } from "../../src/model/checkpoint/model";
 import { openSource } from "../../src/model/checkpoint/source-node";
 import { modelPresets } from "../../src/model/presets";
 import { shippedModel } from "../../src/platform/node";
@@ -19,7 +19,7 @@ export const benchNetworks: readonly BenchNetwork[] = [
     async open() {
       const file = shippedModel("portraits64");
       if (!file) throw new Error("weights/portraits64.safetensors is missing");
-      return await openModel(await openSource(file));
+      return await openModelCheckpoint(await openSource(file));
     },
   },
   { name: "ddpm32", open: async () => randomCheckpoint("ddpm32", ddpm32) },

@@ -7,7 +7,7 @@ import { parseArgs } from "node:util";
 import { UserError } from "../../src/errors";
 import { openDevice } from "../../src/gpu/open-node";
 import { writeFileAtomic } from "../../src/model/checkpoint/file-node";
-import { openModel } from "../../src/model/checkpoint/model";
+import { openModelCheckpoint } from "../../src/model/checkpoint/model";
 import { writeSafetensors } from "../../src/model/checkpoint/safetensors-writer";
 import { openSource } from "../../src/model/checkpoint/source-node";
 import { Network } from "../../src/model/network";
@@ -55,7 +55,7 @@ async function main(): Promise<number> {
   const theirs = await loadGraphModel({ load: async () => artifacts(resolve(folder)) });
 
   const source = await openSource(join(folder, "model.json"));
-  const checkpoint = await openModel(source, { schedule: modelPresets.anime64.schedule });
+  const checkpoint = await openModelCheckpoint(source, { schedule: modelPresets.anime64.schedule });
   const { height, width, inChannels } = checkpoint.config;
   const x = seeded(7, [inChannels, height, width]).map((v) => 1.7 * v);
   using device = await openDevice();

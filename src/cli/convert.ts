@@ -3,7 +3,7 @@ import { knownOf, presetOf } from "../load";
 import { convertModel } from "../model/checkpoint/convert";
 import { describeHalf } from "../model/checkpoint/f16";
 import { writeFileAtomic } from "../model/checkpoint/file-node";
-import { openModel } from "../model/checkpoint/model";
+import { openModelCheckpoint } from "../model/checkpoint/model";
 import { openSource } from "../model/checkpoint/source-node";
 import { expectModel } from "../platform/node";
 import { type HintFlags, hintsOf, withHintFlags } from "./checkpoint-flags";
@@ -40,7 +40,7 @@ async function run({ terminal, signal }: Pick<Context, "terminal" | "signal">, f
   const { source, preset } = presetOf(from);
   await checkTargets([{ flag: "<out>", file: to }], inputFiles(["<in>", String(source)]), flags);
   const options = { ...(preset && knownOf(preset)), ...hintsOf(flags), signal };
-  const model = await openModel(await openSource(source, options), options);
+  const model = await openModelCheckpoint(await openSource(source, options), options);
   try {
     let bytes = 0;
     const report = await talk.phase("convert", async (progress) => {

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { UserError } from "../../src/errors";
 import { openContainer } from "../../src/model/checkpoint/checkpoint";
 import type { ConfigHints } from "../../src/model/checkpoint/described";
-import { type ModelCheckpoint, openModel } from "../../src/model/checkpoint/model";
+import { type ModelCheckpoint, openModelCheckpoint } from "../../src/model/checkpoint/model";
 import { openSource } from "../../src/model/checkpoint/source-node";
 import { hintsOf } from "./files";
 
@@ -59,7 +59,7 @@ type Outcome = Omit<ContainerResult, "case">;
 
 async function refused(path: string, hints: ConfigHints): Promise<Outcome> {
   try {
-    const model = await openModel(await openSource(path), hints);
+    const model = await openModelCheckpoint(await openSource(path), hints);
     for (const name of model.tensors.keys()) await model.read(name);
     model.close();
     return { ok: false, detail: "opened, but must be refused", ...NOT_COMPARED };
@@ -78,7 +78,7 @@ async function computed(
   expected: Float32Array,
 ): Promise<Outcome> {
   try {
-    const model = await openModel(await openSource(path), hints);
+    const model = await openModelCheckpoint(await openSource(path), hints);
     try {
       const errors = errorsOf(await forward(model, x, t), expected);
       const detail = `relative error ${errors.worstRel.toExponential(2)} (at most ${TOLERANCE})`;

@@ -4,7 +4,7 @@ import type { Device } from "../../src/gpu/device";
 import { execute } from "../../src/inject/execute";
 import type { RunPlan } from "../../src/inject/plan";
 import { plainStep, TENSOR } from "../../src/inject/step-graphs";
-import { openModel } from "../../src/model/checkpoint/model";
+import { openModelCheckpoint } from "../../src/model/checkpoint/model";
 import { readSchedule } from "../../src/model/checkpoint/scheduler-config";
 import { openSource } from "../../src/model/checkpoint/source-node";
 import { hShape } from "../../src/model/config";
@@ -38,7 +38,7 @@ export async function* runDiffusersRun(
   tensors: ReadonlyMap<string, Values>,
   device: Device,
 ): AsyncGenerator<CaseResult> {
-  const checkpoint = await openModel(await openSource(join(folder, manifest.checkpoint)));
+  const checkpoint = await openModelCheckpoint(await openSource(join(folder, manifest.checkpoint)));
   const network = await Network.load(checkpoint, device, { precision: "exact" });
   try {
     const schedule = readSchedule({ _class_name: "DDIMScheduler", ...manifest.scheduler_config }, "scheduler_config");

@@ -3,7 +3,7 @@ import { UserError } from "../../src/errors";
 import type { Device } from "../../src/gpu/device";
 import type { Graph } from "../../src/graph/graph";
 import { STEP, STEP_FLOATS } from "../../src/kernels/step/step-row";
-import { openModel } from "../../src/model/checkpoint/model";
+import { openModelCheckpoint } from "../../src/model/checkpoint/model";
 import { openSource } from "../../src/model/checkpoint/source-node";
 import { labelData, Network } from "../../src/model/network";
 import { compare } from "./compare";
@@ -42,7 +42,7 @@ async function withNetwork(
   options: { variant?: string },
   checks: (network: Network) => AsyncGenerator<CaseResult>,
 ): Promise<CaseResult[]> {
-  const checkpoint = await openModel(await openSource(path, options));
+  const checkpoint = await openModelCheckpoint(await openSource(path, options));
   const network = await Network.load(checkpoint, device, { precision: "exact" });
   try {
     const results: CaseResult[] = [];
@@ -147,7 +147,7 @@ export function perPicture(id: string, found: Float32Array, expected: Values, pi
 async function refused(path: string): Promise<CaseResult> {
   const failed = { worstAbs: Infinity, worstRel: Infinity, tolerance: 0 };
   try {
-    (await openModel(await openSource(path))).close();
+    (await openModelCheckpoint(await openSource(path))).close();
     return { id: "refused", ok: false, ...failed, reason: "opened, but must be refused" };
   } catch (error) {
     const ok = error instanceof UserError && !error.message.includes("\n");

@@ -5,7 +5,7 @@ import type { Device } from "../../src/gpu/device";
 import { Model } from "../../src/inject/model";
 import { openContainer } from "../../src/model/checkpoint/checkpoint";
 import type { ConfigHints } from "../../src/model/checkpoint/described";
-import { openModel } from "../../src/model/checkpoint/model";
+import { openModelCheckpoint } from "../../src/model/checkpoint/model";
 import { openSource } from "../../src/model/checkpoint/source-node";
 import { Network } from "../../src/model/network";
 import { platform } from "../../src/platform/node";
@@ -47,7 +47,7 @@ export async function openNetwork(
   const file = typeof manifest.weights === "string" ? manifest.weights : manifest.weights?.[0];
   if (!file) throw new UserError(`${manifest.case}: the manifest names no weights`);
   const source = await openSource(join(folder, file));
-  const checkpoint = await openModel(source, hintsOf(manifest.config));
+  const checkpoint = await openModelCheckpoint(source, hintsOf(manifest.config));
   try {
     return new Model(await Network.load(checkpoint, device, { precision }), platform, { name: manifest.case });
   } finally {

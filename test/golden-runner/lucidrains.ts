@@ -5,7 +5,7 @@ import type { Device } from "../../src/gpu/device";
 import { execute } from "../../src/inject/execute";
 import type { RunPlan } from "../../src/inject/plan";
 import { plainStep, TENSOR } from "../../src/inject/step-graphs";
-import { type ModelCheckpoint, openModel } from "../../src/model/checkpoint/model";
+import { type ModelCheckpoint, openModelCheckpoint } from "../../src/model/checkpoint/model";
 import { openSource } from "../../src/model/checkpoint/source-node";
 import { hShape } from "../../src/model/config";
 import { Network } from "../../src/model/network";
@@ -64,7 +64,7 @@ export async function* runLucidrains(
     ...(typeof groups === "number" && { groups }),
     ...(typeof heads === "number" && { heads }),
   };
-  const open = async (ema: boolean) => openModel(await openSource(path), { ...hints, ema });
+  const open = async (ema: boolean) => openModelCheckpoint(await openSource(path), { ...hints, ema });
   if (manifest.expect?.startsWith("refuse")) return yield await refused(() => open(true));
   for (const [name, ema] of [
     ["ema", true],

@@ -2,7 +2,7 @@ import { type Lowered, lower } from "../../src/graph/lower";
 import { stepOps } from "../../src/inject/ops";
 import { calibratedStep, injectedStep, plainStep } from "../../src/inject/step-graphs";
 import type { Target } from "../../src/kernels/target";
-import { openModel } from "../../src/model/checkpoint/model";
+import { openModelCheckpoint } from "../../src/model/checkpoint/model";
 import { openSource } from "../../src/model/checkpoint/source-node";
 import { hShape, type UNetConfig } from "../../src/model/config";
 import { modelPresets } from "../../src/model/presets";
@@ -32,7 +32,7 @@ export const targets: Readonly<Record<string, Target>> = {
 
 /** The networks of the shipped model and of the paper's, one of each shape. */
 export async function networkConfigs(): Promise<Record<string, UNetConfig>> {
-  const shipped = await openModel(await openSource(shippedModel("portraits64")!));
+  const shipped = await openModelCheckpoint(await openSource(shippedModel("portraits64")!));
   await shipped.close();
   const { celebahq, ffhq, imagenet } = modelPresets;
   return {

@@ -24,7 +24,7 @@ export interface ModelCheckpoint extends Checkpoint {
  *  but headers is read. Values are checked when read: a NaN or infinity is a NonFiniteError that names its tensor.
  *  What is given here wins over the file's metadata, which win over a `config.json` beside it.
  *  @throws UserError in one line, whatever is wrong with the file. */
-export async function openModel(
+export async function openModelCheckpoint(
   source: ByteSource,
   options: CheckpointOptions & DescribeOptions = {},
 ): Promise<ModelCheckpoint> {
