@@ -6,7 +6,7 @@ import { runVariants } from "../experiments/sweep";
 import { inversionOf } from "../inject/inversion-options";
 import { cosine, norm, pearson } from "../metrics/statistics";
 import { writeWhole } from "../platform/files-node";
-import { BEYOND, type Beyond, type Cell, compareBeyond } from "./compare-beyond";
+import { AXES, type Axis, type Cell, compareAlong } from "./compare-along";
 import {
   type CommonOptions,
   type Context,
@@ -32,7 +32,7 @@ import { checkPngName, checkTargets, type TargetOptions, withReplaceOption } fro
 import { gamma, integer } from "./values";
 
 interface Options extends CommonOptions, ParameterOptions, PairOptions, TargetOptions {
-  readonly of: "rules" | Beyond;
+  readonly of: "rules" | Axis;
   readonly taps?: readonly string[];
   readonly out: string;
   readonly gamma?: number;
@@ -52,7 +52,7 @@ export function compare(context: Context): Command {
         "--of <what>",
         "what to compare: mixing rules, taps to inject at, gamma schedules, or methods of inversion",
       )
-        .choices(["rules", ...BEYOND])
+        .choices(["rules", ...AXES])
         .default("rules"),
     )
     .addOption(
@@ -80,7 +80,7 @@ async function run(context: Context, options: Options): Promise<void> {
   await checkTargets([out, { flag: "--out (its table)", file: tableOf(options.out) }], pairFiles(options), options);
   const pair = await readPair(options, talk);
   const chosen = chooseParameters(await context.engine(), options, options.gamma);
-  if (options.of !== "rules") return beyond(context, options, options.of, pair, chosen, talk);
+  if (options.of !== "rules") return sheetAlong(context, options, options.of, pair, chosen, talk);
   const { omega, tBoost, tEdit } = chosen.parameters;
   const on = { omega: omega === "off" ? 0.3 : omega, tBoost: tBoost > 0 ? tBoost : Math.min(200, tEdit) };
   const settings = [
@@ -148,10 +148,10 @@ async function run(context: Context, options: Options): Promise<void> {
 const tableOf = (out: string): string => `${out.replace(/\.png$/i, "")}.csv`;
 
 /** Taps, schedules or methods, each at three gammas, with figures under every picture. */
-async function beyond(
+async function sheetAlong(
   context: Context,
   options: Options,
-  what: Beyond,
+  axis: Axis,
   pair: ReadPair,
   chosen: Chosen,
   talk: Talk,
@@ -162,13 +162,13 @@ async function beyond(
     options,
     async (session) => {
       const { model, signal } = session;
-      const { original, content, rows, cells } = await compareBeyond(session, what, pair, options, chosen);
+      const { original, content, rows, cells } = await compareAlong(session, axis, pair, options, chosen);
       const words = describe(chosen.parameters, chosen.stepsInversion, { gamma: "as shown" });
       const footer = `${model.name}  ${words}  edges: 0 as the original, 1 as the content`;
       const names = { original: nameOf(options.original), content: nameOf(options.content) };
-      const details = { of: what, rows, ...chosen.parameters, stepsInversion: chosen.stepsInversion, ...names };
+      const details = { of: axis, rows, ...chosen.parameters, stepsInversion: chosen.stepsInversion, ...names };
       const sheet = await drawSheet(
-        { ...beyondTiles(original, content, rows, cells), footer },
+        { ...axisTiles(original, content, rows, cells), footer },
         provenance(model, "compare", details),
       );
       const figures = cells.map(({ pixels: _, ...figures }) => figures);
@@ -189,7 +189,7 @@ async function beyond(
   else for (const file of [options.out, table]) talk.result(file);
 }
 
-function beyondTiles(original: Pixels, content: Pixels, rows: readonly string[], cells: readonly Cell[]) {
+function axisTiles(original: Pixels, content: Pixels, rows: readonly string[], cells: readonly Cell[]) {
   const top = [
     { pixels: original, caption: "original" },
     { pixels: content, caption: "content" },

@@ -13,7 +13,7 @@ import type { GridRecord } from "./grid-record";
 import { checkSummaries, countFinished, isLarge, type KeepOptions, makePairs, openKeeper } from "./grid-run";
 import { writeSheet } from "./grid-sheet";
 import { chooseParameters, noteParameters, type ParameterOptions, withParameterOptions } from "./inject-parameters";
-import { withBeyondOptions } from "./pair";
+import { withTapOptions } from "./pair";
 import { resolveShard, type ShardOption, shardOption } from "./shards";
 import { Talk } from "./talk";
 import { type TargetOptions, withReplaceOption } from "./targets";
@@ -74,7 +74,7 @@ export function grid(context: Context): Command {
       "put the shards in --out together: check that none is missing, write manifest.json and sheet.png",
     );
   return withExamples(
-    withCommonOptions(withBeyondOptions(withParameterOptions(command))),
+    withCommonOptions(withTapOptions(withParameterOptions(command))),
     "injectfusion grid --contents A/ --originals B/ --out C/",
     "injectfusion grid --contents A/ --originals B/ --out C/ --gamma 0.6 --replace",
     "injectfusion grid --contents A/ --originals B/ --out C/ --shard 3/16    # and 15 others, then --merge",

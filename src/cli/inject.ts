@@ -31,7 +31,7 @@ import {
   type ParameterOptions,
   withParameterOptions,
 } from "./inject-parameters";
-import { withBeyondOptions } from "./pair";
+import { withTapOptions } from "./pair";
 import { drawSheet } from "./picture/sheet";
 import {
   isPlaced,
@@ -131,7 +131,7 @@ export function inject(context: Context): Command {
         .default([1], "1"),
     )
     .option("--no-keep-norm", "do not scale h back to its norm afterwards");
-  withCommonOptions(withBeyondOptions(withParameterOptions(command)));
+  withCommonOptions(withTapOptions(withParameterOptions(command)));
   return withExamples(
     command,
     "injectfusion inject --content a.jpg --original b.png --out c.png --strip",

@@ -27,11 +27,11 @@ export function withPairOptions(command: Command): Command {
     .requiredOption("--content <file>", "picture that gives its shape")
     .requiredOption("--original <file>", "picture that is changed: it keeps its colours and texture")
     .option("--mask <file>", "where the content acts: white does, black does not");
-  return withBeyondOptions(withPlacementOptions(command, ["content", "original"]));
+  return withTapOptions(withPlacementOptions(command, ["content", "original"]));
 }
 
-/** Adds the options that go beyond the paper. */
-export function withBeyondOptions(command: Command): Command {
+/** Adds where to inject, and how gamma changes over t. */
+export function withTapOptions(command: Command): Command {
   return command
     .optionsGroup("Beyond the paper:")
     .option("--tap <tensor>", "inject after this tensor of the network, not the bottleneck (see info --graph)")

@@ -15,7 +15,7 @@ import { mergeGrid } from "../grid-merge";
 import { GridFiles, type ModelIdentity, planDigest, planGrid, sizeOf } from "../grid-plan";
 import { checkSummaries, countFinished, isWhole } from "../grid-run";
 import { chooseParameters, noteParameters, withParameterOptions } from "../inject-parameters";
-import { withBeyondOptions } from "../pair";
+import { withTapOptions } from "../pair";
 import { Talk } from "../talk";
 import { integer } from "../values";
 import { type JobRequest, openServer, type Queue } from "./bull";
@@ -48,7 +48,7 @@ function enqueueGrid(context: Context): Command {
     )
     .option("--wait", "wait for all blocks, then put them together: manifest.json and sheet.png");
   return withExamples(
-    withCommonOptions(withBeyondOptions(withParameterOptions(command))),
+    withCommonOptions(withTapOptions(withParameterOptions(command))),
     "injectfusion enqueue grid --contents A/ --originals B/ --out C/ --queue redis://10.0.0.5:6379 --wait",
   ).action((flags: Flags) => run(context, flags));
 }

@@ -9,12 +9,12 @@ import type { Session } from "./context";
 import type { Chosen } from "./inject-parameters";
 import { invertPair, type PairOptions, type ReadPair } from "./pair";
 
-/** Subjects that `compare` may set side by side besides mixing rules. */
-export const BEYOND = ["taps", "schedules", "methods"] as const;
-export type Beyond = (typeof BEYOND)[number];
+/** Axes along which `compare` may vary a pair, besides mixing rules. */
+export const AXES = ["taps", "schedules", "methods"] as const;
+export type Axis = (typeof AXES)[number];
 
 /** Shares of the content that every row shows. Of a method 0 shows whether the original comes back. */
-const gammasOf = (what: Beyond): readonly number[] => (what === "methods" ? [0, 0.3, 0.6] : [0.2, 0.4, 0.6]);
+const gammasOf = (axis: Axis): readonly number[] => (axis === "methods" ? [0, 0.3, 0.6] : [0.2, 0.4, 0.6]);
 
 /** Ways to noise and back; the last one with two seeds, for it draws noise. */
 const methodsOf = ({ seed }: InjectParameters): Readonly<Record<string, Partial<InjectParameters>>> => ({
@@ -37,27 +37,27 @@ export interface Cell {
 }
 
 /** One pair injected at several taps, under several gamma schedules, or by several methods, at three gammas each, measured. */
-export async function compareBeyond(
+export async function compareAlong(
   session: Session,
-  what: Beyond,
+  axis: Axis,
   pair: ReadPair,
   options: PairOptions & { readonly batch: number; readonly taps?: readonly string[] },
   chosen: Chosen,
 ): Promise<{ original: Pixels; content: Pixels; rows: string[]; cells: Cell[] }> {
   const methods = methodsOf(chosen.parameters);
   const named = { schedules, methods };
-  const rows = what === "taps" ? [...(options.taps ?? usualTaps(session.model))] : Object.keys(named[what]);
-  const gammas = gammasOf(what);
+  const rows = axis === "taps" ? [...(options.taps ?? usualTaps(session.model))] : Object.keys(named[axis]);
+  const gammas = gammasOf(axis);
   const cells: Cell[] = [];
   let shared: Awaited<ReturnType<typeof invertPair>> | undefined;
   for (const row of rows) {
     // Another tap keeps another tensor, and another method takes another way, so the pair is inverted again; a schedule
     // changes the generation only.
-    if (what === "taps") shared = await invertPair(session, pair, { ...options, tap: row }, chosen);
-    else if (what === "methods") shared = await invertPair(session, pair, options, byMethod(chosen, methods[row]!));
+    if (axis === "taps") shared = await invertPair(session, pair, { ...options, tap: row }, chosen);
+    else if (axis === "methods") shared = await invertPair(session, pair, options, byMethod(chosen, methods[row]!));
     else shared ??= await invertPair(session, pair, options, chosen);
     const { run, originalPixels: original, contentPixels: content } = shared;
-    const hooks = what === "schedules" ? { mutate: scheduleGamma(row as ScheduleName) } : {};
+    const hooks = axis === "schedules" ? { mutate: scheduleGamma(row as ScheduleName) } : {};
     const pictures = await session.talk.phase("compare", (report) =>
       runVariants(
         session.model,
@@ -69,7 +69,7 @@ export async function compareBeyond(
       const { towardContent, paletteOriginal } = figuresOf({ name: row, result: pixels, original, content });
       cells.push({ row, gamma: gammas[k]!, pixels, towardContent, paletteOriginal });
     });
-    if (what !== "schedules") shared.inverted.dispose();
+    if (axis !== "schedules") shared.inverted.dispose();
   }
   return { original: shared!.originalPixels, content: shared!.contentPixels, rows, cells };
 }
