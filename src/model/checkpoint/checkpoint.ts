@@ -6,7 +6,7 @@ import { openShardSet } from "./shard-set";
 import { openSharded } from "./sharded";
 import { SNIFF_BYTES, sniff } from "./sniff";
 import { type ByteSource, isAbort, type Scratch } from "./source";
-import type { TfGraph } from "./tfjs";
+import type { TfGraph } from "./tfjs-graph";
 import { openTorchLegacy } from "./torch-legacy";
 import { unwrapNames } from "./unwrap";
 

@@ -2,7 +2,7 @@ import { UserError } from "../../errors";
 import { DTYPE_BYTES, type DType } from "./dtype";
 import type { Scratch } from "./source";
 import { count, span, type View } from "./strided";
-import type { TfGraph } from "./tfjs";
+import type { TfGraph } from "./tfjs-graph";
 
 export interface TensorInfo {
   readonly dtype: DType;

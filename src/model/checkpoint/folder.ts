@@ -1,9 +1,6 @@
 import { UserError } from "../../errors";
 import { type ChooseOptions, chooseWeights } from "./choose";
-import { type ByteSource, blobSource, checkSibling } from "./source";
-
-/** Files as a folder: by path, or as a page's input or drop gives them. */
-export type Files = ReadonlyMap<string, Blob> | readonly File[];
+import { type ByteSource, blobSource, checkSibling, type Files } from "./source";
 
 /** Paths of files, without the folders that all of them are in. */
 function byPath(files: Files): Map<string, Blob> {

@@ -2,7 +2,7 @@ import { UserError } from "../../errors";
 import type { Checkpoint } from "./checkpoint";
 import { shown, type TensorInfo } from "./container";
 import type { Settings } from "./settings";
-import type { GraphNode, TfGraph } from "./tfjs";
+import type { GraphNode, TfGraph } from "./tfjs-graph";
 
 // Keras' published DDPM example, as TF.js keeps it: a graph whose constants are named after layers that Keras counts. The
 // graph is not run but read: which convolution resamples, where attention is, and whether all is as in that example.

@@ -2,13 +2,21 @@ import { UserError } from "../../errors";
 import { isUrl } from "../../urls";
 import type { ChooseOptions } from "./choose";
 import { shown } from "./container";
-import { type Files, folderSource } from "./folder";
+import { folderSource } from "./folder";
 import { ABSENT, StatusError } from "./http";
 import { type HubOptions, hubFileUrl, hubHeaders, isHubSpec, parseHubSpec, resolveHubFile } from "./hub";
 import { cachedSource, type Folder } from "./opfs";
 import { type OnProgress, withProgress } from "./progress";
 import { verifyChecksum } from "./sha256";
-import { type ByteSource, blobSource, checkSibling, isSource, memorySource, type SourceLike } from "./source";
+import {
+  type ByteSource,
+  blobSource,
+  checkSibling,
+  type Files,
+  isSource,
+  memorySource,
+  type SourceLike,
+} from "./source";
 import { type UrlOptions, urlSource } from "./source-url";
 
 export interface SourceOptions extends UrlOptions, HubOptions {

@@ -1,5 +1,4 @@
 import { UserError } from "../../errors";
-import type { Files } from "./folder";
 
 /** Random access to the bytes of one file, local or remote. Nothing here holds the whole file. */
 export interface ByteSource {
@@ -28,6 +27,9 @@ export type Scratch = Uint8Array<ArrayBuffer>;
 /** The first `length` bytes of `into`, or a new array if it is shorter. */
 export const room = (length: number, into?: Scratch): Uint8Array<ArrayBuffer> =>
   into && into.length >= length ? into.subarray(0, length) : new Uint8Array(length);
+
+/** Files as a folder: by path, or as a page's input or drop gives them. */
+export type Files = ReadonlyMap<string, Blob> | readonly File[];
 
 /** Everything that is accepted as a file, and several files as a folder; Node adds file paths. */
 export type SourceLike = string | URL | Blob | ArrayBuffer | Uint8Array | ByteSource | Files;
