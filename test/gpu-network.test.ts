@@ -9,34 +9,20 @@ import { Network, type NetworkOptions } from "../src/model/network";
 import { modelPresets } from "../src/model/presets";
 import { shippedModel } from "../src/platform/node";
 import { seeded } from "../src/random";
+import { tiny } from "./support/tiny-lucidrains";
 
 // The kernels that a GPU would run, in whole networks, on whatever adapter there is.
 
 const adm: AdmConfig = { ...modelPresets["afhq-dog"].config, height: 32, width: 32, channels: 32, channelMult: [1, 2] };
 const lucidrains: LucidrainsConfig = {
-  family: "lucidrains",
+  ...tiny,
   height: 24,
   width: 24,
-  inChannels: 3,
-  outChannels: 3,
   channels: 16,
   channelMult: [1, 2],
-  resBlocks: 2,
-  attention: [0, 1],
-  groups: 8,
-  eps: 1e-5,
   heads: 2,
   headChannels: 12,
-  scaleShift: true,
-  convResample: true,
-  classes: 0,
-  stem: 16,
   embeddingChannels: 64,
-  norm: "rms",
-  attentionNorm: "rms",
-  fullAttention: [1],
-  memory: 4,
-  dividedValues: false,
 };
 const networks: Record<string, () => Promise<ModelCheckpoint>> = {
   portraits64: async () => openModelCheckpoint(await openSource(shippedModel("portraits64")!)),

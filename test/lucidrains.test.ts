@@ -19,32 +19,7 @@ import { type State, safetensors } from "./checkpoint-writers";
 import { readTensors } from "./golden-runner/files";
 import { testDevice } from "./support/device";
 import { referenceGraph } from "./support/reference-network";
-
-const tiny: LucidrainsConfig = {
-  family: "lucidrains",
-  height: 16,
-  width: 16,
-  inChannels: 3,
-  outChannels: 3,
-  channels: 8,
-  channelMult: [1, 3],
-  resBlocks: 2,
-  attention: [0, 1],
-  groups: 8,
-  eps: 1e-5,
-  heads: 4,
-  headChannels: 32,
-  scaleShift: true,
-  convResample: true,
-  classes: 0,
-  stem: 16,
-  embeddingChannels: 32,
-  norm: "rms",
-  attentionNorm: "rms",
-  fullAttention: [1],
-  memory: 4,
-  dividedValues: false,
-};
+import { tiny } from "./support/tiny-lucidrains";
 
 type Tensor = State extends ReadonlyMap<string, infer V> ? V : never;
 
