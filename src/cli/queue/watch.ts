@@ -1,4 +1,5 @@
 import type { Shard } from "../../experiments/blocks";
+import { pause } from "../../gpu/patience";
 import type { Talk } from "../talk";
 import type { Queue, QueuedJob } from "./bull";
 
@@ -60,18 +61,4 @@ async function endOf(job: QueuedJob | undefined): Promise<string | undefined> {
   if (state === "completed") return "done";
   if (state === "failed") return job.failedReason ?? "failed";
   return undefined;
-}
-
-function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, milliseconds);
-    signal.addEventListener(
-      "abort",
-      () => {
-        clearTimeout(timer);
-        resolve();
-      },
-      { once: true },
-    );
-  });
 }

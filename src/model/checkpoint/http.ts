@@ -1,4 +1,5 @@
 import { UserError } from "../../errors";
+import { pause } from "../../gpu/patience";
 import { shortUrl } from "../../urls";
 import { isAbort, message } from "./source";
 import { chunks, patiently, readUpTo, STALL_TIMEOUT, Stalled } from "./stall";
@@ -54,22 +55,6 @@ const MIN_PROGRESS = 2 ** 16;
 /** Bytes read of the body of an error. */
 const MAX_ERROR_BYTES = 4096;
 const MAX_ERROR_MS = 5000;
-
-/** Waits for `ms`. @throws the signal's reason when it aborts first */
-export async function pause(ms: number, signal?: AbortSignal): Promise<void> {
-  signal?.throwIfAborted();
-  await new Promise<void>((resolve, reject) => {
-    const stop = () => {
-      clearTimeout(timer);
-      reject(signal?.reason);
-    };
-    const timer = setTimeout(() => {
-      signal?.removeEventListener("abort", stop);
-      resolve();
-    }, ms);
-    signal?.addEventListener("abort", stop, { once: true });
-  });
-}
 
 /** Counts failed attempts at a download, and says when to give up. */
 export class Attempts {
