@@ -2,18 +2,10 @@ import { expect, test } from "vitest";
 import { f32 } from "../src/kernels/dispatch";
 import { attention } from "../src/kernels/product/attention";
 import { softmax } from "../src/kernels/product/softmax";
-import type { Target } from "../src/kernels/target";
 import { type AttentionCase, attentionReference } from "../src/reference/product";
 import { expectClose, seeded } from "./support/close";
 import { runDispatches } from "./support/device";
-
-const software: Target = {
-  adapterClass: "software",
-  subgroups: true,
-  precision: "fast",
-  weights: "f32",
-  maxBindingBytes: 2 ** 27,
-};
+import { software } from "./support/targets";
 
 const cases: Record<string, AttentionCase & { /** inputs are uniform in [-scale, scale] */ scale: number }> = {
   "one pixel": { n: 1, c: 8, h: 1, w: 1, heads: 1, order: "new", scale: 1 },

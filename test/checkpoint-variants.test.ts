@@ -7,7 +7,6 @@ import { packConv, packConvInParts } from "../src/kernels/conv/conv";
 import { packed } from "../src/kernels/conv/packing";
 import { convShape } from "../src/kernels/conv/variant";
 import { convVariants } from "../src/kernels/conv/variants";
-import type { Target } from "../src/kernels/target";
 import { fileSource } from "../src/model/checkpoint/file-node";
 import { openModelCheckpoint } from "../src/model/checkpoint/model";
 import { memorySource } from "../src/model/checkpoint/source";
@@ -25,6 +24,7 @@ import {
   u8,
 } from "./checkpoint-writers";
 import { forgetfulDevice, type Written } from "./support/forgetful";
+import { software as target } from "./support/targets";
 
 // What real files have besides the plain forms: each was made with PyTorch first, and failed or was read wrongly.
 const state = stateOf(DDPM_TINY);
@@ -32,13 +32,6 @@ const zeros: State = new Map(
   [...state].map(([name, { shape, values }]) => [name, { shape, values: new Float32Array(values.length) }]),
 );
 const hints = { resolution: 16 };
-const target: Target = {
-  adapterClass: "software",
-  subgroups: true,
-  precision: "fast",
-  weights: "f32",
-  maxBindingBytes: 2 ** 27,
-};
 
 /** Two networks under two keys, or in one dict where `join` says so. */
 function two(first: [string, State], second: [string, State], join = false): TorchFile {

@@ -10,14 +10,7 @@ import { convRun } from "../src/tune/conv-run";
 import { expectClose } from "./support/close";
 import { runDispatches } from "./support/device";
 import { roundedWeights } from "./support/rounded-weights";
-
-const software: Target = {
-  adapterClass: "software",
-  subgroups: true,
-  precision: "fast",
-  weights: "f32",
-  maxBindingBytes: 2 ** 27,
-};
+import { software } from "./support/targets";
 
 const cases: Record<string, ConvCase> = {
   "one pixel": { kernel: 1, n: 1, c1: 1, oc: 1, h: 1, w: 1 },

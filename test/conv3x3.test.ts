@@ -11,14 +11,7 @@ import { convRun } from "../src/tune/conv-run";
 import { expectClose } from "./support/close";
 import { runDispatches } from "./support/device";
 import { roundedWeights } from "./support/rounded-weights";
-
-const software: Target = {
-  adapterClass: "software",
-  subgroups: true,
-  precision: "fast",
-  weights: "f32",
-  maxBindingBytes: 2 ** 27,
-};
+import { software } from "./support/targets";
 
 const cases: Record<string, ConvCase> = {
   "one pixel": { kernel: 3, n: 1, c1: 3, oc: 5, h: 1, w: 1 },

@@ -2,18 +2,10 @@ import { expect, test } from "vitest";
 import { linearAttention } from "../src/kernels/attention/linear-attention";
 import { f32 } from "../src/kernels/dispatch";
 import { attention } from "../src/kernels/product/attention";
-import type { Target } from "../src/kernels/target";
 import { linearAttentionReference, memoryAttentionReference } from "../src/reference/product";
 import { expectClose, seeded } from "./support/close";
 import { runDispatches } from "./support/device";
-
-const software: Target = {
-  adapterClass: "software",
-  subgroups: true,
-  precision: "fast",
-  weights: "f32",
-  maxBindingBytes: 2 ** 27,
-};
+import { software } from "./support/targets";
 
 const cases = {
   "one pixel, one channel": { n: 1, c: 1, h: 1, w: 1, heads: 1, learned: 0, scale: 1 },

@@ -10,14 +10,9 @@ import { hShape, type UNetConfig } from "../src/model/config";
 import { modelPresets } from "../src/model/presets";
 import { unet } from "../src/model/unet";
 import { shippedModel } from "../src/platform/node";
+import { software } from "./support/targets";
 
-const target: Target = {
-  adapterClass: "software",
-  subgroups: true,
-  precision: "fast",
-  weights: "f32",
-  maxBindingBytes: 2 ** 30,
-};
+const target: Target = { ...software, maxBindingBytes: 2 ** 30 };
 const shipped = await openModelCheckpoint(await openSource(shippedModel("portraits64")!));
 afterAll(() => shipped.close());
 const configs: Record<string, UNetConfig> = {

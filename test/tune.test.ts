@@ -23,17 +23,10 @@ import { tuneQuick } from "../src/tune/tune";
 import { shaders } from "../src/wgsl/shaders";
 import { expectClose } from "./support/close";
 import { testDevice } from "./support/device";
+import { software } from "./support/targets";
 
 /** Candidates are many pipelines, and the software adapter compiles each for a second or more, in ms. */
 const COMPILING = 240_000;
-
-const software: Target = {
-  adapterClass: "software",
-  subgroups: true,
-  precision: "fast",
-  weights: "f32",
-  maxBindingBytes: 2 ** 27,
-};
 
 const shapeOf = (shape: Partial<ConvShape>): ConvShape => ({
   kernel: 3,

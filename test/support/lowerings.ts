@@ -8,14 +8,8 @@ import { hShape, type UNetConfig } from "../../src/model/config";
 import { modelPresets } from "../../src/model/presets";
 import { unet } from "../../src/model/unet";
 import { shippedModel } from "../../src/platform/node";
+import { software } from "./targets";
 
-const software: Target = {
-  adapterClass: "software",
-  subgroups: true,
-  precision: "fast",
-  weights: "f32",
-  maxBindingBytes: 2 ** 27,
-};
 const gpu: Target = { ...software, adapterClass: "gpu" };
 
 /** Every kind of adapter that the choice of kernels tells apart. */
