@@ -5,33 +5,19 @@ import { openSafetensors } from "./safetensors";
 import { openShardSet } from "./shard-set";
 import { openSharded } from "./sharded";
 import { SNIFF_BYTES, sniff } from "./sniff";
-import { type ByteSource, isAbort, type Scratch } from "./source";
-import type { TfGraph } from "./tfjs-graph";
+import { type ByteSource, isAbort } from "./source";
 import { openTorchLegacy } from "./torch-legacy";
 import { unwrapNames } from "./unwrap";
 
 export type { TensorInfo } from "./container";
 
-/** An opened checkpoint: what it holds is known, nothing is loaded until `read`. */
-export interface Checkpoint {
+/** An opened checkpoint, its tensors renamed: what it holds is known, nothing is loaded until `read`. `wrapper` is the way and
+ *  prefix by which the network was found, such as `list[4]` or `state_dict module.`; `ignored` also names Asyrp's layers and
+ *  duplicates. */
+export interface Checkpoint extends Opened {
   readonly file: string;
-  readonly container: Opened["container"];
-  /** In file order: reading them in turn streams the file from front to back. */
-  readonly tensors: ReadonlyMap<string, TensorInfo>;
-  readonly metadata: Readonly<Record<string, string>>;
-  /** Of a TF.js model: the graph whose constants the tensors are. */
-  readonly graph?: TfGraph;
-  /** Way and prefix by which the network was found, such as `list[4]` or `state_dict module.`; empty when flat. */
-  readonly wrapper: string;
-  /** Names left out: other things in the file, Asyrp's layers, duplicates. */
-  readonly ignored: readonly string[];
-  /** One tensor as contiguous row-major f32. f32 keeps its exact bits; f16, bf16 and integers are exact or rounded.
-   *  @param into memory the values may be put in, if there is as much: they last until it is used again
-   *  @throws UserError when the file lacks it or ends before it. */
-  read(name: string, signal?: AbortSignal, into?: Scratch): Promise<Float32Array<ArrayBuffer>>;
   /** A tensor of what the network is wrapped in, such as the tables of its diffusion process, if it is there. */
   beside?(name: string, signal?: AbortSignal): Promise<Float32Array<ArrayBuffer> | undefined>;
-  close(): void;
 }
 
 export interface CheckpointOptions {

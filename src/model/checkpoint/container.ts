@@ -24,7 +24,9 @@ export interface Opened {
   readonly wrapper: string;
   /** Names in the file that are not tensors. */
   readonly ignored: readonly string[];
-  /** Reads a tensor as contiguous row-major f32. f32 tensors keep their bits. */
+  /** Reads a tensor as contiguous row-major f32. f32 keeps its exact bits; f16, bf16 and integers are exact or rounded.
+   *  @param into memory the values may be put in, if there is as much: they last until it is used again
+   *  @throws UserError when the file lacks it or ends before it. */
   read(name: string, signal?: AbortSignal, into?: Scratch): Promise<Float32Array<ArrayBuffer>>;
   close(): void;
 }
