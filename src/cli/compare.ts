@@ -2,7 +2,6 @@ import { Command, Option } from "commander";
 import type { InjectParameters, Pixels } from "../api";
 import { DEFAULT_BATCH } from "../experiments/batches";
 import { mixVectors, rules } from "../experiments/correlation";
-import { runVariants } from "../experiments/sweep";
 import { inversionOf } from "../inject/inversion-options";
 import { cosine, norm, pearson } from "../metrics/statistics";
 import { writeWhole } from "../platform/files-node";
@@ -23,7 +22,7 @@ import {
   type ParameterOptions,
   withParameterOptions,
 } from "./inject-parameters";
-import { invertPair, type PairOptions, pairFiles, type ReadPair, readPair, withPairOptions } from "./pair";
+import { invertPair, type PairOptions, pairFiles, type ReadPair, readPair, runPair, withPairOptions } from "./pair";
 import { drawSheet, enlargedSide } from "./picture/sheet";
 import { nameOf, provenance } from "./provenance";
 import { csv } from "./table";
@@ -96,13 +95,7 @@ async function run(context: Context, options: Options): Promise<void> {
     async (session) => {
       const { model, device, signal } = session;
       const { run, contentPixels, originalPixels } = await invertPair(session, pair, options, chosen);
-      const pictures = await talk.phase("compare", (report) =>
-        runVariants(model, variants, {
-          ...run,
-          batch: options.batch,
-          onShare: (share) => report(Math.round(share * variants.length), variants.length),
-        }),
-      );
+      const pictures = await runPair(session, "compare", variants, { ...run, batch: options.batch });
       const steps = await bottleneckRows(session, pair, options, chosen);
       run.content.dispose();
       run.original.dispose();

@@ -1,9 +1,11 @@
 import { type Command, Option } from "commander";
 import type { Pixels } from "../api";
 import { type ScheduleName, scheduleGamma, schedules } from "../experiments/gamma-schedule";
+import { runVariants, type Variant } from "../experiments/sweep";
 import { withHooks } from "../inject/hooks";
 import type { Inversion } from "../inject/inversion";
 import { inversionOf } from "../inject/inversion-options";
+import type { InjectOptions } from "../inject/options";
 import { COMPILING, type Session, stepsTo } from "./context";
 import { noteUnfamiliar } from "./familiar";
 import type { Chosen } from "./inject-parameters";
@@ -99,4 +101,17 @@ export async function invertPair(
   };
   const run = withHooks(plain, { mutate: scheduleGamma(options.gammaSchedule) });
   return { run, inverted: both, contentPixels, originalPixels };
+}
+
+/** Runs variants of one injection in batches, with their progress. */
+export function runPair(
+  { model, talk }: Session,
+  phase: string,
+  variants: readonly Variant[],
+  run: InjectOptions & { readonly batch: number },
+): Promise<Pixels[]> {
+  const all = variants.length;
+  return talk.phase(phase, (report) =>
+    runVariants(model, variants, { ...run, onShare: (share) => report(Math.round(share * all), all) }),
+  );
 }

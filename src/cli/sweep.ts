@@ -1,12 +1,12 @@
 import { Command, Option } from "commander";
 import type { Pixels } from "../api";
 import { DEFAULT_BATCH } from "../experiments/batches";
-import { runVariants, type Variant } from "../experiments/sweep";
+import type { Variant } from "../experiments/sweep";
 import { writeWhole } from "../platform/files-node";
 import { type CommonOptions, type Context, withCommonOptions, withExamples, withSession } from "./context";
 import { UsageError } from "./failure";
 import { chooseParameters, describe, type ParameterOptions, withParameterOptions } from "./inject-parameters";
-import { invertPair, type PairOptions, pairFiles, readPair, withPairOptions } from "./pair";
+import { invertPair, type PairOptions, pairFiles, readPair, runPair, withPairOptions } from "./pair";
 import { animationFormat, drawAnimation } from "./picture/animation";
 import { drawSheet, enlargedSide } from "./picture/sheet";
 import { nameOf, provenance } from "./provenance";
@@ -78,13 +78,7 @@ async function run(context: Context, options: Options): Promise<void> {
     async (session) => {
       const { model, device, signal } = session;
       const { run, contentPixels, originalPixels } = await invertPair(session, pair, options, chosen);
-      const pictures = await talk.phase("sweep", (report) =>
-        runVariants(model, variants, {
-          ...run,
-          batch: options.batch,
-          onShare: (share) => report(Math.round(share * variants.length), variants.length),
-        }),
-      );
+      const pictures = await runPair(session, "sweep", variants, { ...run, batch: options.batch });
       const { gammaSchedule, tap } = options;
       const lists = Object.fromEntries(swept.map((axis) => [axis, options[axis]]));
       const names = { original: nameOf(options.original), content: nameOf(options.content) };
