@@ -1,7 +1,7 @@
-// npm run bench:compile [-- --over SECONDS]
+// npm run bench:compile [-- --over SECONDS] [--filter REGEXP]
 // How long each distinct pipeline takes to compile on this adapter: of every network and target that the tests lower, of every
 // variant of a convolution at a few shapes, and of every shader that these leave out. Prints those over SECONDS (0.5), slowest
-// first. On the software adapter the time is the processor time of this process.
+// first; of shaders whose name matches. On the software adapter the time is the processor time of this process.
 import { parseArgs } from "node:util";
 import { openDevice } from "../src/gpu/open-node";
 import { pipelineKey } from "../src/gpu/pipelines";
@@ -14,11 +14,14 @@ import { convRun } from "../src/tune/conv-run";
 import { kernelTrial } from "../test/fuzz/kernel-trials";
 import { lowerings, networkConfigs, targets } from "../test/support/lowerings";
 
-const { values: flags } = parseArgs({ options: { over: { type: "string", default: "0.5" } } });
+const { values: flags } = parseArgs({
+  options: { over: { type: "string", default: "0.5" }, filter: { type: "string", default: "" } },
+});
+const filter = new RegExp(flags.filter);
 
 const dispatches = new Map<string, { dispatch: Dispatch; from: string }>();
 const add = (found: readonly Dispatch[], from: string) => {
-  for (const dispatch of found) {
+  for (const dispatch of found.filter(({ shader }) => filter.test(shader))) {
     const key = pipelineKey(dispatch);
     if (!dispatches.has(key)) dispatches.set(key, { dispatch, from });
   }
