@@ -286,6 +286,6 @@ describe("bad files are named for what they are, in one line", () => {
       /1 of 142 tensors are missing \(mid\.attn_1\.q\.weight\)/,
     );
     const odd = new Map(state).set("norm_out.weight", { shape: [16], values: new Float32Array(16) });
-    await expect(open(await safetensors(odd))).rejects.toThrow(/norm_out\.weight is \[16\], \[32\] needed/);
+    await expect(open(await safetensors(odd))).rejects.toThrow(/norm_out\.weight is \[16\], expected \[32\]/);
   });
 });

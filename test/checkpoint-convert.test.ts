@@ -110,7 +110,7 @@ describe("inspection", () => {
     expect(report).toMatchObject({
       missing: ["conv_out.bias"],
       unexpected: ["extra.weight"],
-      misshaped: ["norm_out.weight: [16], [32] needed"],
+      misshaped: ["norm_out.weight: [16], expected [32]"],
       problems: ["1 tensors are missing", "1 tensors have the wrong shape"],
     });
   });

@@ -181,12 +181,12 @@ describe("bad input: status 1, one line, nothing opened, nothing written", () =>
     ["inject --content {}/a.png --original {}/b.jpg --out {}/no/bad.png", /folder .*no does not exist/],
     [
       "inject --content {}/a.png --original {}/b.jpg --out {}/bad.png --mask {}/odd-mask.png",
-      /mask is 5x16, needed a square/,
+      /mask is 5x16, expected a square/,
     ],
     ["inject --content {}/a.png --original {}/b.jpg --out {}/bad.png --mask {}/black.png", /black everywhere/],
     [
       "inject --content {}/a.png --original {}/b.jpg --out {}/bad.png --omega-region 0={}/odd-mask.png",
-      /mask is 5x16, needed a square/,
+      /mask is 5x16, expected a square/,
     ],
     ["reconstruct {}/none.png", /none\.png: no such file/],
     ["sample --out {}/no/bad.png", /does not exist/],

@@ -138,7 +138,7 @@ test("a soft mask of ones is no mask, of next to nothing no injection, of zeros 
   expectClose(second, first, [3, side, side], alike);
   await expect(run({ mask: { values: [0.5, 2, 0, 0], width: 2, height: 2 } })).rejects.toThrow("mask: a value of 2");
   await expect(run({ mask: { values: Array(6).fill(1), width: 3, height: 2 } })).rejects.toThrow(
-    "mask: 3x2; needed a square",
+    "mask: 3x2, expected a square",
   );
 });
 

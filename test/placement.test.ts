@@ -314,7 +314,7 @@ describe("models whose pictures are not square, or grey", () => {
     await placeMasks(device, [{ values, width: 2, height: 3 }], grid, buffer);
     expect([...new Float32Array(await readBuffer(device, buffer))]).toEqual(values);
     await expect(placeMasks(device, [{ values: [1], width: 1, height: 1 }], grid, buffer)).rejects.toThrow(
-      "mask: 1x1; needed a mask of the aspect 2x3",
+      "mask: 1x1, expected a mask of the aspect 2x3",
     );
   });
   test("a network of other channels takes values only", async () => {

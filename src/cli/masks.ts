@@ -13,6 +13,6 @@ export function checkMask(mask: MaskOption, original: Size | undefined, name: st
   const ratio = (mask.width * original.height) / (mask.height * original.width);
   if (Math.abs(ratio - 1) < 0.01) return;
   throw new UserError(
-    `${name}: the mask is ${mask.width}x${mask.height}, needed a square, or the aspect of the original (${original.width}x${original.height})`,
+    `${name}: the mask is ${mask.width}x${mask.height}, expected a square, or the aspect of the original (${original.width}x${original.height})`,
   );
 }

@@ -129,7 +129,7 @@ export async function placeMasks(
 function coversModel({ values, width, height }: MaskInput, grid: Aspect, picture: SourcePicture | undefined): boolean {
   if (values.length !== width * height) throw new UserError(`mask: ${values.length} values for ${width}x${height}`);
   const bad = Array.from(values).find((v) => !(v >= 0 && v <= 1));
-  if (bad !== undefined) throw new UserError(`mask: a value of ${bad}; needed 0 to 1`);
+  if (bad !== undefined) throw new UserError(`mask: a value of ${bad}, expected 0 to 1`);
   const follows = picture?.square && picture.width === width && picture.height === height;
   const covers = width * grid.height === height * grid.width && !follows;
   const same = picture && Math.abs((width * picture.height) / (height * picture.width) - 1) < 0.01;
@@ -139,7 +139,7 @@ function coversModel({ values, width, height }: MaskInput, grid: Aspect, picture
         ? ` or of the original's aspect, as ${picture.width}x${picture.height}`
         : "";
     throw new UserError(
-      `mask: ${width}x${height}; needed a ${grid.width === grid.height ? "square mask" : `mask of the aspect ${grid.width}x${grid.height}`}${aspect}`,
+      `mask: ${width}x${height}, expected a ${grid.width === grid.height ? "square mask" : `mask of the aspect ${grid.width}x${grid.height}`}${aspect}`,
     );
   }
   return covers;

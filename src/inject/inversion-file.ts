@@ -57,7 +57,7 @@ export async function readInversion(bytes: Uint8Array, name: string): Promise<In
     const expected = shape.reduce((a, b) => a * b, 1);
     const data = await file.read(tensor);
     if (data.length !== expected)
-      throw new UserError(`${name}: ${tensor} has ${data.length} values, needed ${expected}`);
+      throw new UserError(`${name}: ${tensor} has ${data.length} values, expected ${expected}`);
     tensors.push({ name: tensor, shape, data });
   }
   const { sha256: digest } = file.metadata;

@@ -232,7 +232,7 @@ export function matchBanks(
           : "an inversion was made with another model; invert the picture with this one",
       );
     if (samples.length !== 1 && samples.length !== pairs)
-      throw new UserError(`${samples.length} pictures against ${pairs}: needed as many, or one for all`);
+      throw new UserError(`${samples.length} pictures against ${pairs}, expected as many, or one for all`);
   }
   checkShared(variants);
   const { top } = original.info;

@@ -17,7 +17,7 @@ export interface Eigen {
  *  Householder reduction to tridiagonal form, then implicit QL.   Golub & Van Loan 2013, 8.3
  *  @throws ShapeError for values that are not n x n; Error for values that are not finite */
 export function symmetricEigen({ n, values }: Square): Eigen {
-  if (values.length !== n * n) throw new ShapeError(`${values.length} values, needed ${n}x${n}`);
+  if (values.length !== n * n) throw new ShapeError(`${values.length} values, expected ${n}x${n}`);
   if (!values.every(Number.isFinite)) throw new Error("eigenvalues of a matrix whose values are not all finite");
   const { diagonal, below, vectors } = tridiagonal(n, values);
   implicitQl(n, diagonal, below, vectors);

@@ -68,7 +68,7 @@ interface Centred {
 }
 
 function centred({ count, width, values }: Features): Centred {
-  if (values.length !== count * width) throw new ShapeError(`${values.length} values, needed ${count}x${width}`);
+  if (values.length !== count * width) throw new ShapeError(`${values.length} values, expected ${count}x${width}`);
   const mean = new Float64Array(width);
   for (let i = 0; i < values.length; i++) mean[i % width]! += values[i]! / count;
   const scale = 1 / Math.sqrt(count - 1);

@@ -10,7 +10,7 @@ export interface Activations {
 /** Gram matrix of activations F: [C, HW]:   G = F F^T / (C H W)   f64 [C, C].   Gatys et al. 2016, normalised as is usual */
 export function gram({ channels, plane, values }: Activations): Float64Array {
   if (values.length !== channels * plane)
-    throw new ShapeError(`${values.length} activations, needed ${channels}x${plane}`);
+    throw new ShapeError(`${values.length} activations, expected ${channels}x${plane}`);
   const matrix = new Float64Array(channels * channels);
   for (let i = 0; i < channels; i++)
     for (let j = 0; j <= i; j++) {

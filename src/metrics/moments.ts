@@ -14,7 +14,7 @@ const triangle = (width: number): number => (width * (width + 1)) / 2;
 
 /** Mean and scatter of these vectors, in two passes. */
 export function momentsOf({ count, width, values }: Features): Moments {
-  if (values.length !== count * width) throw new ShapeError(`${values.length} values, needed ${count}x${width}`);
+  if (values.length !== count * width) throw new ShapeError(`${values.length} values, expected ${count}x${width}`);
   const mean = new Float64Array(width);
   for (let i = 0; i < values.length; i++) mean[i % width]! += values[i]! / count;
   const scatter = new Float64Array(triangle(width));

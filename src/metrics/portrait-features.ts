@@ -96,7 +96,7 @@ export function halvedConv(
 /** W x + b. @param w [rows, x.length] */
 function matrix(x: ArrayLike<number>, w: Float32Array, bias: Float32Array): Float32Array {
   if (w.length !== bias.length * x.length)
-    throw new UserError(`the feature network's matrix has ${w.length} values, ${bias.length} x ${x.length} needed`);
+    throw new UserError(`the feature network's matrix has ${w.length} values, expected ${bias.length} x ${x.length}`);
   return bias.map((b, row) => {
     let sum = b;
     for (let i = 0; i < x.length; i++) sum += w[row * x.length + i]! * x[i]!;

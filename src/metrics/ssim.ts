@@ -19,7 +19,7 @@ export function ssim(a: Pixels, b: Pixels): number {
   sameSize(a, b);
   const { width, height } = a;
   if (Math.min(width, height) < WINDOW)
-    throw new ShapeError(`SSIM of ${width}x${height} pixels: needed ${WINDOW}x${WINDOW}`);
+    throw new ShapeError(`SSIM of ${width}x${height} pixels, expected at least ${WINDOW}x${WINDOW}`);
   const x = luminance(a).values;
   const y = luminance(b).values;
   const smooth = (f: (i: number) => number) =>

@@ -4,7 +4,7 @@ import type { Platform } from "../inject/platform";
 import { shortUrl } from "../urls";
 import { addPngText } from "./png-text";
 
-const needed = "a picture the browser can show (PNG, JPEG, WebP, AVIF, GIF)";
+const expected = "a picture the browser can show (PNG, JPEG, WebP, AVIF, GIF)";
 
 /** Any form of a picture that a page or worker knows, decoded; pixels and tensors pass through. A string is a URL.
  *  @throws UserError for what cannot be fetched or decoded */
@@ -21,12 +21,12 @@ export async function pixelsOf(input: BareImage): Promise<Pixels | ImageTensor> 
 /** Decodes a file: EXIF-rotated upright, colour profile applied (to sRGB), alpha laid over white, first frame of many.
  *  @throws UserError for an empty or damaged file, or one that is no picture */
 export async function decodeImage(file: Blob, name = nameOf(file)): Promise<Pixels> {
-  if (file.size === 0) throw new UserError(`${name}: is empty (0 bytes), needed ${needed}`);
+  if (file.size === 0) throw new UserError(`${name}: is empty (0 bytes), expected ${expected}`);
   let bitmap: ImageBitmap;
   try {
     bitmap = await createImageBitmap(file, { imageOrientation: "from-image" });
   } catch {
-    throw new UserError(`${name}: is damaged or not ${needed}`);
+    throw new UserError(`${name}: is damaged or not ${expected}`);
   }
   try {
     return readCanvas(bitmap);
@@ -57,7 +57,7 @@ type Drawable = ImageBitmap | HTMLCanvasElement | OffscreenCanvas;
 
 function readCanvas(source: Drawable): Pixels {
   const { width, height } = source;
-  if (!(width > 0 && height > 0)) throw new UserError(`image: ${width}x${height} pixels; needed a picture with some`);
+  if (!(width > 0 && height > 0)) throw new UserError(`image: ${width}x${height} pixels, expected some`);
   const { context } = newCanvas(width, height);
   context.fillStyle = "white";
   context.fillRect(0, 0, width, height);

@@ -41,10 +41,10 @@ export async function openOnnx(
   }
   const input = session.inputNames[0];
   if (session.inputNames.length !== 1 || !input)
-    throw new UserError(`${file}: has ${session.inputNames.length} inputs, needed one of [N, 3, H, W]`);
+    throw new UserError(`${file}: has ${session.inputNames.length} inputs, expected one of [N, 3, H, W]`);
   const [batch, channels = 3, height, width] = session.inputMetadata?.[0]?.shape ?? [];
   if (channels !== 3 && typeof channels === "number")
-    throw new UserError(`${file}: its input has ${channels} channels in the second place, needed 3 (NCHW)`);
+    throw new UserError(`${file}: its input has ${channels} channels in the second place, expected 3 (NCHW)`);
   const own = { ...convention };
   if (typeof height === "number" && height > 0) own.height = height;
   if (typeof width === "number" && width > 0) own.width = width;

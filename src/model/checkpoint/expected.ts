@@ -191,12 +191,12 @@ export function requireTensors(
   if (wrong) {
     const [name, found, needed] = wrong;
     throw new UserError(
-      `${file}: ${name} is [${found.join(", ")}], [${needed.join(", ")}] needed${misshaped.length > 1 ? ` (and ${misshaped.length - 1} more)` : ""}; it is of another network`,
+      `${file}: ${name} is [${found.join(", ")}], expected [${needed.join(", ")}]${misshaped.length > 1 ? ` (and ${misshaped.length - 1} more)` : ""}; it is of another network`,
     );
   }
   for (const name of expected.keys()) {
     const { dtype } = tensors.get(name)!;
-    if (!isFloat(dtype)) throw new UserError(`${file}: ${name} is ${dtype}; F32, F16, BF16 or F64 needed`);
+    if (!isFloat(dtype)) throw new UserError(`${file}: ${name} is ${dtype}, expected F32, F16, BF16 or F64`);
   }
   return surplus;
 }

@@ -31,7 +31,7 @@ export interface Inspection {
   readonly metadata: Readonly<Record<string, string>>;
   readonly missing: readonly string[];
   readonly unexpected: readonly string[];
-  /** "name: [found], [needed] needed" */
+  /** "name: [found], expected [needed]" */
   readonly misshaped: readonly string[];
   readonly ignored: readonly string[];
   /** One line each; empty for a file that would load. */
@@ -62,7 +62,7 @@ export async function inspectCheckpoint(
     const tensors = named?.tensors ?? checkpoint.tensors;
     const difference = config && compareTensors(tensors, expectedTensors(config));
     const misshaped = (difference?.misshaped ?? []).map(
-      ([name, found, needed]) => `${name}: [${found.join(", ")}], [${needed.join(", ")}] needed`,
+      ([name, found, needed]) => `${name}: [${found.join(", ")}], expected [${needed.join(", ")}]`,
     );
     if (difference?.missing.length) problems.push(`${difference.missing.length} tensors are missing`);
     if (misshaped.length) problems.push(`${misshaped.length} tensors have the wrong shape`);
