@@ -63,7 +63,7 @@ export class DirectionSliders {
     this.#show(undefined, []);
   }
 
-  /** What a run is asked for; undefined without a file, and where nothing would be added to the content. */
+  /** The request of a run; undefined without a file, and where nothing would be added to the content. */
   get asked(): DirectionsAsked | undefined {
     const alone = this.#alone.checked;
     const scales = this.#rows.map((row) => row.scale);
@@ -99,7 +99,7 @@ export class DirectionSliders {
     this.page.fail(misfit);
   }
 
-  /** What speaks against a file, if there is an engine that it does not fit. */
+  /** Reason against a file, if there is an engine that it does not fit. */
   #misfit(file: DirectionsFile): Error | undefined {
     const engine = this.page.engine();
     if (!engine) return undefined;
@@ -196,7 +196,7 @@ class Row {
 
 const signed = (scale: number): string => `${scale > 0 ? "+" : scale < 0 ? "−" : ""}${Math.abs(scale).toFixed(1)}`;
 
-/** What the directions of a file are called: a difference as its file. */
+/** Names of the directions of a file: a difference as its file. */
 export function directionNames({ name, count, info }: DirectionsFile): string[] {
   if (info.kind === "difference" && count === 1) return [name.replace(/\.safetensors$/i, "")];
   return Array.from({ length: Math.min(MOST, count) }, (_, k) => `Component ${k + 1}`);

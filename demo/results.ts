@@ -141,6 +141,6 @@ function describe(made: Made): string {
   return `${subject(made)}: ${parts.join(", ")}`;
 }
 
-/** What a result shows, without the numbers. */
+/** Description of a result, without the numbers. */
 const subject = ({ original, content }: Made): string =>
   content ? `${original.name} with the content of ${content.name}` : `${original.name} along directions`;

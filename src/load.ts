@@ -150,7 +150,7 @@ export const knownOf = ({ config, schedule }: ModelPreset): DescribeOptions => (
   ...(schedule && { schedule }),
 });
 
-/** What the options of a model say of its checkpoint. */
+/** Options of the checkpoint among those of a model. */
 function readAs(hints: object, preset: ModelPreset | undefined): object {
   const known = preset ? knownOf(preset) : {};
   return Object.fromEntries(Object.entries({ ...known, ...hints }).filter(([, value]) => value !== undefined));

@@ -89,7 +89,7 @@ async function main(): Promise<number> {
   return worst <= TOLERANCE ? 0 : 1;
 }
 
-/** What TF.js would fetch. */
+/** The model's parts, as TF.js would fetch them. */
 function artifacts(folder: string): object {
   const { modelTopology, weightsManifest, format, signature } = JSON.parse(
     readFileSync(join(folder, "model.json"), "utf8"),

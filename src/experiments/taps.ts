@@ -10,7 +10,7 @@ import { alphaBars, onScale } from "../model/schedule";
 import type { UNet } from "../model/unet";
 import { seeded } from "../random";
 
-/** What injection at one tensor does, on average over pairs. */
+/** Effect of injection at one tensor, on average over pairs. */
 export interface TapScore {
   readonly tap: string;
   readonly gamma: number;

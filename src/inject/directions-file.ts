@@ -3,7 +3,7 @@ import { openContainer } from "../model/checkpoint/checkpoint";
 import { digestOf, safetensorsBytes } from "../model/checkpoint/digest";
 import { type ByteSource, memorySource } from "../model/checkpoint/source";
 
-/** What directions in h belong to and how they were found. */
+/** The model and tensor that directions in h belong to, and how they were found. */
 export interface DirectionsInfo {
   /** hash of the network's weights */
   readonly model: string;

@@ -40,9 +40,9 @@ export interface DirectionInput {
 }
 
 export interface InjectOptions extends RunOptions, InjectVariant {
-  /** Whose x_T generation starts from: colours and texture come from here. */
+  /** Picture or inversion that generation starts from: colours and texture come from here. */
   readonly original: InvertibleInput;
-  /** Whose h is injected: shape and identity come from here. Or several, in `contents`. */
+  /** Picture or inversion whose h is injected: shape and identity come from here. Or several, in `contents`. */
   readonly content?: InvertibleInput;
   readonly contents?: readonly (ContentInput | Inversion | ImageInput)[];
   readonly mask?: MaskOption;

@@ -8,7 +8,7 @@ export interface ModelPreset {
   /** Size of the published file, for recognising a wrong or damaged one. */
   readonly tensors: number;
   readonly parameters: number;
-  /** What it was trained on, where its file does not tell. */
+  /** Noise that it was trained on, where its file does not say. */
   readonly schedule?: Schedule;
   /** Injection preset that goes with it. */
   readonly method: "faces" | "afhq" | "paper" | "artistic" | "quick";

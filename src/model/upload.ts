@@ -168,7 +168,7 @@ async function sha256(data: Float32Array | Uint8Array): Promise<string> {
   return [...new Uint8Array(digest)].map((b) => b.toString(16).padStart(2, "0")).join("");
 }
 
-/** What an inversion depends on: weights, configuration, and of the schedule all but how samples are drawn. */
+/** Hashes all that an inversion depends on: weights, configuration, and of the schedule all but how samples are drawn. */
 function identity(weights: readonly string[], { config, schedule }: ModelCheckpoint): Promise<string> {
   const { trainSteps, betas, zeroSnr, prediction } = schedule;
   const settings = { ...config, heads: config.heads ?? 1, schedule: { trainSteps, betas, zeroSnr, prediction } };

@@ -172,7 +172,7 @@ async function within<T>(work: Promise<T>): Promise<T> {
   }
 }
 
-/** What a server's refusal means, in one line that holds no password. */
+/** Explains a server's refusal in one line that holds no password. */
 function serverError(error: Error & { code?: string; errors?: { code?: string }[] }, where: string): UserError {
   const code = error.code ?? error.errors?.[0]?.code;
   const [line = ""] = error.message.split("\n");

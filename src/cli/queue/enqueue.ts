@@ -163,7 +163,7 @@ async function dropOtherShards(out: string, digest: string, of: number): Promise
 /** Jobs added at a time. */
 const BULK = 500;
 
-/** What becomes of a job that fails: it is tried again after 5 s, 10 s, 20 s, 40 s. Finished jobs stay for a week. */
+/** Options of a job: one that fails is tried again after 5 s, 10 s, 20 s, 40 s. Finished jobs stay for a week. */
 const jobOptions = {
   attempts: 5,
   backoff: { type: "exponential", delay: 5000 },

@@ -7,7 +7,7 @@ import type { HintFlags } from "../checkpoint-flags";
 import type { CommonOptions } from "../context";
 import { checkPlan, type GridPlan, type ModelIdentity, planDigest, sizeOf } from "../grid-plan";
 
-/** What a job of the queue says: which block of which grid. The grid itself lies in its folder. */
+/** Data of a job in the queue: which block of which grid. The grid itself lies in its folder. */
 export interface JobData {
   /** the folder of the results, with plan.json */
   readonly out: string;
@@ -80,5 +80,5 @@ export function checkJob(data: unknown): JobData {
 /** An error after which a job is not tried again. BullMQ knows it by its name. */
 export const forGood = (message: string): Error => Object.assign(new Error(message), { name: "UnrecoverableError" });
 
-/** What a job ends with that was given back to the queue. BullMQ knows it by its name. */
+/** The error that ends a job that was given back to the queue. BullMQ knows it by its name. */
 export const givenBack = (): Error => Object.assign(new Error("given back"), { name: "WaitingError" });

@@ -300,7 +300,7 @@ class BlockDoer {
 /** This worker cannot do a job that others can: it ends, and the job goes back. */
 class Unfit extends UserError {}
 
-/** What fails in `work` is this machine's fault. */
+/** Runs `work`, whose failures are this machine's fault. */
 async function here<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();
@@ -317,7 +317,7 @@ async function expectFolder(folder: string): Promise<void> {
     throw new UserError(`${folder}: no such folder on this machine; mount it where the machine that enqueued has it`);
 }
 
-/** What fails in `work` is the job's fault. */
+/** Runs `work`, whose failures are the job's fault. */
 async function attempt<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();

@@ -29,7 +29,7 @@ export interface ConfigHints {
   readonly groups?: number | undefined;
   /** Epsilon of group norm. */
   readonly eps?: number | undefined;
-  /** Whose arithmetic a diffusers-named file without a config follows: that of DDPM and google's repositories of 2022, or
+  /** The arithmetic that a diffusers-named file without a config follows: that of DDPM and google's repositories of 2022, or
    *  the defaults of diffusers' UNet2DModel. */
   readonly family?: "ddpm" | "diffusers" | undefined;
   /** A diffusers `config.json` (its content), in place of the one beside the weights. */

@@ -87,7 +87,7 @@ const listOf = (attr: unknown, key: "i" | "s"): string[] => {
   return Array.isArray(list) ? list.map(String) : [];
 };
 
-/** What a convolution does beside convolving, as its node says. */
+/** Whether a convolution halves or doubles the picture, as its node says. */
 function resamples(r: Reader, layer: Layer): "down" | "up" | undefined {
   const [node, more] = r.readersOf(`${layer.path}/Conv2D/ReadVariableOp`);
   if (!node || more) return r.refuse(`${layer.path} has no convolution of its own`);
@@ -325,7 +325,7 @@ async function normOf(
   return { groups, eps: Number(eps.toPrecision(6)) }; // stored as f32
 }
 
-/** What the graph says that shapes do not: groups and eps of its norms, the size of pictures, the attention's residual.
+/** Facts of the graph that shapes do not show: groups and eps of its norms, the size of pictures, the attention's residual.
  *  @throws UserError where its parts disagree */
 export async function kerasSettings(
   { file, graph, beside }: Pick<Checkpoint, "file" | "graph" | "beside">,

@@ -6,12 +6,12 @@ import { kerasNames } from "./keras";
 import { checkLucidrains, hasOldNames, isStandardised, lucidrainsName, standardise } from "./lucidrains";
 import { fromDiffusers, levelsOf } from "./names";
 
-/** Whose names a checkpoint uses. "A": DDPM, pesser, SDEdit, Asyrp. "B-old", "B-new": diffusers' UNet2DModel before and
+/** Layout of the names in a checkpoint. "A": DDPM, pesser, SDEdit, Asyrp. "B-old", "B-new": diffusers' UNet2DModel before and
  *  after its attention was renamed, "B-mixed" both in one file. "C": guided diffusion, improved diffusion, P2, ILVR.
  *  "L-old", "L": lucidrains' denoising-diffusion-pytorch before and since 1.8. "K": Keras' DDPM example as a TF.js graph. */
 export type Layout = "A" | "B-old" | "B-new" | "B-mixed" | "C" | "L-old" | "L" | "K";
 
-/** Whose names the canonical ones of a family are. */
+/** Layout of the canonical names of a family. */
 export const LAYOUT_OF = { ddpm: "A", adm: "C", lucidrains: "L" } as const satisfies Record<
   UNetConfig["family"],
   Layout

@@ -10,7 +10,7 @@ import type { ByteSource, Scratch } from "./source";
 
 /** A checkpoint that is known to hold one whole U-Net. */
 export interface ModelCheckpoint extends Checkpoint {
-  /** Whose names the file uses; `tensors` and `read` use the canonical ones. */
+  /** Layout of the names in the file; `tensors` and `read` use the canonical ones. */
   readonly layout: Layout;
   readonly config: UNetConfig;
   readonly schedule: Schedule;
