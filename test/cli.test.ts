@@ -13,7 +13,7 @@ import { join } from "node:path";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { runCli } from "../src/cli/cli";
-import { Talk } from "../src/cli/talk";
+import { Reporter } from "../src/cli/reporter";
 import { NonFiniteError } from "../src/errors";
 import type { Model } from "../src/inject/model";
 import type { InjectOptions } from "../src/inject/options";
@@ -323,7 +323,7 @@ test("progress counts megabytes and names what goes on", async () => {
   const terminal = { stdout: { write: () => {} }, stderr: { write: (text: string) => written.push(text) } };
   vi.useFakeTimers();
   try {
-    const work = new Talk(terminal).phase(
+    const work = new Reporter(terminal).phase(
       "load model",
       async (report) => {
         await vi.advanceTimersByTimeAsync(2000);

@@ -58,7 +58,7 @@ export async function compareAlong(
     else shared ??= await invertPair(session, pair, options, chosen);
     const { run, originalPixels: original, contentPixels: content } = shared;
     const hooks = axis === "schedules" ? { mutate: scheduleGamma(row as ScheduleName) } : {};
-    const pictures = await session.talk.phase("compare", (report) =>
+    const pictures = await session.reporter.phase("compare", (report) =>
       runVariants(
         session.model,
         gammas.map((gamma) => ({ gamma })),

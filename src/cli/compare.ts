@@ -25,8 +25,8 @@ import {
 import { invertPair, type PairOptions, pairFiles, type ReadPair, readPair, runPair, withPairOptions } from "./pair";
 import { drawSheet, enlargedSide } from "./picture/sheet";
 import { nameOf, provenance } from "./provenance";
+import { Reporter } from "./reporter";
 import { csv } from "./table";
-import { Talk } from "./talk";
 import { checkPngName, checkTargets, type TargetOptions, withReplaceOption } from "./targets";
 import { gamma, integer } from "./values";
 
@@ -73,13 +73,13 @@ export function compare(context: Context): Command {
 }
 
 async function run(context: Context, options: Options): Promise<void> {
-  const talk = new Talk(context.terminal, options.quiet);
+  const reporter = new Reporter(context.terminal, options.quiet);
   const out = { flag: "--out", file: options.out };
   checkPngName(out);
   await checkTargets([out, { flag: "--out (its table)", file: tableOf(options.out) }], pairFiles(options), options);
-  const pair = await readPair(options, talk);
+  const pair = await readPair(options, reporter);
   const chosen = chooseParameters(await context.engine(), options, options.gamma);
-  if (options.of !== "rules") return sheetAlong(context, options, options.of, pair, chosen, talk);
+  if (options.of !== "rules") return sheetAlong(context, options, options.of, pair, chosen, reporter);
   const { omega, tBoost, tEdit } = chosen.parameters;
   const on = { omega: omega === "off" ? 0.3 : omega, tBoost: tBoost > 0 ? tBoost : Math.min(200, tEdit) };
   const settings = [
@@ -128,13 +128,13 @@ async function run(context: Context, options: Options): Promise<void> {
         ...details,
         steps,
         adapter: device.description,
-        seconds: talk.seconds,
+        seconds: reporter.seconds,
       };
     },
-    talk,
+    reporter,
   );
-  if (options.json) talk.result(JSON.stringify(report));
-  else for (const file of [report.out, report.table]) talk.result(file);
+  if (options.json) reporter.result(JSON.stringify(report));
+  else for (const file of [report.out, report.table]) reporter.result(file);
 }
 
 /** The figures beside a sheet: C.csv of C.png. */
@@ -147,7 +147,7 @@ async function sheetAlong(
   axis: Axis,
   pair: ReadPair,
   chosen: Chosen,
-  talk: Talk,
+  reporter: Reporter,
 ): Promise<void> {
   const table = tableOf(options.out);
   const report = await withSession(
@@ -174,12 +174,12 @@ async function sheetAlong(
           figures.map((row) => Object.values(row)),
         ),
       );
-      return { out: options.out, table, model: model.name, ...details, cells: figures, seconds: talk.seconds };
+      return { out: options.out, table, model: model.name, ...details, cells: figures, seconds: reporter.seconds };
     },
-    talk,
+    reporter,
   );
-  if (options.json) talk.result(JSON.stringify(report));
-  else for (const file of [options.out, table]) talk.result(file);
+  if (options.json) reporter.result(JSON.stringify(report));
+  else for (const file of [options.out, table]) reporter.result(file);
 }
 
 function axisTiles(original: Pixels, content: Pixels, rows: readonly string[], cells: readonly Cell[]) {
@@ -217,11 +217,11 @@ function layout(
 /** h of the inverted pair at every time step, h~ of every rule, and how they go with the original's skip g: norms, the
  *  cosine of both h, and r of |.| and |g| over the places of the map. All from the inversions' own trajectories: what a
  *  first injection at that t would meet. */
-async function bottleneckRows({ model, talk, signal }: Session, pair: ReadPair, options: Options, chosen: Chosen) {
+async function bottleneckRows({ model, reporter, signal }: Session, pair: ReadPair, options: Options, chosen: Chosen) {
   const { h, g } = model.network.unet(1);
   const pictures = [pair.original, pair.content];
   const keep = async (tap: string) =>
-    talk.phase(tap === h ? "invert (h)" : "invert (skip)", (report) =>
+    reporter.phase(tap === h ? "invert (h)" : "invert (skip)", (report) =>
       model.invert(pictures, { ...inversionOf(chosen.parameters), tap, signal, onStep: stepsTo(report) }),
     );
   const [ofH, ofG] = [await keep(h), await keep(g)];

@@ -7,7 +7,7 @@ import { expectModel } from "../platform/node";
 import { type HintFlags, hintsOf, withHintFlags } from "./checkpoint-flags";
 import type { Engine } from "./engine";
 import { naming } from "./failure";
-import { type Report, Talk, type Terminal } from "./talk";
+import { type Report, Reporter, type Terminal } from "./reporter";
 
 /** Context that every command is given. */
 export interface Context {
@@ -59,7 +59,7 @@ export interface Session {
   readonly engine: Engine;
   readonly device: Device;
   readonly model: Model;
-  readonly talk: Talk;
+  readonly reporter: Reporter;
   readonly signal: AbortSignal;
 }
 
@@ -75,9 +75,9 @@ export async function withSession<T>(
   context: Context,
   options: CommonOptions,
   work: (session: Session) => Promise<T>,
-  talk = new Talk(context.terminal, options.quiet),
+  reporter = new Reporter(context.terminal, options.quiet),
 ): Promise<T> {
-  const session = await openSession(context, options, talk);
+  const session = await openSession(context, options, reporter);
   try {
     return await work(session);
   } finally {
@@ -92,20 +92,20 @@ export interface OpenSession extends Session {
 
 /** Opens a device, names it and loads the model.
  *  @throws UserError before anything is opened when no model has the name in `--model` */
-export async function openSession(context: Context, options: CommonOptions, talk: Talk): Promise<OpenSession> {
+export async function openSession(context: Context, options: CommonOptions, reporter: Reporter): Promise<OpenSession> {
   await naming("--model", async () => expectModel(options.model));
   const engine = await context.engine();
-  const device = await talk.phase("open device", () => engine.openDevice());
+  const device = await reporter.phase("open device", () => engine.openDevice());
   let model: Model | undefined;
   const close = () => {
     model?.dispose();
     device.destroy();
   };
   try {
-    talk.say(adapterLine(device));
+    reporter.say(adapterLine(device));
     const { signal } = context;
     const { dtype, precision, tune } = options;
-    const loaded = await talk.phase(
+    const loaded = await reporter.phase(
       "load model",
       (report) =>
         engine.loadModel(options.model, {
@@ -123,9 +123,9 @@ export async function openSession(context: Context, options: CommonOptions, talk
     signal.throwIfAborted();
     for (const [name, half] of Object.entries(loaded.storage?.notes ?? {})) {
       const line = describeHalf(name, half);
-      if (line) talk.say(line);
+      if (line) reporter.say(line);
     }
-    return { engine, device, model: loaded, talk, signal, close };
+    return { engine, device, model: loaded, reporter, signal, close };
   } catch (error) {
     close();
     throw error;

@@ -9,7 +9,7 @@ import { expectModel } from "../platform/node";
 import { type HintFlags, hintsOf, withHintFlags } from "./checkpoint-flags";
 import { type Context, withExamples } from "./context";
 import { inputFiles } from "./read-picture";
-import { Talk } from "./talk";
+import { Reporter } from "./reporter";
 import { checkTargets, type TargetOptions, withReplaceOption } from "./targets";
 
 interface Flags extends HintFlags, TargetOptions {
@@ -35,7 +35,7 @@ export const convert = (context: Pick<Context, "terminal" | "signal">) =>
   ).action((from: string, to: string, flags: Flags) => run(context, from, to, flags));
 
 async function run({ terminal, signal }: Pick<Context, "terminal" | "signal">, from: string, to: string, flags: Flags) {
-  const talk = new Talk(terminal, flags.quiet);
+  const reporter = new Reporter(terminal, flags.quiet);
   expectModel(from);
   const { source, preset } = presetOf(from);
   await checkTargets([{ flag: "<out>", file: to }], inputFiles(["<in>", String(source)]), flags);
@@ -43,7 +43,7 @@ async function run({ terminal, signal }: Pick<Context, "terminal" | "signal">, f
   const model = await openModelCheckpoint(await openSource(source, options), options);
   try {
     let bytes = 0;
-    const report = await talk.phase("convert", async (progress) => {
+    const report = await reporter.phase("convert", async (progress) => {
       const { dtype } = flags;
       const onTensor = (_: string, done: number, total: number) => progress(done, total);
       const { report, pieces } = await convertModel(model, { dtype, signal, onTensor });
@@ -57,10 +57,10 @@ async function run({ terminal, signal }: Pick<Context, "terminal" | "signal">, f
       return report;
     });
     const { tensors, parameters, dtype } = report;
-    talk.result(`${to}: ${tensors} tensors, ${inWords(parameters)} parameters, ${dtype}, ${inWords(bytes)} bytes`);
+    reporter.result(`${to}: ${tensors} tensors, ${inWords(parameters)} parameters, ${dtype}, ${inWords(bytes)} bytes`);
     for (const [name, half] of Object.entries(report.notes)) {
       const line = describeHalf(name, half);
-      if (line) talk.result(line);
+      if (line) reporter.result(line);
     }
   } finally {
     model.close();

@@ -15,8 +15,8 @@ import {
 import { PartialFailure } from "./failure";
 import { makeFolder, readFolder } from "./folders";
 import { drawPlot } from "./picture/plot";
+import { Reporter } from "./reporter";
 import { aligned, csv } from "./table";
-import { Talk } from "./talk";
 import { checkTargets, type TargetOptions, withReplaceOption } from "./targets";
 import { gamma, integer, steps } from "./values";
 
@@ -52,7 +52,7 @@ async function run(context: Context, options: Options): Promise<void> {
   const file = (extension: string) => join(options.out, `correlation.${extension}`);
   const targets = ["csv", "json", "svg"].map((extension) => ({ flag: "--out", file: file(extension) }));
   await checkTargets(targets, [], options);
-  const talk = new Talk(context.terminal, options.quiet);
+  const reporter = new Reporter(context.terminal, options.quiet);
   const bad = pictures.filter((picture) => picture.error);
   for (const { error } of bad) context.terminal.stderr.write(`failed: ${error!.message}\n`);
   const sound = pictures.flatMap(({ pixels }) => (pixels ? [pixels] : []));
@@ -65,7 +65,7 @@ async function run(context: Context, options: Options): Promise<void> {
       const kept = await invertAt(session, sound, options, h, "invert (h)");
       const skips = await invertAt(session, sound, options, g, "invert (skip)");
       const rows: CorrelationRow[] = [];
-      await talk.phase("correlate", async (report) => {
+      await reporter.phase("correlate", async (report) => {
         for (const t of kept.times) {
           rows.push(correlateRow({ t, h: await kept.at(t), g: await skips.at(t) }, options.gamma));
           report(rows.length, kept.times.length);
@@ -75,27 +75,27 @@ async function run(context: Context, options: Options): Promise<void> {
       skips.dispose();
       return { model: model.name, hash: model.hash, h, g, gamma: options.gamma, pictures: kept.count, rows };
     },
-    talk,
+    reporter,
   );
   const columns = ["t", "matching", "mismatched", ...rules];
   const rows = report.rows.map((row) => [row.t, row.matching, row.mismatched, ...rules.map((rule) => row.mixed[rule])]);
   await writeWhole(file("csv"), csv(columns, rows));
   await writeWhole(file("json"), `${JSON.stringify(report, null, 1)}\n`);
   await writeWhole(file("svg"), plotOf(report.model, report.rows, options.gamma));
-  if (options.json) talk.result(JSON.stringify(report));
-  else for (const line of aligned(columns, rows)) talk.result(line);
+  if (options.json) reporter.result(JSON.stringify(report));
+  else for (const line of aligned(columns, rows)) reporter.result(line);
   if (bad.length > 0) throw new PartialFailure();
 }
 
 /** Inverts every picture and keeps one tensor of the network. */
 async function invertAt(
-  { model, talk, signal }: Session,
+  { model, reporter, signal }: Session,
   pictures: Parameters<typeof invertMany>[1],
   { stepsInversion, batch }: Options,
   tap: string,
   phase: string,
 ) {
-  const outcomes = await talk.phase(
+  const outcomes = await reporter.phase(
     phase,
     (report) =>
       invertMany(model, pictures, {

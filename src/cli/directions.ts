@@ -19,8 +19,8 @@ import { readFolder } from "./folders";
 import { chooseParameters, describe, type ParameterOptions, withParameterOptions } from "./inject-parameters";
 import { drawSheet, type Tile } from "./picture/sheet";
 import { provenance } from "./provenance";
+import { Reporter } from "./reporter";
 import { aligned } from "./table";
-import { Talk } from "./talk";
 import { checkPngName, checkTargets, type TargetOptions, withReplaceOption } from "./targets";
 import { integer } from "./values";
 
@@ -72,7 +72,7 @@ function checkSource({ with: some, without, images, samples }: Options): void {
 
 async function run(context: Context, options: Options): Promise<void> {
   checkSource(options);
-  const talk = new Talk(context.terminal, options.quiet);
+  const reporter = new Reporter(context.terminal, options.quiet);
   const sheet = options.sheet ? [{ flag: "--sheet", file: options.sheet }] : [];
   for (const target of sheet) checkPngName(target);
   await checkTargets([{ flag: "--out", file: options.out }, ...sheet], [], options);
@@ -94,7 +94,7 @@ async function run(context: Context, options: Options): Promise<void> {
         some && others
           ? [...some, ...others]
           : (images ?? (await drawn(session, options.samples!, parameters, options)));
-      const found = await talk.phase(
+      const found = await reporter.phase(
         "invert",
         (report) => {
           const asked = {
@@ -116,30 +116,31 @@ async function run(context: Context, options: Options): Promise<void> {
         signal.throwIfAborted();
         await writeWhole(options.out, bytes);
         if (options.sheet && shown) await writeWhole(options.sheet, shown);
-        return { out: options.out, ...found.info, count: found.count, times: found.times, seconds: talk.seconds };
+        return { out: options.out, ...found.info, count: found.count, times: found.times, seconds: reporter.seconds };
       } finally {
         found.dispose();
       }
     },
-    talk,
+    reporter,
   );
-  if (options.json) return talk.result(JSON.stringify(report));
+  if (options.json) return reporter.result(JSON.stringify(report));
   const { explained, times } = report;
   if (explained) {
     const rows = times.map((t) => [t, ...explained[t]!]);
-    for (const line of aligned(["t", ...rows[0]!.slice(1).map((_, k) => `component ${k + 1}`)], rows)) talk.say(line);
+    for (const line of aligned(["t", ...rows[0]!.slice(1).map((_, k) => `component ${k + 1}`)], rows))
+      reporter.say(line);
   }
-  for (const { file } of [{ file: options.out }, ...sheet]) talk.result(file);
+  for (const { file } of [{ file: options.out }, ...sheet]) reporter.result(file);
 }
 
 /** Pictures from noise, in batches. */
 async function drawn(
-  { model, talk, signal }: Session,
+  { model, reporter, signal }: Session,
   count: number,
   { steps, solver, seed }: InjectParameters,
   { batch }: Options,
 ): Promise<Pixels[]> {
-  return talk.phase("sample", async (report) => {
+  return reporter.phase("sample", async (report) => {
     const all: Pixels[] = [];
     for (let first = 0; first < count; first += batch) {
       const size = Math.min(batch, count - first);
@@ -157,13 +158,13 @@ const MOST_ROWS = 8;
 
 /** The first directions, each added to one picture at several scales. */
 async function sheetOf(
-  { model, talk, signal }: Session,
+  { model, reporter, signal }: Session,
   found: Directions,
   picture: Pixels,
   parameters: InjectParameters,
 ): Promise<Uint8Array> {
   const count = Math.min(found.count, MOST_ROWS);
-  return talk.phase("sheet", async (report) => {
+  return reporter.phase("sheet", async (report) => {
     using original = await model.invert(picture, { ...inversionOf(parameters), signal });
     const rows: Tile[][] = [];
     for (let component = 0; component < count; component++) {

@@ -18,10 +18,10 @@ import { mergeParts, namesDigest, type Part, partFile, type SetPart, writePart }
 import { PartialFailure, UsageError } from "./failure";
 import { pictureNames } from "./folders";
 import { inputFiles } from "./read-picture";
+import { Reporter } from "./reporter";
 import { pictureCache, readTriples, type SetFolders, setFolders } from "./result-sets";
 import { resolveShard, type ShardOption, shardOption } from "./shards";
 import { aligned, csv } from "./table";
-import { Talk } from "./talk";
 import { checkTargets, type TargetOptions, withReplaceOption } from "./targets";
 
 interface Options extends CommonOptions, TargetOptions {
@@ -85,21 +85,21 @@ async function run(context: Context, options: Options): Promise<void> {
     const networks = inputFiles(["--fid", fid], ["--gram", gram], ["--identity", identity]);
     await checkTargets([{ flag: "--out", file: written }], networks, options);
   }
-  const talk = new Talk(terminal, options.quiet);
+  const reporter = new Reporter(terminal, options.quiet);
   const sets: ListedSet[] = [];
   for (const folder of options.results) {
     const names = await pictureNames(folder);
     sets.push({ set: folder, results: names, names: namesDigest(names) });
   }
   const parts = options.merge
-    ? await talk.phase("merge", () => mergeParts(out!, sets))
-    : await measureAll(context, options, sets, shard, talk);
+    ? await reporter.phase("merge", () => mergeParts(out!, sets))
+    : await measureAll(context, options, sets, shard, reporter);
   const failures = [...parts.failures];
   for (const failure of failures) terminal.stderr.write(`failed: ${failure}\n`);
   if (shard) {
     await writePart(written!, { shard, ...parts });
-    talk.result(options.json ? JSON.stringify({ part: written, shard, failures }) : written!);
-  } else await report(options, parts, talk);
+    reporter.result(options.json ? JSON.stringify({ part: written, shard, failures }) : written!);
+  } else await report(options, parts, reporter);
   if (failures.length > 0) throw new PartialFailure();
 }
 
@@ -125,7 +125,11 @@ interface ListedSet {
 }
 
 /** Prints the table, and writes the figures of every result. */
-async function report(options: Options, { sets, networks, failures }: Omit<Part, "shard">, talk: Talk): Promise<void> {
+async function report(
+  options: Options,
+  { sets, networks, failures }: Omit<Part, "shard">,
+  reporter: Reporter,
+): Promise<void> {
   const rows = sets.flatMap((part) => part.rows);
   if (rows.length === 0) throw new UserError("no result could be measured");
   const table = sets.flatMap((part) => (part.rows.length > 0 ? [evaluated(part)] : []));
@@ -138,11 +142,11 @@ async function report(options: Options, { sets, networks, failures }: Omit<Part,
       ),
     );
   const ordering = options.ordered ? orderingOf({ rows, table }) : undefined;
-  if (options.json) talk.result(JSON.stringify({ networks, sets: table, ...(ordering && { ordering }), failures }));
+  if (options.json) reporter.result(JSON.stringify({ networks, sets: table, ...(ordering && { ordering }), failures }));
   else {
     const lines = table.map((row) => Object.values(row) as (string | number)[]);
-    for (const line of aligned(Object.keys(table[0]!), lines)) talk.result(line);
-    for (const line of describeOrdering(ordering ?? [], shortNames(table))) talk.result(line);
+    for (const line of aligned(Object.keys(table[0]!), lines)) reporter.result(line);
+    for (const line of describeOrdering(ordering ?? [], shortNames(table))) reporter.result(line);
   }
 }
 
@@ -163,7 +167,7 @@ async function measureAll(
   options: Options,
   sets: readonly ListedSet[],
   shard: Shard | undefined,
-  talk: Talk,
+  reporter: Reporter,
 ): Promise<Omit<Part, "shard">> {
   const folders = await setFolders(options);
   const { portraitFeatures, fid, gram, identity } = options;
@@ -174,7 +178,7 @@ async function measureAll(
     ...(identity && { identity: await openOnnx(identity, conventions.arcface) }),
   });
   const measure = async (networks: Networks) =>
-    measureSets(sets, shard, { folders, networks, signal: context.signal }, talk);
+    measureSets(sets, shard, { folders, networks, signal: context.signal }, reporter);
   if (!shard && !(await isAnyMeasurable(sets, folders))) return measure({}); // says why, and opens nothing
   if (!options.modelFeatures) return measure(await open());
   return withSession(
@@ -184,7 +188,7 @@ async function measureAll(
       const own = modelFeatures(model);
       return measure({ fid: own, gram: own, identity: own, ...(await open()) });
     },
-    talk,
+    reporter,
   );
 }
 
@@ -203,7 +207,7 @@ async function measureSets(
   sets: readonly ListedSet[],
   shard: Shard | undefined,
   { folders, networks, signal }: { folders: SetFolders; networks: Networks; signal: AbortSignal },
-  talk: Talk,
+  reporter: Reporter,
 ): Promise<Omit<Part, "shard">> {
   const own = sets.map(({ results }) => {
     const { from, to } = shard ? shardRange(results.length, shard) : { from: 0, to: results.length };
@@ -213,7 +217,7 @@ async function measureSets(
   const failures: string[] = [];
   const read = pictureCache();
   const parts: SetPart[] = [];
-  await talk.phase("measure", async (report) => {
+  await reporter.phase("measure", async (report) => {
     let done = 0;
     for (const [k, { set, results, names }] of sets.entries()) {
       const measurer = new SetMeasurer(set, results.length, networks);

@@ -14,8 +14,8 @@ import { checkSummaries, countFinished, isLarge, type KeepOptions, makePairs, op
 import { writeSheet } from "./grid-sheet";
 import { chooseParameters, noteParameters, type ParameterOptions, withParameterOptions } from "./inject-parameters";
 import { withTapOptions } from "./pair";
+import { Reporter } from "./reporter";
 import { resolveShard, type ShardOption, shardOption } from "./shards";
-import { Talk } from "./talk";
 import { type TargetOptions, withReplaceOption } from "./targets";
 import { bytes, gamma, integer } from "./values";
 
@@ -89,11 +89,11 @@ export function checkFolders(options: Pick<GridFlags, "contents" | "originals" |
 }
 
 /** Points out pictures of which the model sees a part only. */
-export function noteOblong({ contents, originals }: GridPlan, talk: Talk): void {
+export function noteOblong({ contents, originals }: GridPlan, reporter: Reporter): void {
   const all = [...contents.pictures, ...originals.pictures];
   const oblong = all.filter(({ width, height }) => width !== height);
   if (oblong.length > 0)
-    talk.note(`${oblong.length} of the pictures are not square: the model sees the centre square of each`);
+    reporter.note(`${oblong.length} of the pictures are not square: the model sees the centre square of each`);
 }
 
 async function run(context: Context, options: GridFlags): Promise<void> {
@@ -103,9 +103,9 @@ async function run(context: Context, options: GridFlags): Promise<void> {
   const shard = options.shard && resolveShard(options.shard);
   const chosen = chooseParameters(await context.engine(), options, options.gamma);
   const plan = await planGrid(options, chosen, signal);
-  const talk = new Talk(terminal, options.quiet);
-  noteParameters(chosen, talk);
-  noteOblong(plan, talk);
+  const reporter = new Reporter(terminal, options.quiet);
+  noteParameters(chosen, reporter);
+  noteOblong(plan, reporter);
   await makeFolder(out);
   await checkSummaries(out, manifestName(shard), replace);
   const within = shard ? shardBlock(sizeOf(plan), shard) : wholeGrid(sizeOf(plan));
@@ -122,13 +122,13 @@ async function run(context: Context, options: GridFlags): Promise<void> {
       };
       if (shard && !replace) await checkShards(out, head, shard.of);
       const there = await countFinished(files, within, replace);
-      if (there > 0) talk.say(`${there} of ${pairsIn(within)} pairs are there already`);
+      if (there > 0) reporter.say(`${there} of ${pairsIn(within)} pairs are there already`);
       for (const error of errorsWithin(plan, within)) sayFailed(error);
       const keeper = await openKeeper(model, plan.recipe, options);
       const manifest = (record: GridRecord) =>
-        writeManifest(out, { ...head, seconds: talk.seconds }, record.entries(files));
+        writeManifest(out, { ...head, seconds: reporter.seconds }, record.entries(files));
       try {
-        const record = await talk.phase("grid", (report) =>
+        const record = await reporter.phase("grid", (report) =>
           makePairs(keeper, files, {
             within,
             batch: options.batch,
@@ -145,10 +145,10 @@ async function run(context: Context, options: GridFlags): Promise<void> {
         keeper.dispose();
       }
     },
-    talk,
+    reporter,
   );
-  if (shard) sayPart(record, files, join(out, manifestName(shard)), options, talk);
-  else sayWhole(record, files, await writeSheet(files, record), options, talk);
+  if (shard) sayPart(record, files, join(out, manifestName(shard)), options, reporter);
+  else sayWhole(record, files, await writeSheet(files, record), options, reporter);
   endWith(record, context);
 }
 
@@ -163,18 +163,18 @@ async function merge(context: Context, options: GridFlags): Promise<void> {
   if (options.shard) throw new UsageError("--merge puts all shards together; leave out --shard");
   checkFolders(options);
   const { out, replace = false } = options;
-  const talk = new Talk(context.terminal, options.quiet);
+  const reporter = new Reporter(context.terminal, options.quiet);
   await checkSummaries(out, manifestName(), replace);
   const sides = await listSides(options, context.signal);
-  const { files, record, ...sheet } = await talk.phase("merge", () => mergeGrid(sides, out));
-  sayWhole(record, files, sheet, options, talk);
+  const { files, record, ...sheet } = await reporter.phase("merge", () => mergeGrid(sides, out));
+  sayWhole(record, files, sheet, options, reporter);
   endWith(record, context);
 }
 
-function sayPart(record: GridRecord, files: GridFiles, manifest: string, options: GridFlags, talk: Talk): void {
+function sayPart(record: GridRecord, files: GridFiles, manifest: string, options: GridFlags, reporter: Reporter): void {
   const { out, json } = options;
-  if (json) talk.result(JSON.stringify({ out, manifest, ...pairsFor(record, files), seconds: talk.seconds }));
-  else talk.result(manifest);
+  if (json) reporter.result(JSON.stringify({ out, manifest, ...pairsFor(record, files), seconds: reporter.seconds }));
+  else reporter.result(manifest);
 }
 
 /** Prints what a finished grid is: its sheet, or as JSON its pairs too. */
@@ -183,11 +183,12 @@ export function sayWhole(
   files: GridFiles,
   { sheet, left }: { readonly sheet: string; readonly left: number },
   { json }: Pick<GridFlags, "json">,
-  talk: Talk,
+  reporter: Reporter,
 ): void {
-  if (left > 0) talk.say(`the sheet shows the first pictures; ${left} more of a side are left out`);
-  if (json) talk.result(JSON.stringify({ out: files.out, sheet, ...pairsFor(record, files), seconds: talk.seconds }));
-  else talk.result(sheet);
+  if (left > 0) reporter.say(`the sheet shows the first pictures; ${left} more of a side are left out`);
+  if (json)
+    reporter.result(JSON.stringify({ out: files.out, sheet, ...pairsFor(record, files), seconds: reporter.seconds }));
+  else reporter.result(sheet);
 }
 
 const pairsFor = (record: GridRecord, files: GridFiles) =>

@@ -5,8 +5,8 @@ import { modelPresets } from "../model/presets";
 import { packageVersion } from "../platform/package-root";
 import { adapterLine, type CommonOptions, type Context, withCommonOptions, withExamples, withSession } from "./context";
 import { type GraphReport, graphReport, STEP_NAMES, type StepName } from "./graph-report";
+import { Reporter } from "./reporter";
 import { aligned } from "./table";
-import { Talk } from "./talk";
 import { integer } from "./values";
 
 interface Options extends CommonOptions {
@@ -37,10 +37,10 @@ export function info(context: Context): Command {
 
 async function run(context: Context, options: Options): Promise<void> {
   if (options.models) {
-    listModels(new Talk(context.terminal), options.json === true);
+    listModels(new Reporter(context.terminal), options.json === true);
     return;
   }
-  await withSession(context, { ...options, quiet: true }, async ({ device, model, talk }) => {
+  await withSession(context, { ...options, quiet: true }, async ({ device, model, reporter }) => {
     const graph = options.graph ? graphReport(model, options.step, options.batch) : undefined;
     const program = {
       injectfusion: packageVersion(),
@@ -48,26 +48,27 @@ async function run(context: Context, options: Options): Promise<void> {
       platform: `${process.platform} ${process.arch}`,
     };
     const report = { program, device: aboutDevice(device), model: aboutModel(model), ...(graph && { graph }) };
-    if (options.json) talk.result(JSON.stringify(report));
+    if (options.json) reporter.result(JSON.stringify(report));
     else {
-      talk.result(adapterLine(device));
+      reporter.result(adapterLine(device));
       const { limits: _, ...about } = report.device;
       const facts = { program, model: report.model, device: options.limits ? report.device : about };
-      for (const [title, given] of Object.entries(facts)) for (const line of factLines(title, given)) talk.result(line);
-      if (graph) for (const line of graphLines(graph)) talk.result(line);
+      for (const [title, given] of Object.entries(facts))
+        for (const line of factLines(title, given)) reporter.result(line);
+      if (graph) for (const line of graphLines(graph)) reporter.result(line);
     }
   });
 }
 
-function listModels(talk: Talk, json: boolean): void {
+function listModels(reporter: Reporter, json: boolean): void {
   const models = Object.entries(modelPresets);
   if (json) {
-    talk.result(JSON.stringify(Object.fromEntries(models)));
+    reporter.result(JSON.stringify(Object.fromEntries(models)));
     return;
   }
   const columns = ["name", "model", "parameters", "preset", "from"];
   const rows = models.map(([name, { title, parameters, method, from }]) => [name, title, parameters, method, from]);
-  for (const line of aligned(columns, rows)) talk.result(line);
+  for (const line of aligned(columns, rows)) reporter.result(line);
 }
 
 function aboutDevice(device: Device) {

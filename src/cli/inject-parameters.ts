@@ -7,7 +7,7 @@ import { isModelPreset, modelPresets } from "../model/presets";
 import { type Solver, SPACINGS, type Spacing } from "../model/schedule";
 import type { Engine } from "./engine";
 import { UsageError } from "./failure";
-import type { Talk } from "./talk";
+import type { Reporter } from "./reporter";
 import { methodOption, omega, ruleOption, seed, solverOption, steps, timeStep, within } from "./values";
 
 /** The options of an injection as commander passes them: undefined where not given. */
@@ -98,9 +98,11 @@ const inFlags = (message: string): string =>
 const kebab = (name: string): string => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 
 /** Points out values that do nothing. */
-export function noteParameters({ parameters: { gamma, tEdit, top } }: Chosen, talk: Talk): void {
+export function noteParameters({ parameters: { gamma, tEdit, top } }: Chosen, reporter: Reporter): void {
   if (tEdit > top && gamma > 0)
-    talk.note(`--t-edit ${tEdit} is above the first time step ${top}: nothing is injected, the result is the original`);
+    reporter.note(
+      `--t-edit ${tEdit} is above the first time step ${top}: nothing is injected, the result is the original`,
+    );
 }
 
 /** Names the preset that goes with one of the paper's models, however its file is given (`ffhq=FILE`). */

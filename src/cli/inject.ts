@@ -44,7 +44,7 @@ import {
 } from "./placement";
 import { nameOf, provenance } from "./provenance";
 import { inputFiles, readMask, readPicture } from "./read-picture";
-import { Talk } from "./talk";
+import { Reporter } from "./reporter";
 import { checkPngName, checkTargets, type TargetOptions, withReplaceOption } from "./targets";
 import { direction, gamma, list, omegaRegion, scale, within } from "./values";
 
@@ -148,13 +148,13 @@ async function run(context: Context, options: Options): Promise<void> {
     throw new UsageError("required option '--out <file.png>' not specified");
   const stripFile = options.strip === true ? options.out?.replace(/\.png$/i, "-strip.png") : options.strip;
   const pasteFile = options.paste === true ? options.out?.replace(/\.png$/i, "-photo.png") : options.paste;
-  const talk = new Talk(context.terminal, options.quiet);
+  const reporter = new Reporter(context.terminal, options.quiet);
   checkCounts(options);
   if (!options.plan) await checkFiles(options, { "--strip": stripFile, "--paste": pasteFile });
   const chosen = chooseParameters(await context.engine(), options, options.gamma?.[0]);
-  noteParameters(chosen, talk);
-  const input = await readInput(options, talk);
-  if (options.plan) return printPlans(context, options, input, chosen, talk);
+  noteParameters(chosen, reporter);
+  const input = await readInput(options, reporter);
+  if (options.plan) return printPlans(context, options, input, chosen, reporter);
   const report = await withSession(
     context,
     options,
@@ -171,7 +171,7 @@ async function run(context: Context, options: Options): Promise<void> {
       const pixels = pictures[0]!;
       const stepsInversion = inversions.original.info.steps; // a saved inversion has its own
       if (options.stepsInversion && options.stepsInversion !== stepsInversion)
-        talk.note(
+        reporter.note(
           `--steps-inversion ${options.stepsInversion} does not apply: the ${chosen.parameters.method === "ddim" ? "saved" : "exact"} inversion has ${stepsInversion}`,
         );
       const details = {
@@ -224,13 +224,13 @@ async function run(context: Context, options: Options): Promise<void> {
         hash: model.hash,
         ...details,
         adapter: device.description,
-        seconds: talk.seconds,
+        seconds: reporter.seconds,
       };
     },
-    talk,
+    reporter,
   );
-  if (options.json) talk.result(JSON.stringify(report));
-  else for (const file of [options.out, stripFile, pasteFile]) if (file) talk.result(file);
+  if (options.json) reporter.result(JSON.stringify(report));
+  else for (const file of [options.out, stripFile, pasteFile]) if (file) reporter.result(file);
 }
 
 /** All input, read and checked before any device is opened. */
@@ -290,18 +290,18 @@ const savedNames = (prefix: string, contents: number): string[] => [
   ...Array.from({ length: contents }, (_, i) => `${prefix}-content-${i + 1}.inv`),
 ];
 
-async function readInput(options: Options, talk: Talk): Promise<Input> {
+async function readInput(options: Options, reporter: Reporter): Promise<Input> {
   const { content = [], contentInversion = [], mask = [], omegaRegion: regions = [], originalInversion } = options;
   const pictures: ToPlace[] = [];
   const take = async (flag: string, file: string, n: number) => {
     const key = pictureKey(flag, n);
-    const pixels = await readPicture({ flag: `--${flag}`, file }, talk, isPlaced(key, options));
+    const pixels = await readPicture({ flag: `--${flag}`, file }, reporter, isPlaced(key, options));
     pictures.push({ key, name: nameOf(file), pixels });
     return pixels;
   };
   const original = options.original === undefined ? undefined : await take("original", options.original, 1);
   for (const [k, file] of content.entries()) await take("content", file, k + 1);
-  const placed = await placeAll(pictures, options, talk);
+  const placed = await placeAll(pictures, options, reporter);
   const read = (flag: string) => (file: string) => naming(flag, () => readInversion(file));
   return {
     original: original && placed[0],
@@ -341,7 +341,7 @@ interface Inversions {
 
 /** Inverts what was given as pictures, all in one batch, and loads what was given as saved inversions. */
 async function invertAll(
-  { model, talk, signal }: Session,
+  { model, reporter, signal }: Session,
   input: Input,
   chosen: Chosen,
   tap: string | undefined,
@@ -352,11 +352,11 @@ async function invertAll(
   const fresh =
     pictures.length === 0
       ? []
-      : await talk.phase(
+      : await reporter.phase(
           "invert",
           async (report) => {
             const batch = await model.invert(pictures, { ...options, onStep: stepsTo(report) });
-            await noteUnfamiliar(batch, names.slice(0, pictures.length), talk);
+            await noteUnfamiliar(batch, names.slice(0, pictures.length), reporter);
             return pictures.map((_, i) => batch.select(i));
           },
           COMPILING,
@@ -377,7 +377,13 @@ async function saveAll({ original, contents }: Inversions, prefix: string): Prom
 }
 
 /** Prints the plans of the inversion and the injection. Nothing runs. */
-async function printPlans(context: Context, options: Options, input: Input, chosen: Chosen, talk: Talk): Promise<void> {
+async function printPlans(
+  context: Context,
+  options: Options,
+  input: Input,
+  chosen: Chosen,
+  reporter: Reporter,
+): Promise<void> {
   const plans = await withSession(
     context,
     options,
@@ -389,9 +395,9 @@ async function printPlans(context: Context, options: Options, input: Input, chos
       const directions = scaled(await loadDirections(model, input.directions, options), options.scale[0]!);
       return model.planInject(injectOptions(original, contents, input, gammas, chosen, options, directions));
     },
-    talk,
+    reporter,
   );
-  talk.result(options.json ? JSON.stringify(plans) : plans.map(printPlan).join("\n\n"));
+  reporter.result(options.json ? JSON.stringify(plans) : plans.map(printPlan).join("\n\n"));
 }
 
 /** The options of the run, for `Model.inject`. */
@@ -421,7 +427,7 @@ function injectOptions(
 }
 
 async function generate(
-  { model, talk, signal }: Session,
+  { model, reporter, signal }: Session,
   { original, contents }: Inversions,
   input: Input,
   gammas: readonly number[],
@@ -430,7 +436,7 @@ async function generate(
   directions: readonly DirectionInput[],
 ): Promise<Pixels> {
   const run = injectOptions(original, contents, input, gammas, chosen, options, directions);
-  const result = await talk.phase(
+  const result = await reporter.phase(
     "inject",
     (report) => model.inject({ ...run, signal, onStep: stepsTo(report) }),
     COMPILING,

@@ -8,7 +8,7 @@ import { expectModel } from "../platform/node";
 import { type HintFlags, hintsOf, withHintFlags } from "./checkpoint-flags";
 import { type Context, withExamples } from "./context";
 import { PartialFailure } from "./failure";
-import { Talk } from "./talk";
+import { Reporter } from "./reporter";
 
 /** `injectfusion inspect FILE`: describes a checkpoint from its headers alone. Exit status 1 when it would not load. */
 export const inspect = ({ terminal, signal }: Pick<Context, "terminal" | "signal">) =>
@@ -26,7 +26,7 @@ export const inspect = ({ terminal, signal }: Pick<Context, "terminal" | "signal
     const { source, preset } = presetOf(file);
     const options = { ...(preset && knownOf(preset)), ...hintsOf(flags), signal };
     const report = await inspectCheckpoint(await openSource(source, options), options);
-    new Talk(terminal).result(flags.json ? JSON.stringify(report, null, 2) : describe(report));
+    new Reporter(terminal).result(flags.json ? JSON.stringify(report, null, 2) : describe(report));
     if (report.problems.length > 0) throw new PartialFailure();
   });
 

@@ -12,7 +12,7 @@ import type { Chosen } from "./inject-parameters";
 import { isPlaced, type PlacementOptions, type Placing, pictureKey, placeAll, withPlacementOptions } from "./placement";
 import { nameOf } from "./provenance";
 import { inputFiles, readMask, readPicture } from "./read-picture";
-import type { Talk } from "./talk";
+import type { Reporter } from "./reporter";
 
 /** Options that name the pair of an experiment. */
 export interface PairOptions extends PlacementOptions {
@@ -45,16 +45,16 @@ export function withTapOptions(command: Command): Command {
 }
 
 /** Reads both pictures and the mask, before any device is opened. */
-export async function readPair(options: PairOptions, talk: Talk) {
+export async function readPair(options: PairOptions, reporter: Reporter) {
   const read = async (flag: "content" | "original") => {
     const [key, file] = [pictureKey(flag), options[flag]];
-    const pixels = await readPicture({ flag: `--${flag}`, file }, talk, isPlaced(key, options));
+    const pixels = await readPicture({ flag: `--${flag}`, file }, reporter, isPlaced(key, options));
     return { key, name: nameOf(file), pixels };
   };
   const pictures = [await read("content"), await read("original")] as const;
   const mask =
     options.mask === undefined ? undefined : await readMask({ flag: "--mask", file: options.mask }, pictures[1].pixels);
-  const [content, original] = (await placeAll(pictures, options, talk)) as [Placing, Placing];
+  const [content, original] = (await placeAll(pictures, options, reporter)) as [Placing, Placing];
   return { content, original, mask };
 }
 
@@ -71,13 +71,13 @@ export type ReadPair = Awaited<ReturnType<typeof readPair>>;
 
 /** Inverts both pictures, and gathers the options that every run on the pair shares. */
 export async function invertPair(
-  { model, talk, signal }: Session,
+  { model, reporter, signal }: Session,
   pair: ReadPair,
   options: PairOptions,
   chosen: Chosen,
 ) {
   const { tap } = options;
-  const both = await talk.phase(
+  const both = await reporter.phase(
     "invert",
     (report) =>
       model.invert([pair.content, pair.original], {
@@ -88,7 +88,7 @@ export async function invertPair(
       }),
     COMPILING,
   );
-  await noteUnfamiliar(both, [options.content, options.original].map(nameOf), talk);
+  await noteUnfamiliar(both, [options.content, options.original].map(nameOf), reporter);
   const [content, original]: [Inversion, Inversion] = [both.select(0), both.select(1)];
   const [contentPixels, originalPixels] = (await both.toPixels()) as [Pixels, Pixels];
   const plain = {
@@ -105,13 +105,13 @@ export async function invertPair(
 
 /** Runs variants of one injection in batches, with their progress. */
 export function runPair(
-  { model, talk }: Session,
+  { model, reporter }: Session,
   phase: string,
   variants: readonly Variant[],
   run: InjectOptions & { readonly batch: number },
 ): Promise<Pixels[]> {
   const all = variants.length;
-  return talk.phase(phase, (report) =>
+  return reporter.phase(phase, (report) =>
     runVariants(model, variants, { ...run, onShare: (share) => report(Math.round(share * all), all) }),
   );
 }

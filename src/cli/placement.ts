@@ -3,7 +3,7 @@ import type { Eyes, Pixels, PlacedImage, Placement, Square } from "../api";
 import { squareOf } from "../inject/placement";
 import { openFaceFinder } from "../platform/face-node";
 import { naming, UsageError } from "./failure";
-import type { Talk } from "./talk";
+import type { Reporter } from "./reporter";
 
 /** A placement as it was typed, and the picture it was typed after: "original", "content 1", ... */
 interface Placed {
@@ -111,20 +111,20 @@ export interface Placing extends PlacedImage {
 export async function placeAll(
   pictures: readonly ToPlace[],
   options: PlacementOptions,
-  talk: Talk,
+  reporter: Reporter,
 ): Promise<Placing[]> {
   const given = [...(options.place ?? []), ...(options.eyes ?? [])];
   const lost = given.find(({ of }) => !pictures.some(({ key }) => key === of));
   if (lost) throw new UsageError(`${lost.flag}: a saved inversion is placed already; give the picture itself`);
   const find = options.align && pictures.some(({ key }) => !given.some(({ of }) => of === key));
-  const finder = find ? await talk.phase("open face finder", () => openFaceFinder()) : undefined;
+  const finder = find ? await reporter.phase("open face finder", () => openFaceFinder()) : undefined;
   const placed: Placing[] = [];
   for (const { key, name, pixels } of pictures) {
     const own = given.filter(({ of }) => of === key);
     if (own.length > 1) throw new UsageError(`${own[1]!.flag}: ${name} is placed twice; give --place or --eyes once`);
     const placement =
       own[0]?.placement ??
-      (finder && (await talk.phase("find face", () => naming("--align", () => finder(pixels, name)))));
+      (finder && (await reporter.phase("find face", () => naming("--align", () => finder(pixels, name)))));
     const { width, height } = pixels.full ?? pixels;
     const square = async () => placement && squareOf(placement, width, height);
     placed.push({ image: pixels, placement: await naming(own[0]?.flag ?? "--align", square) });

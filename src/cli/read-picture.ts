@@ -5,7 +5,7 @@ import { decodeImage, decodeMask, frameCount } from "../platform/images-node";
 import { shortUrl } from "../urls";
 import { naming } from "./failure";
 import { checkMask } from "./masks";
-import type { Talk } from "./talk";
+import type { Reporter } from "./reporter";
 import type { NamedFile } from "./targets";
 
 /** Pictures smaller than this on a side say next to nothing. */
@@ -15,7 +15,7 @@ const TINY = 16;
  *  crop to the centre square, a picture of a few pixels, all frames of an animation but the first.
  *  @param placed whether another square than the centred one is chosen
  *  @throws UserError naming the flag */
-export async function readPicture({ flag, file }: NamedFile, talk: Talk, placed = false): Promise<Pixels> {
+export async function readPicture({ flag, file }: NamedFile, reporter: Reporter, placed = false): Promise<Pixels> {
   const name = shown(file);
   return naming(flag, async () => {
     const source = await sourceOf(file, name);
@@ -24,13 +24,13 @@ export async function readPicture({ flag, file }: NamedFile, talk: Talk, placed 
     const side = Math.min(width, height);
     const about = `${flag} ${name}`;
     if (side < TINY)
-      talk.note(`${about} is ${width}x${height}: its ${side}x${side} square is enlarged to the model's size`);
+      reporter.note(`${about} is ${width}x${height}: its ${side}x${side} square is enlarged to the model's size`);
     else if (width !== height && !placed)
-      talk.note(
+      reporter.note(
         `${about} is ${width}x${height}: the model sees its centre square of ${side}x${side} (--place, --eyes or --align choose another)`,
       );
     const frames = source instanceof Uint8Array ? await frameCount(source) : 1;
-    if (frames > 1) talk.note(`${about} has ${frames} frames: the first is used`);
+    if (frames > 1) reporter.note(`${about} has ${frames} frames: the first is used`);
     return pixels;
   });
 }

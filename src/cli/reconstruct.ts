@@ -17,7 +17,7 @@ import { noteUnfamiliar } from "./familiar";
 import { isPlaced, ONLY, type PlacementOptions, type Placing, placeAll, withPlacementOptions } from "./placement";
 import { nameOf, provenance } from "./provenance";
 import { inputFiles, readPicture } from "./read-picture";
-import { type Report, Talk } from "./talk";
+import { type Report, Reporter } from "./reporter";
 import { checkPngName, checkTargets, type TargetOptions, withReplaceOption } from "./targets";
 import { list, methodOption, solverOption, steps } from "./values";
 
@@ -59,14 +59,14 @@ export function reconstruct(context: Context): Command {
 }
 
 async function run(context: Context, image: string, options: Options): Promise<void> {
-  const talk = new Talk(context.terminal, options.quiet);
+  const reporter = new Reporter(context.terminal, options.quiet);
   if (options.out) {
     const out = { flag: "--out", file: options.out };
     checkPngName(out);
     await checkTargets([out], inputFiles(["picture", image], ["--model", options.model]), options);
   }
-  const pixels = await readPicture({ flag: "picture", file: image }, talk, isPlaced(ONLY, options));
-  const [picture] = await placeAll([{ key: ONLY, name: nameOf(image), pixels }], options, talk);
+  const pixels = await readPicture({ flag: "picture", file: image }, reporter, isPlaced(ONLY, options));
+  const [picture] = await placeAll([{ key: ONLY, name: nameOf(image), pixels }], options, reporter);
   const { solver, method } = options;
   const exact = method !== "ddim";
   const counts = options.report === true ? REPORTED : options.report;
@@ -100,20 +100,20 @@ async function run(context: Context, image: string, options: Options): Promise<v
         method,
         rows,
         adapter: device.description,
-        seconds: talk.seconds,
+        seconds: reporter.seconds,
       };
     },
-    talk,
+    reporter,
   );
-  if (options.json) return talk.result(JSON.stringify(report));
-  if (counts) talk.result("steps  PSNR/dB");
+  if (options.json) return reporter.result(JSON.stringify(report));
+  if (counts) reporter.result("steps  PSNR/dB");
   for (const { steps, psnr, psnrUnrounded } of report.rows) {
     const exact = `equal (${psnrUnrounded.toFixed(2)} dB before rounding)`;
     if (counts)
-      talk.result(`${String(steps).padStart(5)}  ${Number.isFinite(psnr) ? psnr.toFixed(2).padStart(7) : exact}`);
-    else talk.result(Number.isFinite(psnr) ? `${psnr.toFixed(2)} dB` : exact);
+      reporter.result(`${String(steps).padStart(5)}  ${Number.isFinite(psnr) ? psnr.toFixed(2).padStart(7) : exact}`);
+    else reporter.result(Number.isFinite(psnr) ? `${psnr.toFixed(2)} dB` : exact);
   }
-  if (options.out) talk.result(options.out);
+  if (options.out) reporter.result(options.out);
 }
 
 interface Row {
@@ -130,7 +130,7 @@ interface Row {
 /** @param name under which to say that the picture is unlike what the model knows, if it is
  *  @returns the reconstruction, and how near it is to the picture as the model sees it */
 async function once(
-  { model, talk, signal }: Session,
+  { model, reporter, signal }: Session,
   picture: Placing,
   { stepsInversion, steps, solver, method }: Pick<Options, "stepsInversion" | "steps" | "solver" | "method">,
   name: string | false,
@@ -141,7 +141,7 @@ async function once(
     const onGenerate = ({ step }: { step: number }) => report(stepsInversion + step, all);
     const inversion = await model.invert(picture, { steps: stepsInversion, solver, method, signal, onStep: onInvert });
     try {
-      if (name) await noteUnfamiliar(inversion, [name], talk);
+      if (name) await noteUnfamiliar(inversion, [name], reporter);
       const result = await model.reconstruct(inversion, { steps, signal, onStep: onGenerate });
       const [[target], [pixels]] = [await inversion.toPixels(), await result.toPixels()];
       const psnrUnrounded = psnrOfValues(await inversion.readImages(), await result.read());
@@ -152,5 +152,5 @@ async function once(
       inversion.dispose();
     }
   };
-  return talk.phase(`${stepsInversion}+${steps} steps`, work, COMPILING);
+  return reporter.phase(`${stepsInversion}+${steps} steps`, work, COMPILING);
 }

@@ -16,7 +16,7 @@ import {
 import { drawSheet, enlargedSide } from "./picture/sheet";
 import { provenance } from "./provenance";
 import { inputFiles } from "./read-picture";
-import { type Report, Talk } from "./talk";
+import { type Report, Reporter } from "./reporter";
 import { checkPngName, checkTargets, type TargetOptions, withReplaceOption } from "./targets";
 import { integer, seed, solverOption, steps, within } from "./values";
 
@@ -59,7 +59,7 @@ async function run(context: Context, options: Options): Promise<void> {
   checkPngName(out);
   await checkTargets([out], inputFiles(["--model", options.model]), options);
   const { count, seed, steps, eta, solver } = options;
-  const talk = new Talk(context.terminal, options.quiet);
+  const reporter = new Reporter(context.terminal, options.quiet);
   const details = { count, seed, steps, eta, solver };
   const report = await withSession(
     context,
@@ -72,11 +72,17 @@ async function run(context: Context, options: Options): Promise<void> {
       signal.throwIfAborted();
       if (sheet) await writeWhole(options.out, sheet);
       else await writePng(options.out, pictures[0]!, text);
-      return { out: options.out, model: model.name, ...details, adapter: device.description, seconds: talk.seconds };
+      return {
+        out: options.out,
+        model: model.name,
+        ...details,
+        adapter: device.description,
+        seconds: reporter.seconds,
+      };
     },
-    talk,
+    reporter,
   );
-  talk.result(options.json ? JSON.stringify(report) : options.out);
+  reporter.result(options.json ? JSON.stringify(report) : options.out);
 }
 
 interface Details {
@@ -88,7 +94,7 @@ interface Details {
 }
 
 /** Draws all samples, in batches; sample n of a seed is the same in any batch. */
-async function drawAll({ model, talk, signal }: Session, { count, ...asked }: Details): Promise<Pixels[]> {
+async function drawAll({ model, reporter, signal }: Session, { count, ...asked }: Details): Promise<Pixels[]> {
   const work = async (report: Report) => {
     const all: Pixels[] = [];
     for (let first = 0; first < count; first += BATCH) {
@@ -103,7 +109,7 @@ async function drawAll({ model, talk, signal }: Session, { count, ...asked }: De
     }
     return all;
   };
-  return talk.phase("sample", work, COMPILING);
+  return reporter.phase("sample", work, COMPILING);
 }
 
 function sheetOf(pictures: readonly Pixels[], name: string, { steps, eta, seed }: Details) {

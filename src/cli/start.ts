@@ -11,7 +11,7 @@ import { COMPILING, type Context, stepsTo, withExamples, withSession } from "./c
 import { chooseParameters, describe } from "./inject-parameters";
 import { drawSheet } from "./picture/sheet";
 import { nameOf, provenance } from "./provenance";
-import { Talk } from "./talk";
+import { Reporter } from "./reporter";
 
 interface Options {
   readonly out: string;
@@ -46,25 +46,25 @@ async function run(context: Context, { out, ...options }: Options): Promise<void
   const [resultFile, stripFile] = [join(out, "result.png"), join(out, "strip.png")];
   for (const file of [resultFile, stripFile]) await checkOwn(file);
   const pictures = [await decodeImage(originalFile), await decodeImage(contentFile)];
-  const talk = new Talk(context.terminal);
+  const reporter = new Reporter(context.terminal);
   const began = performance.now();
   await withSession(
     context,
     options,
     async ({ engine, model, signal }) => {
       const { preset, parameters, stepsInversion } = chooseParameters(engine, {});
-      const inversion = await talk.phase(
+      const inversion = await reporter.phase(
         "invert",
         (report) => model.invert(pictures, { ...inversionOf(parameters), signal, onStep: stepsTo(report) }),
         COMPILING,
       );
       const [original, content] = [inversion.select(0), inversion.select(1)];
-      const result = await talk.phase(
+      const result = await reporter.phase(
         "inject",
         (report) => model.inject({ ...parameters, original, content, signal, onStep: stepsTo(report) }),
         COMPILING,
       );
-      await talk.phase("write", async () => {
+      await reporter.phase("write", async () => {
         const [[first, second], [injected]] = [await inversion.toPixels(), await result.toPixels()];
         const row = [
           { pixels: first, caption: "original" },
@@ -81,8 +81,8 @@ async function run(context: Context, { out, ...options }: Options): Promise<void
         await writeWhole(stripFile, sheet);
       });
     },
-    talk,
+    reporter,
   );
-  talk.say(`${"all".padEnd(12)} ${((performance.now() - began) / 1000).toFixed(1).padStart(7)} s`);
-  talk.result(stripFile);
+  reporter.say(`${"all".padEnd(12)} ${((performance.now() - began) / 1000).toFixed(1).padStart(7)} s`);
+  reporter.result(stripFile);
 }

@@ -10,7 +10,7 @@ import { invertPair, type PairOptions, pairFiles, readPair, runPair, withPairOpt
 import { animationFormat, drawAnimation } from "./picture/animation";
 import { drawSheet, enlargedSide } from "./picture/sheet";
 import { nameOf, provenance } from "./provenance";
-import { Talk } from "./talk";
+import { Reporter } from "./reporter";
 import { checkPngName, checkTargets, type TargetOptions, withReplaceOption } from "./targets";
 import { gamma, integer, list, omega, timeStep } from "./values";
 
@@ -61,12 +61,12 @@ async function run(context: Context, options: Options): Promise<void> {
   if (swept.length < 1 || swept.length > 2)
     throw new UsageError(`found ${swept.length} lists of values, expected one or two, such as --gamma 0:0.6:7`);
   const format = options.animation === undefined ? undefined : animationFormat(options.animation);
-  const talk = new Talk(context.terminal, options.quiet);
+  const reporter = new Reporter(context.terminal, options.quiet);
   const out = { flag: "--out", file: options.out };
   const animations = options.animation ? [{ flag: "--animation", file: options.animation }] : [];
   checkPngName(out);
   await checkTargets([out, ...animations], pairFiles(options), options);
-  const pair = await readPair(options, talk);
+  const pair = await readPair(options, reporter);
   const { rows, columns, variants } = settings(options, swept);
   const { gamma: _, omega: __, tEdit: ___, tBoost: ____, ...others } = options;
   const engine = await context.engine();
@@ -100,12 +100,12 @@ async function run(context: Context, options: Options): Promise<void> {
       await writeWhole(options.out, sheet);
       if (animation) await writeWhole(options.animation!, animation);
       const files = { out: options.out, ...(animation && { animation: options.animation }) };
-      return { ...files, model: model.name, ...details, adapter: device.description, seconds: talk.seconds };
+      return { ...files, model: model.name, ...details, adapter: device.description, seconds: reporter.seconds };
     },
-    talk,
+    reporter,
   );
-  if (options.json) talk.result(JSON.stringify(report));
-  else for (const file of [options.out, options.animation]) if (file) talk.result(file);
+  if (options.json) reporter.result(JSON.stringify(report));
+  else for (const file of [options.out, options.animation]) if (file) reporter.result(file);
 }
 
 /** The settings in reading order: the last list runs along a row, the one before it down the rows. */

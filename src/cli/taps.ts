@@ -4,8 +4,8 @@ import { writeWhole } from "../platform/files-node";
 import { COMPILING, type CommonOptions, type Context, withCommonOptions, withExamples, withSession } from "./context";
 import { readFolder } from "./folders";
 import { chooseParameters, describe, type ParameterOptions, withParameterOptions } from "./inject-parameters";
+import { Reporter } from "./reporter";
 import { aligned, csv } from "./table";
-import { Talk } from "./talk";
 import { checkTargets, type TargetOptions, withReplaceOption } from "./targets";
 import { gamma, integer, list } from "./values";
 
@@ -41,7 +41,7 @@ const columns = ["tap", "gamma", "moved", "palette kept", "quality kept", "score
 const rowOf = (s: TapScore) => [s.tap, s.gamma, s.moved, s.paletteKept, s.qualityKept, s.score];
 
 async function run(context: Context, options: Options): Promise<void> {
-  const talk = new Talk(context.terminal, options.quiet);
+  const reporter = new Reporter(context.terminal, options.quiet);
   if (options.out) await checkTargets([{ flag: "--out", file: options.out }], [], options);
   const folder = await readFolder(options.images);
   for (const { error } of folder) if (error) context.terminal.stderr.write(`failed: ${error.message}\n`);
@@ -51,7 +51,7 @@ async function run(context: Context, options: Options): Promise<void> {
     context,
     options,
     async ({ model, signal }) => {
-      const scores = await talk.phase(
+      const scores = await reporter.phase(
         "taps",
         (report) =>
           scoreTaps(model, pictures, {
@@ -65,10 +65,10 @@ async function run(context: Context, options: Options): Promise<void> {
       );
       return { model: model.name, hash: model.hash, pairs: pictures.length, scores, ranking: rankTaps(scores) };
     },
-    talk,
+    reporter,
   );
   if (options.out) await writeWhole(options.out, csv(columns, report.scores.map(rowOf)));
-  if (options.json) return talk.result(JSON.stringify(report));
-  for (const line of aligned(columns, report.ranking.map(rowOf))) talk.result(line);
-  talk.say(`${report.pairs} pairs  ${describe(parameters, stepsInversion, { gamma: "best of those given" })}`);
+  if (options.json) return reporter.result(JSON.stringify(report));
+  for (const line of aligned(columns, report.ranking.map(rowOf))) reporter.result(line);
+  reporter.say(`${report.pairs} pairs  ${describe(parameters, stepsInversion, { gamma: "best of those given" })}`);
 }

@@ -16,7 +16,7 @@ import { GridFiles, type ModelIdentity, planDigest, planGrid, sizeOf } from "../
 import { checkSummaries, countFinished, isWhole } from "../grid-run";
 import { chooseParameters, noteParameters, withParameterOptions } from "../inject-parameters";
 import { withTapOptions } from "../pair";
-import { Talk } from "../talk";
+import { Reporter } from "../reporter";
 import { integer } from "../values";
 import { type JobRequest, openServer, type Queue } from "./bull";
 import { blockOf, jobId, type ModelOptions, type QueuedGrid, readPlan, writePlan } from "./job";
@@ -59,15 +59,15 @@ async function run(context: Context, flags: Flags): Promise<void> {
   const { replace = false, queue: url } = flags;
   const out = resolve(flags.out);
   const chosen = chooseParameters(await context.engine(), flags, flags.gamma);
-  const talk = new Talk(terminal, flags.quiet);
-  noteParameters(chosen, talk);
-  const plan = await talk.phase("list", () => planGrid(flags, chosen, signal));
-  noteOblong(plan, talk);
+  const reporter = new Reporter(terminal, flags.quiet);
+  noteParameters(chosen, reporter);
+  const plan = await reporter.phase("list", () => planGrid(flags, chosen, signal));
+  noteOblong(plan, reporter);
   await makeFolder(out);
   await checkSummaries(out, manifestName(), replace);
   const server = await openServer(url);
   const model = modelOptions(flags);
-  const identity = await talk.phase("read model", () => identify(model, signal));
+  const identity = await reporter.phase("read model", () => identify(model, signal));
   const size = sizeOf(plan);
   const of = tilesOf(size, flags.block);
   const digest = planDigest(plan, identity);
@@ -90,7 +90,7 @@ async function run(context: Context, flags: Flags): Promise<void> {
   const queue = server.queue();
   queue.on("error", () => {}); // shown by what waits for it
   try {
-    const unfinished = await talk.phase("look", async (report) => {
+    const unfinished = await reporter.phase("look", async (report) => {
       const found: Shard[] = [];
       for (let index = 1; index <= of; index++) {
         signal.throwIfAborted();
@@ -102,17 +102,17 @@ async function run(context: Context, flags: Flags): Promise<void> {
     await writePlan(out, grid);
     const { added, there } = await addJobs(queue, out, digest, unfinished);
     const done = of - unfinished.length;
-    talk.say(`${added} blocks enqueued, ${there} in the queue already, ${done} done already`);
+    reporter.say(`${added} blocks enqueued, ${there} in the queue already, ${done} done already`);
     if (!flags.wait) {
-      talk.result(
+      reporter.result(
         flags.json ? JSON.stringify({ out, plan: digest, blocks: of, enqueued: added, queued: there, done }) : out,
       );
       return;
     }
-    const failures = await watchJobs(queue, unfinished, (shard) => jobId(digest, shard), talk, signal);
+    const failures = await watchJobs(queue, unfinished, (shard) => jobId(digest, shard), reporter, signal);
     for (const failure of failures) terminal.stderr.write(`failed: ${failure}\n`);
-    const { record, files: merged, ...sheet } = await talk.phase("merge", () => mergeGrid(plan, out));
-    sayWhole(record, merged, sheet, flags, talk);
+    const { record, files: merged, ...sheet } = await reporter.phase("merge", () => mergeGrid(plan, out));
+    sayWhole(record, merged, sheet, flags, reporter);
     endWith(record, context);
   } finally {
     await queue.close().catch(() => {});
@@ -213,7 +213,7 @@ function cancel(context: Context): Command {
 }
 
 async function runCancel({ terminal }: Context, flags: CancelFlags): Promise<void> {
-  const talk = new Talk(terminal, flags.quiet);
+  const reporter = new Reporter(terminal, flags.quiet);
   const out = resolve(flags.out);
   const { digest, of } = await readPlan(out);
   const server = await openServer(flags.queue);
@@ -241,6 +241,6 @@ async function runCancel({ terminal }: Context, flags: CancelFlags): Promise<voi
     await queue.close().catch(() => {});
   }
   if (removed + stopped === 0) throw new UserError(`${out}: no block of this grid is in the queue`);
-  if (flags.json) talk.result(JSON.stringify({ out, removed, stopped }));
-  else talk.result(`${removed} blocks taken out of the queue, ${stopped} being stopped`);
+  if (flags.json) reporter.result(JSON.stringify({ out, removed, stopped }));
+  else reporter.result(`${removed} blocks taken out of the queue, ${stopped} being stopped`);
 }

@@ -2,7 +2,7 @@ import type { Keeper } from "../../experiments/keeper";
 import { type Context, type OpenSession, openSession } from "../context";
 import type { GridPlan } from "../grid-plan";
 import { type KeepOptions, openKeeper } from "../grid-run";
-import type { Talk } from "../talk";
+import type { Reporter } from "../reporter";
 import type { ModelOptions } from "./job";
 
 /** A device with a model and its inversions, opened when a job needs it and let go when none came for a while. */
@@ -16,7 +16,7 @@ export class SessionHolder {
   /** @param idle seconds without a job after which the device is let go */
   constructor(
     readonly context: Context,
-    readonly talk: Talk,
+    readonly reporter: Reporter,
     readonly idle: number,
   ) {}
 
@@ -30,7 +30,7 @@ export class SessionHolder {
     const asked = JSON.stringify(model);
     if (!this.#session || this.#model !== asked) {
       this.close();
-      this.#session = await openSession(this.context, model, this.talk);
+      this.#session = await openSession(this.context, model, this.reporter);
       this.#model = asked;
     }
     const { stepsInversion, top, faithful, solver, spacing, tap } = recipe;
@@ -48,7 +48,7 @@ export class SessionHolder {
     clearTimeout(this.#idle);
     if (!this.#session) return;
     this.#idle = setTimeout(() => {
-      this.talk.say(`no job for ${this.idle} s: the device is let go`);
+      this.reporter.say(`no job for ${this.idle} s: the device is let go`);
       this.close();
     }, this.idle * 1000).unref();
   }

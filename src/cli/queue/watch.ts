@@ -1,6 +1,6 @@
 import type { Shard } from "../../experiments/blocks";
 import { pause } from "../../gpu/patience";
-import type { Talk } from "../talk";
+import type { Reporter } from "../reporter";
 import type { Queue, QueuedJob } from "./bull";
 
 /** Milliseconds between looks at the queue. */
@@ -15,13 +15,13 @@ export async function watchJobs(
   queue: Queue,
   shards: readonly Shard[],
   idOf: (shard: Shard) => string,
-  talk: Talk,
+  reporter: Reporter,
   signal: AbortSignal,
 ): Promise<string[]> {
   const failures: string[] = [];
   const open = [...shards];
   if (open.length === 0) return failures;
-  await talk.phase(
+  await reporter.phase(
     "grid",
     async (report) => {
       let isSilent = false;
@@ -43,7 +43,7 @@ export async function watchJobs(
           report(Math.round(1000 * ((all - open.length + parts) / all)) / 10, 100);
           isSilent = false;
         } catch (error) {
-          if (!isSilent) talk.say(`queue: ${(error as Error).message.split("\n")[0]}; going on when it answers`);
+          if (!isSilent) reporter.say(`queue: ${(error as Error).message.split("\n")[0]}; going on when it answers`);
           isSilent = true;
         }
         if (open.length > 0) await pause(EVERY, signal);

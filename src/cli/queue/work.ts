@@ -11,7 +11,7 @@ import { headOf, writeManifest } from "../grid-manifest";
 import { GridFiles } from "../grid-plan";
 import type { GridRecord } from "../grid-record";
 import { type KeepOptions, makePairs } from "../grid-run";
-import { Talk } from "../talk";
+import { Reporter } from "../reporter";
 import { within } from "../values";
 import { openServer, type Queue, type QueuedJob, type Worker } from "./bull";
 import { SessionHolder } from "./holder";
@@ -62,13 +62,13 @@ export function work(context: Context): Command {
 }
 
 async function run(context: Context, options: Options): Promise<void> {
-  const talk = new Talk(context.terminal, options.quiet);
+  const reporter = new Reporter(context.terminal, options.quiet);
   const server = await openServer(options.queue);
   const { signal } = context;
-  talk.say(`waiting for jobs of ${server.where}`);
+  reporter.say(`waiting for jobs of ${server.where}`);
   const queue = server.queue();
-  const holder = new SessionHolder(context, talk, options.idle);
-  const doer = new BlockDoer({ ...context, signal }, options, talk, holder, queue);
+  const holder = new SessionHolder(context, reporter, options.idle);
+  const doer = new BlockDoer({ ...context, signal }, options, reporter, holder, queue);
   let unfit: Error | undefined;
   const over = new Promise<void>((resolve) => {
     if (signal.aborted) resolve();
@@ -91,7 +91,7 @@ async function run(context: Context, options: Options): Promise<void> {
   let silent = false;
   const trouble = (error: Error) => {
     if (!silent && !signal.aborted)
-      talk.say(`queue: ${error.message.split("\n")[0] || error.name}; going on when it answers`);
+      reporter.say(`queue: ${error.message.split("\n")[0] || error.name}; going on when it answers`);
     silent = true;
   };
   queue.on("error", trouble);
@@ -144,7 +144,7 @@ class BlockDoer {
   constructor(
     readonly context: Context,
     readonly options: Options,
-    readonly talk: Talk,
+    readonly reporter: Reporter,
     readonly holder: SessionHolder,
     readonly queue: Queue,
   ) {}
@@ -165,7 +165,7 @@ class BlockDoer {
       if (this.context.signal.aborted) return await this.#giveBack(job, token);
       if (error instanceof DeviceLostError) {
         this.holder.close();
-        this.talk.say(`${error.message}; the job goes back to the queue`);
+        this.reporter.say(`${error.message}; the job goes back to the queue`);
         if (++this.#losses >= MOST_LOSSES) this.onUnfit(error);
         return await this.#giveBack(job, token, this.#losses >= MOST_LOSSES);
       }
@@ -230,7 +230,7 @@ class BlockDoer {
     }
     const [done, kept, failed] = (["done", "kept", "failed"] as const).map((status) => record.count(status));
     const inverted = keeper.done.inverted - before.inverted;
-    this.talk.say(
+    this.reporter.say(
       `block ${shard.index}/${shard.of} of ${data.out}: ${done} pairs made, ${kept} were there (${seconds().toFixed(1)} s)`,
     );
     if (failed! > 0) throw forGood(this.#whyOf(failed!, failures, files, record));
@@ -280,7 +280,7 @@ class BlockDoer {
   sayFailed(job: QueuedJob | undefined, { name, message }: Error): void {
     if (name === "WaitingError") return;
     const block = job?.data.shard ? `block ${job.data.shard.index}/${job.data.shard.of}` : "a job";
-    this.talk.terminal.stderr.write(`failed: ${block}: ${message.split("\n")[0]}\n`);
+    this.reporter.terminal.stderr.write(`failed: ${block}: ${message.split("\n")[0]}\n`);
   }
 
   /** Ends the worker when nothing is waiting, nor being done by others who may die of it. */

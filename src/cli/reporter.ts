@@ -1,6 +1,6 @@
 import cliProgress from "cli-progress";
 
-/** Where a command writes: results to stdout, talk to stderr. */
+/** Where a command writes: results to stdout, progress and notes to stderr. */
 export interface Terminal {
   readonly stdout: { write(text: string): unknown };
   readonly stderr: { write(text: string): unknown; readonly isTTY?: boolean };
@@ -23,7 +23,7 @@ const PLAIN_EVERY = 10;
 const SLOW_START = 1500;
 
 /** Reporter of a command's progress. Quiet: nothing but results and errors. */
-export class Talk {
+export class Reporter {
   /** Seconds of each finished phase; a phase that runs twice adds up. */
   readonly seconds: Record<string, number> = {};
 
@@ -40,7 +40,7 @@ export class Talk {
     this.terminal.stdout.write(`${line}\n`);
   }
 
-  /** Writes a line of talk to stderr. */
+  /** Writes a line to stderr, unless quiet. */
   say(line: string): void {
     if (!this.quiet) this.terminal.stderr.write(`${line}\n`);
   }
