@@ -2,6 +2,7 @@ import { UserError } from "../errors";
 import { openContainer } from "../model/checkpoint/checkpoint";
 import { digestOf, safetensorsBytes } from "../model/checkpoint/digest";
 import { type ByteSource, memorySource } from "../model/checkpoint/source";
+import { isShape, parseInfo } from "./saved-info";
 
 /** The model and tensor that directions in h belong to, and how they were found. */
 export interface DirectionsInfo {
@@ -59,7 +60,7 @@ export async function holdsDirections(source: ByteSource): Promise<boolean> {
 /** Reads saved directions. @throws UserError when they are damaged, or no directions */
 export async function readDirections(bytes: Uint8Array, name = "directions"): Promise<DirectionsFile> {
   const file = await openContainer(memorySource(bytes, name));
-  const info = parseInfo(file.metadata, name);
+  const info = infoOf(file.metadata, name);
   const values = new Map<number, Float32Array<ArrayBuffer>>();
   const each = info.h.reduce((a, b) => a * b, 1);
   let count = 0;
@@ -90,26 +91,16 @@ export function expectModel({ name, info }: DirectionsFile, model: string): void
     );
 }
 
-function parseInfo(metadata: Readonly<Record<string, string>>, name: string): DirectionsInfo {
+function infoOf(metadata: Readonly<Record<string, string>>, name: string): DirectionsInfo {
   if (metadata.format !== FORMAT || !metadata.directions)
     throw new UserError(`${name}: holds no directions in h; make them with injectfusion directions`);
   const damaged = new UserError(`${name}: its metadata is damaged; find the directions again`);
-  let info: DirectionsInfo;
-  try {
-    info = JSON.parse(metadata.directions) as DirectionsInfo;
-  } catch {
-    throw damaged;
-  }
-  const whole = (v: unknown) => Number.isInteger(v) && (v as number) > 0;
+  const info = parseInfo<DirectionsInfo>(metadata.directions, damaged);
   if (
-    typeof info !== "object" ||
-    info === null ||
     typeof info.model !== "string" ||
     typeof info.tap !== "string" ||
     !["difference", "pca"].includes(info.kind) ||
-    !Array.isArray(info.h) ||
-    info.h.length !== 3 ||
-    !info.h.every(whole)
+    !isShape(info.h)
   )
     throw damaged;
   return info;

@@ -5,6 +5,7 @@ import { memorySource } from "../model/checkpoint/source";
 import { SOLVERS, SPACINGS } from "../model/schedule";
 import type { InversionInfo } from "./bank";
 import { METHODS } from "./methods";
+import { isCount, isShape, parseInfo } from "./saved-info";
 
 /** A saved inversion: tensors `image`, `x_T` and `h.<t>`, f32 with the batch first. */
 export interface InversionFile {
@@ -39,7 +40,7 @@ export async function writeInversion({ info, tensors }: InversionFile): Promise<
 /** @throws UserError when it is no inversion, or damaged */
 export async function readInversion(bytes: Uint8Array, name: string): Promise<InversionFile> {
   const file = await openContainer(memorySource(bytes, name));
-  const info = parseInfo(file.metadata, name);
+  const info = infoOf(file.metadata, name);
   const image = [info.picture.channels, info.picture.height, info.picture.width];
   const shapes = new Map<string, readonly number[]>([
     ["image", image],
@@ -66,34 +67,25 @@ export async function readInversion(bytes: Uint8Array, name: string): Promise<In
   return { info, tensors };
 }
 
-function parseInfo(metadata: Readonly<Record<string, string>>, name: string): InversionInfo {
+function infoOf(metadata: Readonly<Record<string, string>>, name: string): InversionInfo {
   if (metadata.format !== FORMAT || !metadata.inversion)
     throw new UserError(`${name}: not a saved inversion; make one with --save-inversion`);
   const damaged = new UserError(`${name}: its metadata is damaged; invert the picture again`);
-  let info: InversionInfo;
-  try {
-    info = JSON.parse(metadata.inversion) as InversionInfo;
-  } catch {
-    throw damaged;
-  }
-  if (typeof info !== "object" || info === null) throw damaged;
+  let info = parseInfo<InversionInfo>(metadata.inversion, damaged);
   const { side } = info as { side?: number }; // of files from before pictures could have other shapes
   if (side !== undefined) info = { ...info, picture: { channels: 3, height: side, width: side } };
   const known = (names: readonly unknown[], v: unknown) => v === undefined || names.includes(v);
-  const whole = (v: unknown): v is number => Number.isInteger(v) && (v as number) > 0;
   if (
     typeof info.model !== "string" ||
     typeof info.tap !== "string" ||
     typeof info.picture !== "object" ||
-    ![info.picture?.channels, info.picture?.height, info.picture?.width].every(whole) ||
-    !whole(info.steps) ||
-    !whole(info.top) ||
+    ![info.picture?.channels, info.picture?.height, info.picture?.width].every(isCount) ||
+    !isCount(info.steps) ||
+    !isCount(info.top) ||
     !known(SOLVERS, info.solver) ||
     !known(SPACINGS, info.spacing) ||
     !known(METHODS, info.method) ||
-    !Array.isArray(info.h) ||
-    info.h.length !== 3 ||
-    !info.h.every(whole) ||
+    !isShape(info.h) ||
     !Array.isArray(info.sources) ||
     info.sources.length === 0
   )
