@@ -2,6 +2,8 @@
 //   npm run figures                          all
 //   npm run figures -- sweep grid            those whose names begin so; the page keeps the others
 //   npm run figures -- --steps 4             quick and rough
+//   npm run figures -- anime                 what is made only where it is named: its model is a download of 61 MB
+//   npm run figures -- anime --anime FILE    the same from a copy of that model's model.json
 import { execFileSync } from "node:child_process";
 import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -12,7 +14,7 @@ import { measured } from "./measured";
 
 const { values, positionals: wanted } = parseArgs({
   allowPositionals: true,
-  options: { steps: { type: "string", default: "20" } },
+  options: { steps: { type: "string", default: "20" }, anime: { type: "string" } },
 });
 const figures = join("docs", "figures");
 const scratch = join("out", "figures");
@@ -42,6 +44,8 @@ interface Figure {
   readonly command: string;
   /** command lines that have to run before it */
   readonly before?: readonly string[];
+  /** made only where its name is given */
+  readonly named?: boolean;
   /** where the command leaves the figure, when not in its place; a PNG for a figure in WebP */
   readonly from?: string;
   /** result whose halves are measured: against the original, and these contents */
@@ -61,6 +65,8 @@ const sheet = (file: string, title: string, command: string): Figure => ({
   title,
   command: `${command} ${few} --out ${figures}/${file}`,
 });
+
+const animeFaces = [1, 2].map((seed) => ({ seed, file: `${scratch}/anime-${seed}.png` }));
 
 const list: readonly Figure[] = [
   strip("strip", "Content injection", `${pair} --gamma 0.5`),
@@ -128,6 +134,15 @@ const list: readonly Figure[] = [
     title: "Pictures from noise",
     command: `sample --count 8 --steps ${2 * Number(values.steps)} --eta 1 --out ${figures}/samples.png`,
   },
+  {
+    ...sheet(
+      "anime-taps.png",
+      "A model that nobody here made: its own samples, injected at the bottleneck and further up",
+      `compare --model anime64 --content ${animeFaces[0]!.file} --original ${animeFaces[1]!.file} --of taps --taps mid.block_2,up.3.attn.1,up.2.attn.0 --gamma 0.6 --solver dpm++2m`,
+    ),
+    before: animeFaces.map(({ seed, file }) => `sample --model anime64 --seed ${seed} --eta 1 --out ${file}`),
+    named: true,
+  },
 ];
 
 /** Twelve held-out drawings, three of them originals and three contents; six others with dark glasses and without; masks of
@@ -165,7 +180,8 @@ async function inputs(): Promise<void> {
   }
 }
 
-function run(command: string): string {
+function run(written: string): string {
+  const command = values.anime ? written.replace("--model anime64", `--model anime64=${values.anime}`) : written;
   console.error(`\ninjectfusion ${command}`);
   const began = performance.now();
   const replace = /^(?:evaluate|info)/.test(command) ? [] : ["--replace"]; // figures are made anew
@@ -177,7 +193,8 @@ function run(command: string): string {
   return out;
 }
 
-const isWanted = (file: string) => wanted.length === 0 || wanted.some((name) => file.startsWith(name));
+const isWanted = (file: string, named = false) =>
+  (wanted.length === 0 && !named) || wanted.some((name) => file.startsWith(name));
 
 /** What the commands said, kept beside the figures so that a partial run can write the whole page. */
 const notesFile = join(figures, "notes.json");
