@@ -219,8 +219,8 @@ function page(): string {
 
 mkdirSync(figures, { recursive: true });
 await inputs();
-for (const { file, before = [], command, from, result, contents } of list) {
-  if (!isWanted(file)) continue;
+for (const { file, named, before = [], command, from, result, contents } of list) {
+  if (!isWanted(file, named)) continue;
   for (const line of [...before, command]) run(line);
   if (from && file.endsWith(".webp"))
     await sharp(from)
