@@ -173,6 +173,39 @@ describe("the way to the GPU", () => {
   });
 });
 
+test("a tensor is read while the one before is packed, and neither spoils the other", async () => {
+  const model = await open(await safetensors(state), hints);
+  const load = async (read: typeof model.read) => {
+    const device = forgetfulDevice();
+    const events: string[] = [];
+    const written = new Map<string, string>();
+    device.gpu.queue.writeBuffer = ({ label }, offset, data) => {
+      events.push(`write ${label}`);
+      const { buffer, byteOffset, byteLength } = data as Uint8Array<ArrayBuffer>;
+      written.set(`${label} ${offset}`, Buffer.from(buffer.slice(byteOffset, byteOffset + byteLength)).toString("hex"));
+    };
+    const watched: typeof model.read = (key, ...rest) => {
+      events.push(`read ${key}`);
+      return read(key, ...rest);
+    };
+    const { hash } = await Network.load({ ...model, read: watched }, device);
+    return { hash, events, written };
+  };
+  const fresh = await load((key) => model.read(key));
+  let inFlight = 0;
+  const into = await load(async (key, signal, scratch) => {
+    expect(inFlight++).toBe(0); // a server without ranges is read from front to back
+    const values = await model.read(key, signal, scratch);
+    inFlight--;
+    return values;
+  });
+  expect(into.written).toEqual(fresh.written);
+  expect(into.hash).toBe(fresh.hash);
+  const [second] = [...model.tensors.keys()].slice(1);
+  const reads = into.events.indexOf(`read ${second}`);
+  expect(reads).toBeLessThan(into.events.findIndex((event) => event.startsWith("write")));
+});
+
 test("every packing stops as often as it has large parts, and then returns what packing at once does", () => {
   for (const weights of ["f32", "f16"] as const)
     for (const kernel of [1, 3] as const) {

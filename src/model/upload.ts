@@ -9,6 +9,9 @@ import type { ModelCheckpoint } from "./checkpoint/model";
 /** A driver may keep what it is given to write until the next submit: no more than this many bytes, and one weight. */
 const MOST_STAGED = 16 * 2 ** 20;
 
+/** Bytes beyond those of the largest tensor in which the next one is read while one is packed. */
+const READ_AHEAD = 4 * 2 ** 20;
+
 /** Values hashed at a time. */
 const HASHED = 2 ** 20;
 
@@ -26,7 +29,7 @@ export async function upload(
   const uses = usesOf(stored);
   const writer = new WeightWriter(buffers, stored, full, new Turns(signal));
   const largest = Math.max(0, ...[...uses.values()].map(([use]) => use!.elements));
-  const scratch = new Uint8Array(4 * largest);
+  const scratch = new Uint8Array(4 * largest + READ_AHEAD);
   for (const [name, { sources }] of stored) if (sources.length === 0) await writer.constant(name);
   const hash = await readAll(checkpoint, uses, scratch, signal, async (places, values) => {
     for (const { name, at } of places) await writer.take(name, at, values);
@@ -44,7 +47,8 @@ export function identify(
   return readAll(checkpoint, usesOf(stored), undefined, signal, async () => {});
 }
 
-/** Reads every tensor that is used, in the order of the file. @returns the network's hash */
+/** Reads every tensor that is used, in the order of the file. While one is packed, it is hashed, and the next one is read
+ *  where both have room in `scratch`: one at its front, one at its back. @returns the network's hash */
 async function readAll(
   checkpoint: ModelCheckpoint,
   uses: ReadonlyMap<string, readonly Use[]>,
@@ -55,16 +59,30 @@ async function readAll(
   const digests: string[] = [];
   for (const key of uses.keys())
     if (!checkpoint.tensors.has(key)) throw new UserError(`${checkpoint.file}: has no tensor ${key}`);
-  for (const key of checkpoint.tensors.keys()) {
+  const keys = [...checkpoint.tensors.keys()].filter((key) => uses.has(key));
+  const bytes = (i: number) => 4 * uses.get(keys[i]!)![0]!.elements;
+  const room = scratch?.length ?? 0;
+  /** Reads tensor i while the one before is in use, at the other end of the scratch. */
+  const readAhead = (i: number, back: boolean) => {
+    const into = back ? scratch!.subarray(room - bytes(i)) : scratch!.subarray(0, bytes(i));
+    const values = checkpoint.read(keys[i]!, signal, into);
+    values.catch(() => {}); // heard when its turn comes, which it may not
+    return { values, back };
+  };
+  let ahead: ReturnType<typeof readAhead> | undefined;
+  for (const [i, key] of keys.entries()) {
     signal?.throwIfAborted();
-    const places = uses.get(key) ?? [];
-    const [first] = places;
-    if (!first) continue;
-    const values = await checkpoint.read(key, signal, scratch);
-    if (values.length !== first.elements)
-      throw new UserError(`${checkpoint.file}: ${key} has ${values.length} values, the model needs ${first.elements}`);
-    digests.push(`${key}:${await hashed(values)}`);
+    const places = uses.get(key)!;
+    const values = await (ahead?.values ?? checkpoint.read(key, signal, scratch));
+    const { elements } = places[0]!;
+    if (values.length !== elements)
+      throw new UserError(`${checkpoint.file}: ${key} has ${values.length} values, the model needs ${elements}`);
+    const both = i + 1 < keys.length && bytes(i) + bytes(i + 1) <= room;
+    ahead = both ? readAhead(i + 1, !ahead?.back) : undefined;
+    const hash = hashed(values);
+    hash.catch(() => {});
     await take(places, values);
+    digests.push(`${key}:${await hash}`);
   }
   return identity(digests, checkpoint);
 }
