@@ -10,11 +10,12 @@ import type { NetworkOptions } from "../src/model/network";
 import { targetOf } from "../src/model/network";
 import { fileStore } from "../src/platform/tune-store-node";
 import { measureForwards } from "./forwards";
+import { measureLoading } from "./forwards/loading";
 import { benchNetworks } from "./forwards/networks";
 import { kernelCases, measureKernel, measureRoof } from "./kernels";
 import { Stopwatch } from "./kernels/gpu";
 import { roofNames } from "./kernels/roof";
-import { coldLines, forwardLines, kernelHeader, kernelLine } from "./lines";
+import { coldLines, forwardLines, kernelHeader, kernelLine, loadLines } from "./lines";
 import { benchScaling, plotScaling } from "./scaling";
 
 const { values: flags } = parseArgs({
@@ -75,9 +76,14 @@ async function kernels(): Promise<void> {
 async function forwards(): Promise<void> {
   for (const { name, onGpu, open } of benchNetworks.filter(({ name }) => filter.test(`forward ${name}`))) {
     using device = await openDevice(); // a fresh one: compiling is measured too
-    if (onGpu && device.adapterClass !== "gpu") continue;
     const checkpoint = await open();
     try {
+      if (onGpu && device.adapterClass !== "gpu") {
+        const { network, loading } = await measureLoading(device, name, checkpoint, options);
+        network.destroy();
+        print(loading, ...loadLines(loading));
+        continue;
+      }
       const { cold, forwards } = await measureForwards(device, name, checkpoint, { ...options, runs });
       print(cold, ...coldLines(cold));
       for (const result of forwards) print(result, ...forwardLines(result));

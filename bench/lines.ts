@@ -1,5 +1,6 @@
 import type { TuneResult } from "../src/tune/tune";
 import type { ColdResult, ForwardResult } from "./forwards";
+import type { LoadResult } from "./forwards/loading";
 import type { KernelResult } from "./kernels";
 
 const mib = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
@@ -20,9 +21,14 @@ export const kernelLine = (r: KernelResult): string =>
     r.worstError.toExponential(0).padStart(7),
   ].join(" ");
 
-export const coldLines = (r: ColdResult): string[] => [
+export const loadLines = (r: LoadResult): string[] => [
   "",
-  `forward ${r.network}: ${r.parameters} parameters, weights ${mib(r.weightBytes)}, loaded in ${r.loadMs.toFixed(0)} ms`,
+  `forward ${r.network}: ${r.parameters} parameters, weights ${mib(r.weightBytes)}`,
+  `  loaded in ${r.loadMs.toFixed(0)} ms, at most ${mib(r.loadPeakBytes)} of memory more than before`,
+];
+
+export const coldLines = (r: ColdResult): string[] => [
+  ...loadLines(r),
   `  cold: ${r.pipelines} pipelines for all three step graphs, compiled and planned in ${r.compileMs.toFixed(0)} ms`,
   `  memory of all three: ${mib(r.plannedBytes)}, ${(r.plannedBytes / r.lowerBound).toFixed(3)} of the lower bound`,
   ...tuneLines(r.tuning),

@@ -1,6 +1,11 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { convertModel } from "../src/model/checkpoint/convert";
 import { expectedTensors } from "../src/model/checkpoint/expected";
+import { fileSource, writeFileAtomic } from "../src/model/checkpoint/file-node";
 import { LAYOUT_OF } from "../src/model/checkpoint/layout";
-import type { ModelCheckpoint } from "../src/model/checkpoint/model";
+import { type ModelCheckpoint, openModel } from "../src/model/checkpoint/model";
 import type { UNetConfig } from "../src/model/config";
 import { DDPM_SCHEDULE } from "../src/model/schedule";
 import { mulberry32 } from "../src/random";
@@ -36,5 +41,21 @@ export function randomCheckpoint(name: string, config: UNetConfig): ModelCheckpo
       return randomValues(index + 1, key, shapes[index]![1]);
     },
     close() {},
+  };
+}
+
+/** The same as a safetensors file, which is there until the checkpoint is closed. */
+export async function randomFile(name: string, config: UNetConfig): Promise<ModelCheckpoint> {
+  const folder = mkdtempSync(join(tmpdir(), "random-checkpoint-"));
+  const file = join(folder, `${name}.safetensors`);
+  const { pieces } = await convertModel(randomCheckpoint(name, config), { dtype: "f32" });
+  await writeFileAtomic(file, pieces);
+  const model = await openModel(await fileSource(file));
+  return {
+    ...model,
+    close() {
+      model.close();
+      rmSync(folder, { recursive: true });
+    },
   };
 }

@@ -9,15 +9,11 @@ import type { TuneResult } from "../../src/tune/tune";
 import { burn } from "../kernels";
 import { median, Stopwatch } from "../kernels/gpu";
 import { prepareRoof } from "../kernels/roof";
+import { type LoadResult, measureLoading } from "./loading";
 import { feed, macsOf, outputsOf, programNames, relativeError, replayOf, stepGraphs } from "./steps";
 
 /** From a closed file to three compiled step graphs, on a device that has compiled nothing yet. */
-export interface ColdResult {
-  readonly network: string;
-  readonly parameters: number;
-  readonly weightBytes: number;
-  /** with tuning, where it was asked for */
-  readonly loadMs: number;
+export interface ColdResult extends LoadResult {
   /** what tuning found for each convolution; empty where it was not asked for */
   readonly tuning: readonly TuneResult[];
   /** lowering, planning, pipelines and recording of all three */
@@ -67,18 +63,14 @@ export async function measureForwards(
   checkpoint: ModelCheckpoint,
   { runs, ...options }: NetworkOptions & { runs: number },
 ): Promise<{ cold: ColdResult; forwards: ForwardResult[] }> {
-  const opened = performance.now();
-  const network = await Network.load(checkpoint, device, options);
+  const { network, loading } = await measureLoading(device, name, checkpoint, options);
   const loaded = performance.now();
   const before = device.pipelines.size;
   const graphs = stepGraphs(network, 1);
   const programs = await network.compile(graphs, stepOps);
   const compiled = performance.now();
   const cold: ColdResult = {
-    network: name,
-    parameters: network.parameters,
-    weightBytes: network.weights.bytes,
-    loadMs: loaded - opened,
+    ...loading,
     tuning: network.tuning,
     compileMs: compiled - loaded,
     pipelines: device.pipelines.size - before,

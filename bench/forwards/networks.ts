@@ -3,12 +3,12 @@ import { openModelCheckpoint } from "../../src/model/checkpoint/model";
 import { openSource } from "../../src/model/checkpoint/source-node";
 import { modelPresets } from "../../src/model/presets";
 import { shippedModel } from "../../src/platform/node";
-import { randomCheckpoint } from "../random-checkpoint";
+import { randomFile } from "../random-checkpoint";
 import { ddpm32 } from "./ddpm32";
 
 export interface BenchNetwork {
   readonly name: string;
-  /** Too large for a software adapter. */
+  /** Too large for a software adapter, which loads it only. */
   readonly onGpu?: true;
   open(): Promise<ModelCheckpoint>;
 }
@@ -22,6 +22,6 @@ export const benchNetworks: readonly BenchNetwork[] = [
       return await openModelCheckpoint(await openSource(file));
     },
   },
-  { name: "ddpm32", open: async () => randomCheckpoint("ddpm32", ddpm32) },
-  { name: "celebahq", onGpu: true, open: async () => randomCheckpoint("celebahq", modelPresets.celebahq.config) },
+  { name: "ddpm32", open: () => randomFile("ddpm32", ddpm32) },
+  { name: "celebahq", onGpu: true, open: () => randomFile("celebahq", modelPresets.celebahq.config) },
 ];
