@@ -81,33 +81,68 @@ export function winograd(o: Pick<Winograd, "m" | "stride" | "product"> & Partial
   };
 }
 
-/** Rows of G: a 3-tap filter in the transform domain. */
-const G = {
-  2: [
-    [1, 0, 0],
-    [1 / 2, 1 / 2, 1 / 2],
-    [1 / 2, -1 / 2, 1 / 2],
-    [0, 0, 1],
-  ],
-  4: [
-    [1 / 4, 0, 0],
-    [-1 / 6, -1 / 6, -1 / 6],
-    [-1 / 6, 1 / 6, -1 / 6],
-    [1 / 24, 1 / 12, 1 / 6],
-    [1 / 24, -1 / 12, 1 / 6],
-    [0, 0, 1],
-  ],
-} as const;
+/** Values of many filters, and where they begin. */
+interface Column {
+  readonly from: Float32Array | Float64Array;
+  readonly at: number;
+}
 
-/** The same with stride 2: outputs y[0], y[1] take the even taps from samples 0, 2, 4 by F(2, 2), and the odd one from
- *  samples 1, 3 as it is.   Huang et al. 2020, arXiv:2002.00552 */
-const G_STRIDE_2 = [
-  [1, 0, 0],
-  [1, 0, 1],
-  [0, 0, 1],
-  [0, 1, 0],
-  [0, 1, 0],
-] as const;
+/** Writes G (a, b, c)^T, lines of three taps in the transform domain, for `count` filters side by side, to places `step` apart.
+ *  Terms that rows of G share are computed once: this takes most of the time of loading. */
+type TransformLines = (a: Column, b: Column, c: Column, to: Column, step: number, count: number) => void;
+
+/** F(2,3): (1, 0, 0), (1, 1, 1) / 2, (1, -1, 1) / 2, (0, 0, 1) */
+const linesOf2: TransformLines = (a, b, c, { from: to, at }, step, count) => {
+  for (let e = 0; e < count; e++) {
+    const va = a.from[a.at + e]!;
+    const vc = c.from[c.at + e]!;
+    const p = va / 2;
+    const q = b.from[b.at + e]! / 2;
+    const r = vc / 2;
+    to[at + e] = va;
+    to[at + e + step] = p + q + r;
+    to[at + e + 2 * step] = p - q + r;
+    to[at + e + 3 * step] = vc;
+  }
+};
+
+/** F(4,3): (1, 0, 0) / 4, -(1, 1, 1) / 6, -(1, -1, 1) / 6, (1, 2, 4) / 24, (1, -2, 4) / 24, (0, 0, 1) */
+const linesOf4: TransformLines = (a, b, c, { from: to, at }, step, count) => {
+  for (let e = 0; e < count; e++) {
+    const va = a.from[a.at + e]!;
+    const vb = b.from[b.at + e]!;
+    const vc = c.from[c.at + e]!;
+    const p = va * (1 / 6);
+    const q = vb * (1 / 6);
+    const r = vc * (1 / 6);
+    const u = va * (1 / 24);
+    const v = vb * (1 / 12);
+    to[at + e] = va / 4;
+    to[at + e + step] = -p - q - r;
+    to[at + e + 2 * step] = q - p - r;
+    to[at + e + 3 * step] = u + v + r;
+    to[at + e + 4 * step] = u - v + r;
+    to[at + e + 5 * step] = vc;
+  }
+};
+
+/** Stride 2: outputs y[0], y[1] take the even taps from samples 0, 2, 4 by F(2, 2), and the odd one from samples 1, 3 as it
+ *  is.   Huang et al. 2020, arXiv:2002.00552 */
+const linesOfStride2: TransformLines = (a, b, c, { from: to, at }, step, count) => {
+  for (let e = 0; e < count; e++) {
+    const va = a.from[a.at + e]!;
+    const vb = b.from[b.at + e]!;
+    const vc = c.from[c.at + e]!;
+    to[at + e] = va;
+    to[at + e + step] = va + vc;
+    to[at + e + 2 * step] = vc;
+    to[at + e + 3 * step] = vb;
+    to[at + e + 4 * step] = vb;
+  }
+};
+
+const linesOf = ({ m, stride }: Winograd): TransformLines =>
+  stride === 2 ? linesOfStride2 : m === 4 ? linesOf4 : linesOf2;
 
 /** Input samples along a tile's side, and so positions of the transform. */
 const sideOf = ({ m, stride }: Winograd): number => (m - 1) * stride + 3;
@@ -135,27 +170,25 @@ function* winogradWeights(w: Float32Array, oc: number, ic: number, v: Winograd):
 /** Transforms the block of filters that begins at `start`, into u. */
 function blockTransform(w: Float32Array, order: Float32Array, u: Float32Array, v: Winograd): (start: number) => void {
   const side = sideOf(v);
-  const g = Float64Array.from((v.stride === 2 ? G_STRIDE_2 : G[v.m]).flat());
-  const stride = BLOCK + 16; // off the power of two, or all positions share a few lines of the cache
-  const block = new Float32Array(side * side * stride);
-  const row = new Float64Array(3 * side);
+  const lines = linesOf(v);
+  const step = BLOCK + 16; // off the power of two, or all positions share a few lines of the cache
+  const taps = new Float64Array(9 * step);
+  const rows = new Float64Array(3 * side * step);
+  const block = new Float32Array(side * side * step);
+  const column = (from: Float32Array | Float64Array, i: number): Column => ({ from, at: i * step });
   return (start) => {
     const length = Math.min(BLOCK, order.length - start);
-    block.fill(0);
     for (let e = 0; e < length; e++) {
-      const filter = order[start + e]! - 1;
-      if (filter < 0) continue;
-      for (let i = 0; i < 3 * side; i += 3)
-        for (let x = 0; x < 3; x++) {
-          const at = 9 * filter + x;
-          row[i + x] = g[i]! * w[at]! + g[i + 1]! * w[at + 3]! + g[i + 2]! * w[at + 6]!;
-        }
-      for (let i = 0, z = e; i < 3 * side; i += 3)
-        for (let j = 0; j < 3 * side; j += 3, z += stride)
-          block[z] = g[j]! * row[i]! + g[j + 1]! * row[i + 1]! + g[j + 2]! * row[i + 2]!;
+      const at = 9 * (order[start + e]! - 1);
+      for (let t = 0; t < 9; t++) taps[t * step + e] = at < 0 ? 0 : w[at + t]!;
     }
-    for (let z = 0; z < side * side; z++)
-      u.set(block.subarray(z * stride, z * stride + length), z * order.length + start);
+    for (let x = 0; x < 3; x++)
+      lines(column(taps, x), column(taps, x + 3), column(taps, x + 6), column(rows, x), 3 * step, length);
+    for (let i = 0; i < side; i++) {
+      const [a, b, c] = [0, 1, 2].map((x) => column(rows, 3 * i + x)) as [Column, Column, Column];
+      lines(a, b, c, column(block, i * side), step, length);
+    }
+    for (let z = 0; z < side * side; z++) u.set(block.subarray(z * step, z * step + length), z * order.length + start);
   };
 }
 
