@@ -5,7 +5,7 @@ import { convertModel } from "../src/model/checkpoint/convert";
 import { expectedTensors } from "../src/model/checkpoint/expected";
 import { fileSource, writeFileAtomic } from "../src/model/checkpoint/file-node";
 import { LAYOUT_OF } from "../src/model/checkpoint/layout";
-import { type ModelCheckpoint, openModel } from "../src/model/checkpoint/model";
+import { type ModelCheckpoint, openModelCheckpoint } from "../src/model/checkpoint/model";
 import type { UNetConfig } from "../src/model/config";
 import { DDPM_SCHEDULE } from "../src/model/schedule";
 import { mulberry32 } from "../src/random";
@@ -50,7 +50,7 @@ export async function randomFile(name: string, config: UNetConfig): Promise<Mode
   const file = join(folder, `${name}.safetensors`);
   const { pieces } = await convertModel(randomCheckpoint(name, config), { dtype: "f32" });
   await writeFileAtomic(file, pieces);
-  const model = await openModel(await fileSource(file));
+  const model = await openModelCheckpoint(await fileSource(file));
   return {
     ...model,
     close() {
