@@ -20,17 +20,16 @@ fn task(id: u32) {
   let slice = id / tiles % SLICES;
   let z = id / (tiles * SLICES);       // n HEADS + head
   let head = z % HEADS;
-  let blocks = T / WIDE;
   let keys = row_start(z / HEADS, 1u, head * D + e0);
   let values = row_start(z / HEADS, 2u, head * D + f0);
   var peak: array<f32, TILE_E>;
   for (var e = 0u; e < TILE_E; e++) { peak[e] = peak_of(z * D + e0 + e).x; } // unroll
   var sums: array<array<f32, TILE_F>, TILE_E>;
-  for (var i = slice; i < blocks; i += SLICES) {
+  for (var i = slice; i < blocks(); i += SLICES) {
     var v: array<Block, TILE_F>;
-    for (var f = 0u; f < TILE_F; f++) { v[f] = qkv[values + f * blocks + i]; } // unroll
+    for (var f = 0u; f < TILE_F; f++) { v[f] = qkv[values + f * blocks() + i]; } // unroll
     for (var e = 0u; e < TILE_E; e++) { // unroll
-      let k = qkv[keys + e * blocks + i];
+      let k = qkv[keys + e * blocks() + i];
       for (var j = 0u; j < WIDE; j++) { // unroll
         let w = exp(k[j] - peak[e]);
         for (var f = 0u; f < TILE_F; f++) { sums[e][f] += w * v[f][j]; } // unroll

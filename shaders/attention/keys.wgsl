@@ -10,18 +10,17 @@ fn task(id: u32) {
   let chunk = id % CHUNKS;
   let row = id / CHUNKS % rows();
   let n = id / (CHUNKS * rows());
-  let blocks = T / WIDE;
   let start = row_start(n, 1u, row);
   let learned = select(0u, MEMORY, chunk == 0u);
   let first = qkv[start + chunk];
   var peak = first[0];
-  for (var i = chunk; i < blocks; i += CHUNKS) {
+  for (var i = chunk; i < blocks(); i += CHUNKS) {
     let k = qkv[start + i];
     for (var j = 0u; j < WIDE; j++) { peak = max(peak, k[j]); } // unroll
   }
   for (var j = 0u; j < learned; j++) { peak = max(peak, memory[row * MEMORY + j]); }
   var total = 0.0;
-  for (var i = chunk; i < blocks; i += CHUNKS) {
+  for (var i = chunk; i < blocks(); i += CHUNKS) {
     let k = qkv[start + i];
     for (var j = 0u; j < WIDE; j++) { total += exp(k[j] - peak); } // unroll
   }
