@@ -1,7 +1,6 @@
 // y = sum_s parts[s] + what follows (lib/after): the rest of a convolution whose channels conv/tile or conv/matrix shared out
 // among SPLITS workgroups.   parts: f32 [SPLITS, N, OC, PLANE]
-// import store, added_uniform, lanes
-override PLANE: u32;           // uniform: OH * OW
+// import plane, store, added_uniform, lanes
 override SPLITS: u32;          // uniform
 
 @group(0) @binding(4) var<storage, read> parts: array<f32>;

@@ -2,8 +2,8 @@
 // bias: f32 [OC]; temb: f32 [TEMB_N, TEMB_WIDTH], columns from TEMB_OFFSET on; residual: f32 [RESIDUAL_N, OC, pixels];
 // y: f32 [N, OC, pixels]. Tensors with fewer samples than y are read modulo theirs. The shader imports
 // added or added_uniform.
+// import samples
 alias Out = f32;               // element of residual and y
-override N: u32;               // uniform
 override OC: u32;              // uniform
 override TEMB_N: u32 = 1u;     // uniform
 override TEMB_WIDTH: u32 = 0u; // uniform

@@ -2,10 +2,8 @@
 // RMS norm: mean = 0, r = sqrt(C) / max(|x|, 1e-12); LAYER: mean and r = 1 / sqrt(var + EPS) of the pixel's channels.
 // x, y: f32 [N, C, PLANE]; gamma: f32 [C]; film: f32 [FILM_N, FILM_COLUMNS], the scale from column FILM_OFFSET on, then the
 // shift; residual: f32 [RESIDUAL_N, C, PLANE]. Sample n reads sample n % FILM_N and n % RESIDUAL_N.
-// import act
-override N: u32;               // uniform
+// import samples, plane, act
 override C: u32;               // uniform
-override PLANE: u32;           // uniform: H * W
 override FILM_N: u32 = 1u;     // uniform
 override FILM_COLUMNS: u32 = 0u; // uniform
 override FILM_OFFSET: u32 = 0u; // uniform

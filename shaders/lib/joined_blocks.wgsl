@@ -1,6 +1,5 @@
 // The joined inputs of a pointwise kernel: block i of sample n of [x, skip]. WIDE divides the floats of either's sample.
-// import joined, blocks
-@group(0) @binding(0) var<storage, read> x: array<Block>;
+// import joined, input
 @group(0) @binding(1) var<storage, read> skip: array<Block>;
 
 fn joined_block(n: u32, i: u32) -> Block {

@@ -1,8 +1,7 @@
 // y = act(x W^T + b).   x: f32 [N, COLUMNS]; weight: f32, or f16 pairs, [ROWS, COLUMNS]; bias: f32 [ROWS]; y: f32 [N, ROWS].
-// import half, act
+// import samples, half, act
 alias Input = vec4f;           // element of x
 alias Words = Four;            // of the weights
-override N: u32;               // uniform
 override ROWS: u32;            // uniform
 override COLUMNS: u32;         // uniform
 const TILE_N: u32 = 2u;        // samples that share a read of the weights

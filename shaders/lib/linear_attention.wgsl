@@ -1,7 +1,7 @@
 // Linear attention: y[f, i] = sum_e context[e, f] softmax_e(q)[e, i], with
 // context[e, f] = SCALE sum_j softmax_j(k)[e, j] v[f, j] for each head, over positions j that MEMORY learned ones join.
 // lib/linear_qkv and lib/linear_memory have the operands.   Shen et al. 2021
-override N: u32;               // uniform
+// import samples
 override HEADS: u32;           // uniform
 override D: u32;               // uniform: channels of a head
 override T: u32;               // uniform: positions

@@ -1,8 +1,7 @@
 // The two bottlenecks that are mixed, and the mask that says where.
 // h: f32 [N, COUNT]; content: f32 [CONTENT_N, COUNT], sample n reads n % CONTENT_N; mask, if MASKED: f32 [MASK_N, PLANE],
 // likewise. COUNT = C H W, and WIDE divides PLANE.
-// import blocks
-override PLANE: u32;           // uniform: H * W
+// import plane, blocks
 override CONTENT_N: u32;       // uniform
 override MASK_N: u32 = 1u;     // uniform
 override MASKED: bool;

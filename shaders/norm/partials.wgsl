@@ -2,8 +2,7 @@
 // value (the pivot), so that E[x^2] - E[x]^2 never meets a large mean.
 // partials[n, c, lane] = (pivot, mean - pivot, sum of (v - mean)^2, count); a lane without elements writes zeros.
 // lib/joined describes x and skip. partials: vec4f [N, C1 + C2, LANES].
-// import joined_blocks, lanes
-override N: u32;               // uniform
+// import samples, joined_blocks, lanes
 override LANES: u32;           // uniform: of a channel
 const SUMS: u32 = min(WIDE, 4u);
 

@@ -1,11 +1,10 @@
 // y = bytes (R, G, B, 255), each floor((v + 1) / 2 * 255 + 1/2) clamped to 0..255; NaN becomes 0.
 // x: f32 [N, CHANNELS, COUNT], planes 0, GREEN and BLUE of each sample (of a grey picture all are 0); y: u32 [N, COUNT], R
 // in the lowest byte. COUNT: pixels.
-// import pointwise
+// import pointwise, input
 override CHANNELS: u32;        // uniform
 override GREEN: u32;           // uniform
 override BLUE: u32;            // uniform
-@group(0) @binding(0) var<storage, read> x: array<Block>;
 @group(0) @binding(1) var<storage, read_write> y: array<array<u32, WIDE>>;
 
 fn byte(v: f32) -> u32 {

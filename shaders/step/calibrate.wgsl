@@ -5,11 +5,9 @@
 // If REGIONAL, omega differs from place to place: masks: f32 [REGIONS, PLANE] in [0, 1] and omegas: f32 [REGIONS] are laid
 // over the row's omega in their order, omega <- (1 - m) omega + m omegas[r]; every sample reads the same.
 // WIDE divides PLANE, too, if REGIONAL.
-// import output
-override N: u32;               // uniform
+// import samples, plane, output
 override REGIONAL: bool;
 override REGIONS: u32;         // uniform
-override PLANE: u32;           // uniform: H * W
 
 @group(0) @binding(3) var<storage, read> p: array<Block>;
 @group(0) @binding(4) var<storage, read> moments: array<vec2f>;

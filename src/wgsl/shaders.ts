@@ -28,6 +28,7 @@ import libGroupSum from "../../shaders/lib/group_sum.wgsl";
 import libHalf from "../../shaders/lib/half.wgsl";
 import libHalved from "../../shaders/lib/halved.wgsl";
 import libImplicit from "../../shaders/lib/implicit.wgsl";
+import libInput from "../../shaders/lib/input.wgsl";
 import libJoined from "../../shaders/lib/joined.wgsl";
 import libJoinedBlocks from "../../shaders/lib/joined_blocks.wgsl";
 import libLanes from "../../shaders/lib/lanes.wgsl";
@@ -38,10 +39,13 @@ import libLinearMemory from "../../shaders/lib/linear_memory.wgsl";
 import libLinearQkv from "../../shaders/lib/linear_qkv.wgsl";
 import libMix from "../../shaders/lib/mix.wgsl";
 import libOutput from "../../shaders/lib/output.wgsl";
+import libPicture from "../../shaders/lib/picture.wgsl";
+import libPlane from "../../shaders/lib/plane.wgsl";
 import libPointwise from "../../shaders/lib/pointwise.wgsl";
 import libPrediction from "../../shaders/lib/prediction.wgsl";
 import libPrepared from "../../shaders/lib/prepared.wgsl";
 import libQuad from "../../shaders/lib/quad.wgsl";
+import libSamples from "../../shaders/lib/samples.wgsl";
 import libSliced from "../../shaders/lib/sliced.wgsl";
 import libSoftmax from "../../shaders/lib/softmax.wgsl";
 import libStationary from "../../shaders/lib/stationary.wgsl";
@@ -109,6 +113,7 @@ const library: Readonly<Record<string, string>> = {
   half: libHalf,
   halved: libHalved,
   implicit: libImplicit,
+  input: libInput,
   joined: libJoined,
   joined_blocks: libJoinedBlocks,
   lanes: libLanes,
@@ -119,10 +124,13 @@ const library: Readonly<Record<string, string>> = {
   linear_qkv: libLinearQkv,
   mix: libMix,
   output: libOutput,
+  picture: libPicture,
+  plane: libPlane,
   pointwise: libPointwise,
   prediction: libPrediction,
   prepared: libPrepared,
   quad: libQuad,
+  samples: libSamples,
   sliced: libSliced,
   softmax: libSoftmax,
   stationary: libStationary,

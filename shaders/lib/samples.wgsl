@@ -1,0 +1,2 @@
+// The batch.
+override N: u32;               // uniform: samples
