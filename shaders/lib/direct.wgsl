@@ -3,7 +3,6 @@
 const TILE_M: u32 = 16u;
 const TILE_Y: u32 = 4u;
 const ROWS: u32 = (TILE_Y - 1u) * STRIDE + KERNEL;           // input rows of a column
-const TAPS: u32 = KERNEL * KERNEL;
 alias Pixels = array<array<f32, KERNEL>, ROWS>;
 
 // Columns of a plane, which run on from band to band.

@@ -5,7 +5,6 @@
 // import conv, added_uniform, window, store, grid
 override SPLITS: u32 = 1u;     // uniform
 const DEPTH: u32 = 16u;
-const TAPS: u32 = KERNEL * KERNEL;
 
 // What a workgroup computes: its part of the channels, first row and column, and the steps from `first` on.
 struct Task {

@@ -1,10 +1,9 @@
 // y = act(x W^T + b): lib/linear describes the operands. A lane makes TILE_M rows (64 apart) x TILE_N samples, WIDE columns at
-// a time, loaded at once: weights are read once for TILE_N samples.
+// a time, loaded at once (WIDE is not 1 where weights are f16): weights are read once for TILE_N samples.
 // Dispatch (ceil(ROWS / (64 TILE_M)), ceil(N / TILE_N), 1)
-// import linear
+// import linear, blocks
 alias Input = array<f32, WIDE>;
 alias Words = array<u32, WORDS>;
-const WIDE: u32 = 16u;         // 16, 4 or 1, dividing COLUMNS; not 1 where weights are f16
 const TILE_M: u32 = 4u;
 const SUMS: u32 = TILE_M * TILE_N;
 const WORDS: u32 = WIDE / PER_WORD;

@@ -2,11 +2,8 @@
 // x: f32 [H, W] at START + z / INNER * OUTER + z % INNER * X_INNER; y: f32 [BATCHES, W, H].
 // H and W are multiples of 4, and starts and strides count fours.
 // A task is a block of 4 x 4.
-// import lanes
+// import matrices, lanes
 const WG: u32 = 16u;
-override BATCHES: u32;         // uniform
-override H: u32;               // uniform
-override W: u32;               // uniform
 override START: u32 = 0u;      // uniform
 override INNER: u32 = 1u;      // uniform
 override OUTER: u32 = 0u;      // uniform

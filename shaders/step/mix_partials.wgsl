@@ -1,7 +1,6 @@
 // Partial sums for mixing: partials[n, lane] = sums over the lane's elements of (u u, v v, u v, (u - v)^2), with
 // u = m h and v = m h_c.   h, content, mask: see lib/mix; partials: vec4f [N, LANES].   Dispatch (LANES / 64, N, 1)
-// import mix
-override COUNT: u32;           // uniform: C * H * W
+// import count, mix
 override LANES: u32;           // uniform
 
 @group(0) @binding(3) var<storage, read_write> partials: array<vec4f>;

@@ -1,8 +1,7 @@
 // y[n] = (mean, std), std = sqrt(sum of (v - mean)^2 / (COUNT - 1)), over all values of sample n.
 // partials: vec4f [N, PARTIALS] = (pivot, mean - pivot, sum of (v - mean)^2, count), of norm/partials; y: vec2f [N].
 // Two passes over a sample's partials.   Tasks: samples.
-// import group_sum
-override COUNT: u32;           // uniform: C * H * W
+// import count, group_sum
 override PARTIALS: u32;        // uniform: of a sample
 
 @group(0) @binding(0) var<storage, read> partials: array<vec4f>;

@@ -3,9 +3,8 @@
 // steps: u32 [N, STEP_FLOATS], the step rows by their bits; y: f32 [N, COUNT].   Dispatch (ceil(COUNT / 256), N, 1)
 // WHERE_SIGMA: samples whose row has SIGMA = 0 are left alone. The logarithm, sine and cosine are our own (after Cephes,
 // 1 to 2 ulp), so that all devices draw the same noise; |y| <= 5.77. Host twin: src/reference/noise.ts
-// import step_row, trig
+// import count, step_row, trig
 alias Scalar = u32;
-override COUNT: u32;           // uniform: floats of a sample
 override WHERE_SIGMA: bool;
 
 @group(0) @binding(1) var<storage, read_write> y: array<f32>;

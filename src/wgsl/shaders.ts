@@ -20,6 +20,7 @@ import libAfter from "../../shaders/lib/after.wgsl";
 import libBlocks from "../../shaders/lib/blocks.wgsl";
 import libChannelNorm from "../../shaders/lib/channel_norm.wgsl";
 import libConv from "../../shaders/lib/conv.wgsl";
+import libCount from "../../shaders/lib/count.wgsl";
 import libDirect from "../../shaders/lib/direct.wgsl";
 import libGemm from "../../shaders/lib/gemm.wgsl";
 import libGrid from "../../shaders/lib/grid.wgsl";
@@ -37,8 +38,10 @@ import libLinearAttention from "../../shaders/lib/linear_attention.wgsl";
 import libLinearKeys from "../../shaders/lib/linear_keys.wgsl";
 import libLinearMemory from "../../shaders/lib/linear_memory.wgsl";
 import libLinearQkv from "../../shaders/lib/linear_qkv.wgsl";
+import libMatrices from "../../shaders/lib/matrices.wgsl";
 import libMix from "../../shaders/lib/mix.wgsl";
 import libOutput from "../../shaders/lib/output.wgsl";
+import libOutputSize from "../../shaders/lib/output_size.wgsl";
 import libPicture from "../../shaders/lib/picture.wgsl";
 import libPlane from "../../shaders/lib/plane.wgsl";
 import libPointwise from "../../shaders/lib/pointwise.wgsl";
@@ -105,6 +108,7 @@ const library: Readonly<Record<string, string>> = {
   blocks: libBlocks,
   channel_norm: libChannelNorm,
   conv: libConv,
+  count: libCount,
   direct: libDirect,
   gemm: libGemm,
   grid: libGrid,
@@ -122,8 +126,10 @@ const library: Readonly<Record<string, string>> = {
   linear_keys: libLinearKeys,
   linear_memory: libLinearMemory,
   linear_qkv: libLinearQkv,
+  matrices: libMatrices,
   mix: libMix,
   output: libOutput,
+  output_size: libOutputSize,
   picture: libPicture,
   plane: libPlane,
   pointwise: libPointwise,
