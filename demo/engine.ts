@@ -169,7 +169,9 @@ export class Engine {
   directions(file: DirectionsFile): Promise<Directions> {
     if (this.#directions?.file !== file) {
       this.#dropDirections();
-      this.#directions = { file, uploaded: Directions.of(this.device, file.info, file.values) };
+      const uploaded = Directions.of(this.device, file.info, file.values);
+      this.#directions = { file, uploaded };
+      uploaded.catch(() => this.#dropDirections()); // another try uploads them anew
     }
     return this.#directions!.uploaded;
   }
