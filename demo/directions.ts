@@ -212,7 +212,7 @@ export const directionWords = ({ file, scales }: DirectionsAsked): string =>
 
 function hintOf({ info }: DirectionsFile, k: number): string {
   if (info.kind === "difference") return "1 is the difference of the means.";
-  const shares = Object.values(info.explained ?? {}).map((all) => all[k] ?? 0);
+  const shares = Object.values(info.explained ?? {}).map((all) => Number(all?.[k] ?? 0));
   if (shares.length === 0) return "1 is one standard deviation.";
   const share = shares.reduce((a, b) => a + b, 0) / shares.length;
   return `1 is one standard deviation. It explains ${(100 * share).toFixed(0)} % of what varies in h.`;
