@@ -13,6 +13,7 @@ import { hShape, type UNetConfig } from "../src/model/config";
 import { modelPresets } from "../src/model/presets";
 import { unet } from "../src/model/unet";
 import { shippedModel } from "../src/platform/node";
+import { lowerings, targets } from "./support/lowerings";
 
 const shipped = await openModelCheckpoint(await openSource(shippedModel("portraits64")!));
 afterAll(() => shipped.close());
@@ -42,6 +43,12 @@ for (const [name, config] of Object.entries(configs))
       expect(distinct).toBeLessThanOrEqual(52); // each costs a compilation before the first step
       expect(dispatches.length / distinct).toBeGreaterThan(10);
     });
+
+test("a GPU runs a step of the shipped model in this many dispatches, a software adapter as before", () => {
+  const counts = (target: Target) => lowerings(shipped.config, target).map((lowered) => dispatchesOf(lowered).length);
+  expect(counts(targets.GPU!)).toEqual([120, 125, 246]); // plain, injected, calibrated: 187, 191 and 379 one by one
+  expect(counts(targets["software adapter"]!)).toEqual([191, 195, 387]);
+});
 
 test("dispatches of other sizes share a pipeline, and those asked for at once share its compilation", async () => {
   using device = await openDevice();

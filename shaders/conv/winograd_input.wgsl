@@ -5,7 +5,7 @@
 //
 // Tiles side by side share input columns. Where ALIGNED, a lane loads M TILES = X_UNIT columns at once and one more on each
 // side: M TILES divides W, with STRIDE and UPSAMPLE 1, PAD 1.
-// import winograd, prepared, lanes
+// import winograd, winograd_forth, prepared, lanes
 override N: u32;               // uniform
 override X_N: u32;             // uniform
 override C: u32;               // uniform
@@ -19,28 +19,12 @@ override NORM_N: u32 = 1u;     // uniform
 override NORM_C: u32 = 0u;     // uniform
 const ALIGNED: bool = false;
 const X_UNIT: u32 = 1u;
-const UPSAMPLE: u32 = 1u;      // 2: x is enlarged first
-const STEP: u32 = M * STRIDE;  // from tile to tile
-const ROWS: u32 = (STEP + (3u - STRIDE) * UPSAMPLE) / UPSAMPLE;            // source rows of a tile
-const COLUMNS: u32 = (STEP * TILES + (3u - STRIDE) * UPSAMPLE) / UPSAMPLE;
 
 @group(0) @binding(0) var<storage, read> x: array<array<f32, X_UNIT>>;
 @group(0) @binding(1) var<storage, read> norm: array<vec4f>;
-@group(0) @binding(2) var<storage, read_write> v: array<array<f32, TILES>>;
+@group(0) @binding(2) var<storage, read_write> v: array<Tiles>;
 
-// Source row or column of row or column i of the tiles.
-fn source(i: u32) -> u32 { return (i + UPSAMPLE - 1u) / UPSAMPLE; }
-
-// B^T d for one line of SIDE; what is behind them does not count.
-fn transform(d: array<f32, 6>) -> array<f32, 6> {
-  if (STRIDE == 2u) { return array(d[0] - d[2], d[2], d[2] - d[4], d[1], d[3], 0.0); }
-  if (M == 2u) { return array(d[0] - d[2], d[1] + d[2], d[2] - d[1], d[1] - d[3], 0.0, 0.0); }
-  let even = d[4] - 4.0 * d[2];
-  let odd = d[3] - 4.0 * d[1];
-  let even2 = d[4] - d[2];
-  let odd2 = 2.0 * (d[3] - d[1]);
-  return array(4.0 * d[0] - 5.0 * d[2] + d[4], even + odd, even - odd, even2 + odd2, even2 - odd2, 4.0 * d[1] - 5.0 * d[3] + d[5]);
-}
+fn keep(position: u32, at: u32, values: Tiles) { v[position * width() * K + at] = values; }
 
 fn tasks() -> u32 { return width() * CHANNELS; }
 
@@ -55,7 +39,7 @@ fn task(id: u32) {
 
   var affine = vec4f();
   if (NORM) { affine = norm[n % NORM_N * NORM_C + C_START + min(c, C - 1u)]; }
-  var d: array<array<f32, COLUMNS>, ROWS>;
+  var d: Pixels;
   let across = W / X_UNIT;
   let plane = (n % X_N * C + min(c, C - 1u)) * H * across;
   if (ALIGNED) {
@@ -83,21 +67,5 @@ fn task(id: u32) {
       d[i][j] = select(0.0, prepared(d[i][j], affine), row_inside && x0 + j < W);
     }
   }
-  var lines: array<array<f32, COLUMNS>, SIDE>;
-  for (var j = 0u; j < COLUMNS; j++) { // unroll
-    var line: array<f32, 6>;
-    for (var i = 0u; i < SIDE; i++) { line[i] = d[source(i)][j]; } // unroll
-    line = transform(line);
-    for (var i = 0u; i < SIDE; i++) { lines[i][j] = line[i]; } // unroll
-  }
-  for (var i = 0u; i < SIDE; i++) { // unroll
-    var out: array<array<f32, TILES>, SIDE>;
-    for (var t = 0u; t < TILES; t++) { // unroll
-      var line: array<f32, 6>;
-      for (var j = 0u; j < SIDE; j++) { line[j] = lines[i][source(STEP * t + j)]; } // unroll
-      line = transform(line);
-      for (var j = 0u; j < SIDE; j++) { out[j][t] = line[j]; } // unroll
-    }
-    for (var j = 0u; j < SIDE; j++) { v[(i * SIDE + j) * width() * K + v_at] = out[j]; } // unroll
-  }
+  forth_all(&d, v_at);
 }

@@ -1,7 +1,9 @@
 // y = A^T m A + what follows (lib/after): M x M pixels of channel o from the SIDE^2 sums m of a tile. lib/winograd has the tiles.
 // m: f32 [SIDE^2, ROWS, COLS], ROWS >= OC; y: f32 [N, OC, OH, OW]. Where WHOLE, OW and OH are multiples of M TILES = Y_UNIT
 // and of M, and rows are stored at once; TILES is 1 otherwise.
-// import winograd, after, added, lanes
+// import winograd, winograd_back, after, added, lanes
+const OUT_M: u32 = M;
+const OUT_STRIDE: u32 = STRIDE;
 alias Out = array<f32, Y_UNIT>;
 override ROWS: u32;            // uniform
 override OH: u32;              // uniform
@@ -11,17 +13,6 @@ const WHOLE: bool = false;
 const Y_UNIT: u32 = 1u;
 
 @group(0) @binding(4) var<storage, read> m: array<array<f32, TILES>>;
-
-// A^T d for one line of SIDE: M values; what is behind them does not count.
-fn transform(d: array<f32, 6>) -> array<f32, 4> {
-  if (STRIDE == 2u) { return array(d[0] + d[1] + d[3], d[1] - d[2] + d[4], 0.0, 0.0); }
-  if (M == 2u) { return array(d[0] + d[1] + d[2], d[1] - d[2] - d[3], 0.0, 0.0); }
-  let sum1 = d[1] + d[2];
-  let sum2 = d[3] + d[4];
-  let diff1 = d[1] - d[2];
-  let diff2 = d[3] - d[4];
-  return array(d[0] + sum1 + sum2, diff1 + 2.0 * diff2, sum1 + 4.0 * sum2, diff1 + 8.0 * diff2 + d[5]);
-}
 
 fn tasks() -> u32 { return OC * width(); }
 
@@ -44,7 +35,7 @@ fn tile(id: u32, n: u32, o: u32, oy: u32, ox: u32) {
       for (var t = 0u; t < TILES; t++) { sums[t][i] = loaded[t]; } // unroll
     }
     for (var t = 0u; t < TILES; t++) { // unroll
-      let line = transform(sums[t]);
+      let line = back(sums[t]);
       for (var i = 0u; i < M; i++) { rows[t][i][j] = line[i]; } // unroll
     }
   }
@@ -56,7 +47,7 @@ fn tile(id: u32, n: u32, o: u32, oy: u32, ox: u32) {
     if (WHOLE) {
       var out: array<f32, Y_UNIT>;
       for (var t = 0u; t < TILES; t++) { // unroll
-        let line = transform(rows[t][i]);
+        let line = back(rows[t][i]);
         for (var j = 0u; j < M; j++) { out[(t * M + j) % Y_UNIT] = line[j] + added; } // unroll
       }
       if (has_residual()) {
@@ -65,7 +56,7 @@ fn tile(id: u32, n: u32, o: u32, oy: u32, ox: u32) {
       }
       y[y0 + i * down] = out;
     } else if (oy + i < OH) {
-      let line = transform(rows[0][i]);
+      let line = back(rows[0][i]);
       for (var j = 0u; j < M; j++) { // unroll
         if (ox + j < OW) {
           var value = line[j] + added;

@@ -1,37 +1,11 @@
-// The tail of group norm: what the statistics of a group make of its channels.                          Wu & He 2018
-// norm: vec4f [N, C] = (centre, scale, shift, 0), so that group norm is (v - centre) scale + shift, with
-// scale = gamma / sqrt(var + EPS) and shift = beta + (centre - mean) scale. With FILM, gamma and beta are multiplied by
-// (1 + s), and beta gains b.
-// gamma, beta: f32 [C]; film: f32 [FILM_N, FILM_COLUMNS], s from column FILM_OFFSET on, then b; sample n reads n % FILM_N.
-override GROUPS: u32;          // uniform
-override EPS: f32;
-override FILM: bool = false;
-override FILM_N: u32 = 1u;     // uniform
-override FILM_COLUMNS: u32 = 0u; // uniform
-override FILM_OFFSET: u32 = 0u; // uniform
-
+// What group norm writes: norm: vec4f [N, C], the rows that lib/group_affine describes.
+// import group_affine
 @group(0) @binding(0) var<storage, read_write> norm: array<vec4f>;
 @group(0) @binding(1) var<storage, read> gamma: array<f32>;
 @group(0) @binding(2) var<storage, read> beta: array<f32>;
 @group(0) @binding(3) var<storage, read> film: array<f32>;
 
-// (centre, centre - mean, standard deviation) of a group whose mean is pivot + offset. The centre is the mean, or the pivot
-// where the mean is farther from 0 than from it: so the difference to a value rounds least, and mean 1000 with std 0.1 stays
-// exact to 1e-6, whatever a compiler reorders.
-fn centred(pivot: f32, offset: f32, variance: f32) -> vec3f {
-  let near = abs(offset) <= abs(pivot + offset);
-  return vec3f(select(pivot + offset, pivot, near), select(0.0, -offset, near), sqrt(variance + EPS));
-}
+fn film_at(i: u32) -> f32 { return film[i]; }
 
 // Writes the row of channel c of sample n.
-fn write_norm(n: u32, c: u32, channels: u32, group: vec3f) {
-  var scale = gamma[c];
-  var shift = beta[c];
-  if (FILM) {
-    let at = n % FILM_N * FILM_COLUMNS + FILM_OFFSET + c;
-    scale *= 1.0 + film[at];
-    shift = shift * (1.0 + film[at]) + film[at + channels];
-  }
-  scale /= group.z;
-  norm[n * channels + c] = vec4f(group.x, scale, shift + group.y * scale, 0.0);
-}
+fn write_norm(n: u32, c: u32, channels: u32, group: vec3f) { norm[n * channels + c] = norm_row(n, c, channels, group); }

@@ -3,7 +3,7 @@
 // A lane merges the partials of a group pairwise (Chan et al. 1983), with means relative to the first pivot. Trees with
 // barriers cost more than they save: 900 us against 23 for 32 groups on the software adapter.
 // A task is a group.
-// import group_norm, lanes
+// import group_norm, film, lanes
 const WG: u32 = 4u;
 override N: u32;               // uniform
 override CHANNELS: u32;        // uniform

@@ -2,7 +2,7 @@
 // and its lanes add up without a barrier. lib/group_norm says what of it is written.
 // x: f32 [N, C1, PLANE]; skip: f32 [SKIP_N, C2, PLANE], sample n reads n % SKIP_N; PLANE % 16 == 0.
 // Sums are taken about a pivot, the mean of four values of the group, so that E[x^2] - E[x]^2 never meets a large mean.
-// import group_norm, joined, quad
+// import group_norm, film, joined, quad
 override N: u32;               // uniform
 const INPUTS: u32 = 1u + u32(JOINED);
 

@@ -1,4 +1,5 @@
 import { ShapeError } from "../errors";
+import { mergeBetween } from "../kernels/conv/between";
 import type { Packing } from "../kernels/conv/packing";
 import { type ConvUse, convKey } from "../kernels/conv/variant";
 import { type Dispatch, elements, f32, type Tensor } from "../kernels/dispatch";
@@ -118,7 +119,24 @@ export function lower<O extends Operation>(
     return { macs: 0, ...lowered, dispatches, name: node.name, kind: node.op.kind };
   });
   const names = [...Object.keys(graph.inputs), ...graph.outputs];
-  return { nodes, weights, convs: convsOf(nodes), external: new Map(names.map((name) => [name, tensor(name)])) };
+  const external = new Map(names.map((name) => [name, tensor(name)]));
+  const merged = target.adapterClass === "gpu" ? mergedNodes(nodes, external) : nodes;
+  return { nodes: merged, weights, convs: convsOf(nodes), external };
+}
+
+/** The nodes with the dispatches merged that a GPU runs as one; those without a dispatch left are gone. */
+function mergedNodes(nodes: readonly LoweredNode[], external: ReadonlyMap<string, Tensor>): LoweredNode[] {
+  const merged = mergeBetween(
+    nodes.flatMap(({ dispatches }) => dispatches),
+    new Set(external.keys()),
+  );
+  let at = 0;
+  return nodes
+    .map((node) => {
+      const own = merged.slice(at, (at += node.dispatches.length));
+      return { ...node, dispatches: own.filter((dispatch) => dispatch !== undefined) };
+    })
+    .filter(({ dispatches }, i) => dispatches.length > 0 || nodes[i]!.dispatches.length === 0);
 }
 
 function nodeIo({ name, op, inputs, output, sideOutputs }: Node, tensor: (name: string) => Tensor): NodeIo {

@@ -11,6 +11,7 @@ import convSliced from "../../shaders/conv/sliced.wgsl";
 import convStationary from "../../shaders/conv/stationary.wgsl";
 import convSumSplits from "../../shaders/conv/sum_splits.wgsl";
 import convTile from "../../shaders/conv/tile.wgsl";
+import convWinogradBetween from "../../shaders/conv/winograd_between.wgsl";
 import convWinogradInput from "../../shaders/conv/winograd_input.wgsl";
 import convWinogradOutput from "../../shaders/conv/winograd_output.wgsl";
 import libAct from "../../shaders/lib/act.wgsl";
@@ -22,8 +23,12 @@ import libChannelNorm from "../../shaders/lib/channel_norm.wgsl";
 import libConv from "../../shaders/lib/conv.wgsl";
 import libCount from "../../shaders/lib/count.wgsl";
 import libDirect from "../../shaders/lib/direct.wgsl";
+import libFilm from "../../shaders/lib/film.wgsl";
+import libFilmUniform from "../../shaders/lib/film_uniform.wgsl";
 import libGemm from "../../shaders/lib/gemm.wgsl";
 import libGrid from "../../shaders/lib/grid.wgsl";
+import libGroupAffine from "../../shaders/lib/group_affine.wgsl";
+import libGroupMoments from "../../shaders/lib/group_moments.wgsl";
 import libGroupNorm from "../../shaders/lib/group_norm.wgsl";
 import libGroupSum from "../../shaders/lib/group_sum.wgsl";
 import libHalf from "../../shaders/lib/half.wgsl";
@@ -59,6 +64,8 @@ import libTrig from "../../shaders/lib/trig.wgsl";
 import libUnary from "../../shaders/lib/unary.wgsl";
 import libWindow from "../../shaders/lib/window.wgsl";
 import libWinograd from "../../shaders/lib/winograd.wgsl";
+import libWinogradBack from "../../shaders/lib/winograd_back.wgsl";
+import libWinogradForth from "../../shaders/lib/winograd_forth.wgsl";
 import libWorkgroups from "../../shaders/lib/workgroups.wgsl";
 import normChannels from "../../shaders/norm/channels.wgsl";
 import normChannelsTile from "../../shaders/norm/channels_tile.wgsl";
@@ -111,7 +118,11 @@ const library: Readonly<Record<string, string>> = {
   count: libCount,
   direct: libDirect,
   gemm: libGemm,
+  film: libFilm,
+  film_uniform: libFilmUniform,
   grid: libGrid,
+  group_affine: libGroupAffine,
+  group_moments: libGroupMoments,
   group_norm: libGroupNorm,
   group_sum: libGroupSum,
   half: libHalf,
@@ -147,6 +158,8 @@ const library: Readonly<Record<string, string>> = {
   unary: libUnary,
   window: libWindow,
   winograd: libWinograd,
+  winograd_back: libWinogradBack,
+  winograd_forth: libWinogradForth,
   workgroups: libWorkgroups,
 };
 
@@ -164,6 +177,7 @@ const files = {
   "conv/stationary": convStationary,
   "conv/sum_splits": convSumSplits,
   "conv/tile": convTile,
+  "conv/winograd_between": convWinogradBetween,
   "conv/winograd_input": convWinogradInput,
   "conv/winograd_output": convWinogradOutput,
   "norm/channels": normChannels,

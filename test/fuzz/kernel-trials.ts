@@ -31,6 +31,7 @@ import { gaussianNoise } from "../../src/reference/noise";
 import { attentionReference } from "../../src/reference/product";
 import { epsilonScalars, stepRows } from "../support/rows";
 import type { Data } from "../support/run";
+import { chainTrials } from "./chain-trials";
 import { type Chance, chance } from "./chance";
 import { channels, convTrials, side, targets } from "./conv-trials";
 import { lucidrainsTrials } from "./lucidrains-trials";
@@ -55,6 +56,7 @@ export interface Expected {
  *  of different shapes. */
 const families: readonly { readonly share: number; readonly kind: (c: Chance) => (c: Chance) => KernelTrial }[] = [
   { share: 24, kind: convTrials },
+  { share: 4, kind: chainTrials },
   { share: 6, kind: () => groupNormTrial },
   { share: 5, kind: attentionTrials },
   { share: 3, kind: () => linearTrial },

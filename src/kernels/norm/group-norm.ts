@@ -73,7 +73,7 @@ export function groupNorm(
     statistics.push({
       label: norm.name,
       shader: "norm/group",
-      constants: { ...input, ...tail, JOINED: Number(!!io.skip) },
+      constants: { ...input, ...tail },
       bindings: [...affine, read(x), read(skip)],
       workgroups: [n * o.groups, 1, 1],
     });

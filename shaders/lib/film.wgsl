@@ -1,0 +1,3 @@
+// Whether group norm has a scale and shift of its own from the film tensor, as a pipeline constant.
+override FILM: bool = false;
+fn has_film() -> bool { return FILM; }

@@ -1,0 +1,158 @@
+import type { Dispatch, Tensor } from "../dispatch";
+import { grid1d, read, update, write } from "../dispatch";
+
+// Fewer dispatches on GPUs: what lies between the products of two Winograd convolutions becomes one. docs/kernels.md has the
+// reasons and the limits.
+
+/** Tiles that a workgroup transforms at most: with more, a GPU would rather have more workgroups than fewer dispatches. */
+const MOST_TILES = 1024;
+
+/** Lanes of a workgroup that does a group, and of one that does a channel where there is no group norm. */
+const GROUP_LANES = 256;
+const CHANNEL_LANES = 64;
+
+/** Merges dispatches of Winograd convolutions and group norms: the output transform of one convolution, the group norm behind
+ *  it and the input transforms of the next, or the last two where x is of another kernel. It reads and writes less than its
+ *  parts, and a sample's bits are those of the parts.   shaders/conv/winograd_between.wgsl
+ *  @param dispatches in the order in which they run
+ *  @param kept names of tensors that are read afterwards
+ *  @returns what runs in the place of each dispatch; undefined where it is part of one before it */
+export function mergeBetween(
+  dispatches: readonly Dispatch[],
+  kept: ReadonlySet<string>,
+): readonly (Dispatch | undefined)[] {
+  const out: (Dispatch | undefined)[] = [...dispatches];
+  const writers = new Map<string, number[]>();
+  const readers = new Map<string, number[]>();
+  dispatches.forEach(({ bindings }, i) => {
+    for (const { tensor, access } of bindings)
+      for (const map of access === "update" ? [writers, readers] : [access === "write" ? writers : readers])
+        map.set(tensor.name, [...(map.get(tensor.name) ?? []), i]);
+  });
+  const at = (indices: readonly number[]) => indices.map((i) => dispatches[i]!);
+  const readersOf = ({ name }: Tensor) => [...new Set(readers.get(name))];
+  /** Whether nothing writes a tensor from dispatch `from` to dispatch `to`. */
+  const settled = ({ name }: Tensor, from: number, to: number) =>
+    !(writers.get(name) ?? []).some((i) => i >= from && i <= to);
+  const put = (parts: readonly number[], merged: Dispatch) => {
+    for (const i of parts) out[i] = undefined;
+    out[parts[0]!] = merged;
+  };
+
+  dispatches.forEach((norm, i) => {
+    if (norm.shader !== "norm/group") return;
+    const [rows, , , , x] = norm.bindings.map(({ tensor }) => tensor) as [Tensor, Tensor, Tensor, Tensor, Tensor];
+    const inputs = readersOf(rows);
+    if (kept.has(rows.name) || !fitting(norm, at(inputs))) return;
+    const before = writers.get(x.name)?.at(-1) ?? -1;
+    const back = dispatches[before];
+    const others = norm.bindings.slice(1).filter(({ tensor }) => tensor !== x);
+    if (back && endsIn(back, norm) && others.every(({ tensor }) => settled(tensor, before, inputs.at(-1)!)))
+      put([before, i, ...inputs], between(back, at(inputs)[0]!, norm));
+    else put([i, ...inputs], between(undefined, at(inputs)[0]!, norm));
+  });
+  dispatches.forEach((back, i) => {
+    if (out[i] !== back || back.shader !== "conv/winograd_output") return;
+    const y = back.bindings[0]!.tensor;
+    const next = readersOf(y).find((r) => r > i && out[r] === dispatches[r] && alone(dispatches[r]!, y));
+    if (next !== undefined && fits(back, dispatches[next]!)) put([i, next], between(back, dispatches[next]!));
+  });
+  return out;
+}
+
+const number = ({ constants }: Dispatch, name: string): number => Number(constants[name] ?? 0);
+
+/** Whether a transform does all tiles at once, not a chunk of them. */
+const whole = (d: Dispatch): boolean =>
+  number(d, "COL_START") === 0 && number(d, "COLS") >= number(d, "N") * number(d, "SAMPLE");
+
+/** Whether these are the input transforms of one convolution, of all channels of a group norm, and few enough. */
+function fitting(norm: Dispatch, inputs: readonly Dispatch[]): boolean {
+  const [first, second] = inputs;
+  const [c1, c2, groups] = ["C1", "C2", "GROUPS"].map((name) => number(norm, name)) as [number, number, number];
+  const [, , , film, x, skip] = norm.bindings.map(({ tensor }) => tensor);
+  if (first?.shader !== "conv/winograd_input" || inputs.length !== (c2 > 0 ? 2 : 1)) return false;
+  if (first.bindings[0]!.tensor !== x || number(first, "C") !== c1) return false;
+  if (c2 > 0 && (second!.bindings[0]!.tensor !== skip || number(norm, "FILM") === 1)) return false;
+  const samples = x!.shape[0];
+  return (
+    film !== undefined &&
+    inputs.every((d) => whole(d) && number(d, "N") === samples) &&
+    number(first, "K") === c1 + c2 &&
+    ((c1 + c2) / groups) * number(first, "SAMPLE") <= MOST_TILES
+  );
+}
+
+/** Whether an output transform makes the x of a group norm, all of it at once. */
+const endsIn = (back: Dispatch, norm: Dispatch): boolean =>
+  simple(back) &&
+  back.bindings[0]!.tensor === norm.bindings[4]!.tensor &&
+  ((number(norm, "C1") + number(norm, "C2")) / number(norm, "GROUPS")) * number(back, "SAMPLE") <= MOST_TILES;
+
+/** Whether an output transform adds a time embedding or a residual, not both, and does all tiles at once. */
+const simple = (back: Dispatch): boolean =>
+  back.shader === "conv/winograd_output" && whole(back) && number(back, "TEMB") + number(back, "RESIDUAL") < 2;
+
+/** Whether a dispatch is the input transform of `y` alone, without group norm. */
+const alone = (d: Dispatch, y: Tensor): boolean =>
+  d.shader === "conv/winograd_input" &&
+  d.bindings[0]!.tensor === y &&
+  number(d, "NORM") === 0 &&
+  number(d, "C") === number(d, "K") &&
+  number(d, "CHANNELS") === number(d, "K");
+
+const fits = (back: Dispatch, next: Dispatch): boolean =>
+  simple(back) &&
+  whole(next) &&
+  number(back, "N") === number(next, "N") &&
+  Math.max(number(back, "SAMPLE"), number(next, "SAMPLE")) <= (MOST_TILES * CHANNEL_LANES) / GROUP_LANES;
+
+const chosen = (d: Dispatch, ...names: string[]) => Object.fromEntries(names.map((name) => [name, number(d, name)]));
+
+/** The merged dispatch. @param back the output transform that makes x, where x is not there already */
+function between(back: Dispatch | undefined, next: Dispatch, norm?: Dispatch): Dispatch {
+  const channels = number(next, "C");
+  const groups = norm ? number(norm, "GROUPS") : channels;
+  const sizes = norm
+    ? chosen(norm, "C1", "C2", "SKIP_N", "GROUPS", "EPS", "FILM", "FILM_N", "FILM_COLUMNS", "FILM_OFFSET")
+    : { C1: channels, GROUPS: channels, EPS: 1 };
+  const [x, , v] = next.bindings.map(({ tensor }) => tensor) as [Tensor, Tensor, Tensor];
+  const [, gamma, beta, film, , skip] = norm?.bindings.map(({ tensor }) => tensor) ?? [];
+  const [, bias, temb, residual, m] = back?.bindings.map(({ tensor }) => tensor) ?? [];
+  const other = norm && (number(norm, "C2") > 0 ? skip : film);
+  const added = back && (number(back, "RESIDUAL") === 1 ? residual : temb);
+  const unread = (gamma ?? bias)!; // stands for what is absent
+  return {
+    label: (back ?? norm)!.label.replace(/\/output$/, "/between"),
+    shader: "conv/winograd_between",
+    constants: {
+      ...chosen(next, "N", "H", "W", "PAD", "TILES_X", "SAMPLE", "COLS", "M", "STRIDE", "UPSAMPLE", "SILU"),
+      ...sizes,
+      PLANE: number(next, "H") * number(next, "W"),
+      NORM: Number(norm !== undefined),
+      LANES: norm ? GROUP_LANES : CHANNEL_LANES,
+      ...(back
+        ? {
+            ...chosen(back, "TEMB", "TEMB_N", "TEMB_WIDTH", "TEMB_OFFSET", "RESIDUAL", "RESIDUAL_N"),
+            OUT_TILES_X: number(back, "TILES_X"),
+            OUT_TILES_Y: number(back, "TILES_Y"),
+            OUT_SAMPLE: number(back, "SAMPLE"),
+            OUT_COLS: number(back, "COLS"),
+            OUT_M: number(back, "M"),
+            OUT_STRIDE: number(back, "STRIDE"),
+          }
+        : { OUT_TILES_X: 0, OUT_TILES_Y: 0, OUT_SAMPLE: 0, OUT_COLS: 0, OUT_M: number(next, "M"), OUT_STRIDE: 1 }),
+    },
+    bindings: [
+      update(x),
+      read(other ?? unread),
+      read(gamma ?? unread),
+      read(beta ?? unread),
+      write(v),
+      read(m ?? unread),
+      read(bias ?? unread),
+      read(added ?? unread),
+    ],
+    workgroups: grid1d(number(next, "N") * groups),
+  };
+}
