@@ -1,16 +1,12 @@
 // Normalisation over the channels of each pixel: y = act((x - mean) r g (1 + scale) + shift) + residual.
 // RMS norm: mean = 0, r = sqrt(C) / max(|x|, 1e-12); LAYER: mean and r = 1 / sqrt(var + EPS) of the pixel's channels.
-// x, y: f32 [N, C, PLANE]; gamma: f32 [C]; film: f32 [FILM_N, FILM_COLUMNS], the scale from column FILM_OFFSET on, then the
-// shift; residual: f32 [RESIDUAL_N, C, PLANE]. Sample n reads sample n % FILM_N and n % RESIDUAL_N.
-// import samples, plane, act
+// x, y: f32 [N, C, PLANE]; gamma: f32 [C]; residual: f32 [RESIDUAL_N, C, PLANE], sample n reads n % RESIDUAL_N. lib/film_sizes
+// describes film.
+// import samples, plane, film, act
 override C: u32;               // uniform
-override FILM_N: u32 = 1u;     // uniform
-override FILM_COLUMNS: u32 = 0u; // uniform
-override FILM_OFFSET: u32 = 0u; // uniform
 override RESIDUAL_N: u32 = 1u; // uniform
 override EPS: f32 = 1e-5;
 override LAYER: bool = false;
-override FILM: bool = false;
 override RESIDUAL: bool = false;
 
 @group(0) @binding(0) var<storage, read_write> y: array<Block>;
@@ -23,8 +19,8 @@ override RESIDUAL: bool = false;
 fn affine(n: u32, c: u32) -> vec2f {
   var factor = gamma[c];
   var shift = 0.0;
-  if (FILM) {
-    let row = n % FILM_N * FILM_COLUMNS + FILM_OFFSET + c;
+  if (has_film()) {
+    let row = film_start(n) + c;
     factor *= 1.0 + film[row];
     shift = film[row + C];
   }

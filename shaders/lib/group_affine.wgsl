@@ -1,14 +1,10 @@
 // The tail of group norm: what the statistics of a group make of its channels.                          Wu & He 2018
 // A channel's row is (centre, scale, shift, 0), so that group norm is (v - centre) scale + shift, with
 // scale = gamma / sqrt(var + EPS) and shift = beta + (centre - mean) scale. Where has_film(), gamma and beta are multiplied by
-// (1 + s), and beta gains b.
-// gamma, beta: f32 [C]; film: f32 [FILM_N, FILM_COLUMNS], s from column FILM_OFFSET on, then b; sample n reads n % FILM_N. The
-// shader declares gamma, beta and film_at(i), value i of film, and imports film or film_uniform.
+// (1 + s), and beta gains b, the scale and shift of lib/film_sizes.
+// gamma, beta: f32 [C]. The shader declares them, and film_at(i), value i of the film tensor, and imports film or film_uniform.
 override GROUPS: u32;          // uniform
 override EPS: f32;
-override FILM_N: u32 = 1u;     // uniform
-override FILM_COLUMNS: u32 = 0u; // uniform
-override FILM_OFFSET: u32 = 0u; // uniform
 
 // (centre, centre - mean, standard deviation) of a group whose mean is pivot + offset. The centre is the mean, or the pivot
 // where the mean is farther from 0 than from it: so the difference to a value rounds least, and mean 1000 with std 0.1 stays
@@ -23,7 +19,7 @@ fn norm_row(n: u32, c: u32, channels: u32, group: vec3f) -> vec4f {
   var scale = gamma[c];
   var shift = beta[c];
   if (has_film()) {
-    let at = n % FILM_N * FILM_COLUMNS + FILM_OFFSET + c;
+    let at = film_start(n) + c;
     scale *= 1.0 + film_at(at);
     shift = shift * (1.0 + film_at(at)) + film_at(at + channels);
   }

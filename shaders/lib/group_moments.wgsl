@@ -1,27 +1,9 @@
 // The statistics of a group of channels by a workgroup, for GPUs: a lane sums about its own first value, and lanes are merged
 // pairwise (Chan et al. 1983). The shader declares four(at, i), four values of the group; PLANE is a multiple of 4.
-// import group_affine, joined
+// import joined_group, partial
 const LANES: u32 = 256u;
 
-var<workgroup> parts: array<vec4f, LANES>; // (pivot, mean - pivot, sum of (v - mean)^2, count)
-
-// A group of a sample: its first channel, the number of them and of those that x has, and where x and skip begin.
-struct Group {
-  n: u32,
-  start: u32,
-  channels: u32,
-  in_x: u32,
-  x0: u32,
-  skip0: u32,
-}
-
-fn group_at(id: u32) -> Group {
-  let channels = (C1 + C2) / GROUPS;
-  let n = id / GROUPS;
-  let start = id % GROUPS * channels;
-  let in_x = min(max(C1, start) - start, channels);
-  return Group(n, start, channels, in_x, (n * C1 + start) * PLANE, (skip_start(n) + max(C1, start) - C1) * PLANE);
-}
+var<workgroup> parts: array<vec4f, LANES>;
 
 fn merge(a: vec4f, b: vec4f) -> vec4f {
   if (b.w == 0.0) { return a; }
@@ -54,10 +36,7 @@ fn moments_of(at: Group, local: u32) -> vec3f {
     squares += d * d;
   }
   let held = f32(4u * ((count + LANES - 1u - local) / LANES));
-  let s = (sum.x + sum.y) + (sum.z + sum.w);
-  let q = (squares.x + squares.y) + (squares.z + squares.w);
-  let mean_d = s / max(held, 1.0);
-  parts[local] = vec4f(pivot, mean_d, max(q - s * mean_d, 0.0), held);
+  parts[local] = partial(pivot, sum, squares, held);
   for (var half = LANES / 2u; half > 0u; half /= 2u) {
     workgroupBarrier();
     if (local < half) { parts[local] = merge(parts[local], parts[local + half]); }

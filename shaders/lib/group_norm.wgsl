@@ -1,9 +1,11 @@
 // What group norm writes: norm: vec4f [N, C], the rows that lib/group_affine describes.
-// import group_affine
+// import samples, group_affine
 @group(0) @binding(0) var<storage, read_write> norm: array<vec4f>;
 @group(0) @binding(1) var<storage, read> gamma: array<f32>;
 @group(0) @binding(2) var<storage, read> beta: array<f32>;
 @group(0) @binding(3) var<storage, read> film: array<f32>;
+
+fn tasks() -> u32 { return N * GROUPS; }
 
 fn film_at(i: u32) -> f32 { return film[i]; }
 

@@ -5,13 +5,10 @@
 // A task is a group.
 // import group_norm, film, lanes
 const WG: u32 = 4u;
-override N: u32;               // uniform
 override CHANNELS: u32;        // uniform
 override LANES: u32;           // uniform
 
 @group(0) @binding(4) var<storage, read> partials: array<vec4f>;
-
-fn tasks() -> u32 { return N * GROUPS; }
 
 fn task(id: u32) {
   let n = id / GROUPS;

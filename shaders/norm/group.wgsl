@@ -1,5 +1,5 @@
 // Group norm in one dispatch for GPUs: a workgroup reads one group. lib/group_norm says what of it is written.
-// x: f32 [N, C1, PLANE]; skip: f32 [SKIP_N, C2, PLANE], sample n reads n % SKIP_N; PLANE % 4 == 0.
+// lib/joined describes x and skip; PLANE % 4 == 0.
 // Tasks: N GROUPS.
 // import group_norm, film_uniform, group_moments, workgroups
 @group(0) @binding(4) var<storage, read> x: array<vec4f>;

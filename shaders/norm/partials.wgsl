@@ -1,8 +1,8 @@
 // Partial sums for group norm and for moments: every lane sums over its share of one channel's plane, about its own first
 // value (the pivot), so that E[x^2] - E[x]^2 never meets a large mean.
-// partials[n, c, lane] = (pivot, mean - pivot, sum of (v - mean)^2, count); a lane without elements writes zeros.
+// lib/partial says what it writes; a lane without elements writes zeros.
 // lib/joined describes x and skip. partials: vec4f [N, C1 + C2, LANES].
-// import samples, joined_blocks, lanes
+// import samples, joined_blocks, partial, lanes
 override LANES: u32;           // uniform: of a channel
 const SUMS: u32 = min(WIDE, 4u);
 
@@ -33,8 +33,5 @@ fn task(id: u32) {
     }
     count += f32(WIDE);
   }
-  let s = (sum.x + sum.y) + (sum.z + sum.w);
-  let q = (squares.x + squares.y) + (squares.z + squares.w);
-  let mean = s / max(count, 1.0);
-  partials[id] = vec4f(select(0.0, pivot, lane < blocks), mean, max(q - s * mean, 0.0), count);
+  partials[id] = partial(select(0.0, pivot, lane < blocks), sum, squares, count);
 }

@@ -24,6 +24,7 @@ import libConv from "../../shaders/lib/conv.wgsl";
 import libCount from "../../shaders/lib/count.wgsl";
 import libDirect from "../../shaders/lib/direct.wgsl";
 import libFilm from "../../shaders/lib/film.wgsl";
+import libFilmSizes from "../../shaders/lib/film_sizes.wgsl";
 import libFilmUniform from "../../shaders/lib/film_uniform.wgsl";
 import libGemm from "../../shaders/lib/gemm.wgsl";
 import libGrid from "../../shaders/lib/grid.wgsl";
@@ -37,6 +38,7 @@ import libImplicit from "../../shaders/lib/implicit.wgsl";
 import libInput from "../../shaders/lib/input.wgsl";
 import libJoined from "../../shaders/lib/joined.wgsl";
 import libJoinedBlocks from "../../shaders/lib/joined_blocks.wgsl";
+import libJoinedGroup from "../../shaders/lib/joined_group.wgsl";
 import libLanes from "../../shaders/lib/lanes.wgsl";
 import libLinear from "../../shaders/lib/linear.wgsl";
 import libLinearAttention from "../../shaders/lib/linear_attention.wgsl";
@@ -47,6 +49,7 @@ import libMatrices from "../../shaders/lib/matrices.wgsl";
 import libMix from "../../shaders/lib/mix.wgsl";
 import libOutput from "../../shaders/lib/output.wgsl";
 import libOutputSize from "../../shaders/lib/output_size.wgsl";
+import libPartial from "../../shaders/lib/partial.wgsl";
 import libPicture from "../../shaders/lib/picture.wgsl";
 import libPlane from "../../shaders/lib/plane.wgsl";
 import libPointwise from "../../shaders/lib/pointwise.wgsl";
@@ -117,9 +120,10 @@ const library: Readonly<Record<string, string>> = {
   conv: libConv,
   count: libCount,
   direct: libDirect,
-  gemm: libGemm,
   film: libFilm,
+  film_sizes: libFilmSizes,
   film_uniform: libFilmUniform,
+  gemm: libGemm,
   grid: libGrid,
   group_affine: libGroupAffine,
   group_moments: libGroupMoments,
@@ -131,6 +135,7 @@ const library: Readonly<Record<string, string>> = {
   input: libInput,
   joined: libJoined,
   joined_blocks: libJoinedBlocks,
+  joined_group: libJoinedGroup,
   lanes: libLanes,
   linear: libLinear,
   linear_attention: libLinearAttention,
@@ -141,6 +146,7 @@ const library: Readonly<Record<string, string>> = {
   mix: libMix,
   output: libOutput,
   output_size: libOutputSize,
+  partial: libPartial,
   picture: libPicture,
   plane: libPlane,
   pointwise: libPointwise,

@@ -58,6 +58,7 @@ export function groupNorm(
       );
   }
   const tail = {
+    N: n,
     GROUPS: o.groups,
     EPS: o.eps,
     FILM: Number(film !== undefined),
@@ -82,7 +83,7 @@ export function groupNorm(
     statistics.push({
       label: norm.name,
       shader: "norm/quad",
-      constants: { N: n, ...input, ...tail, JOINED: Number(!!io.skip) },
+      constants: { ...input, ...tail, JOINED: Number(!!io.skip) },
       bindings: [...affine, read(x), read(skip)],
       workgroups: [ceilDiv(n * o.groups, 4), 1, 1],
     });
@@ -100,7 +101,7 @@ export function groupNorm(
       {
         label: `${norm.name}/finalize`,
         shader: "norm/finalize",
-        constants: { N: n, CHANNELS: channels, LANES: lanes, ...tail },
+        constants: { CHANNELS: channels, LANES: lanes, ...tail },
         bindings: [...affine, read(partials)],
         workgroups: [ceilDiv(n * o.groups, 4), 1, 1],
       },
