@@ -7,26 +7,11 @@
 // gamma, beta: f32 [C1 + C2]; v: f32 [SIDE^2, C1 + C2, COLS]. lib/winograd_back and lib/winograd_forth have the transforms, and
 // lib/group_moments what a group is.
 // Tasks: N GROUPS.
-// import winograd_back, winograd_forth, group_moments, film_uniform, prepared, added_uniform, workgroups
-override N: u32;               // uniform
-override H: u32;               // uniform
-override W: u32;               // uniform
-override PAD: u32 = 1u;        // uniform: left and top
-override TILES_X: u32;         // uniform: tiles in a row
-override SAMPLE: u32;          // uniform: columns of a sample: its tiles, and padding
-override COLS: u32;            // uniform
-const M: u32 = 4u;             // output pixels along a tile's side
-const STRIDE: u32 = 1u;
-const SIDE: u32 = (M - 1u) * STRIDE + 3u;
-const TILES: u32 = 1u;
-override OUT_TILES_X: u32;     // uniform: as above, of the convolution that makes x
+// import samples, winograd_back, winograd_forth, group_moments, film_uniform, prepared, added_uniform, workgroups
+override OUT_TILES_X: u32;     // uniform: as in lib/winograd, of the convolution that makes x
 override OUT_TILES_Y: u32;     // uniform
 override OUT_SAMPLE: u32;      // uniform
 override OUT_COLS: u32;        // uniform
-override TEMB_N: u32 = 1u;     // uniform
-override TEMB_WIDTH: u32 = 0u; // uniform
-override TEMB_OFFSET: u32 = 0u; // uniform
-override RESIDUAL_N: u32 = 1u; // uniform
 
 @group(0) @binding(0) var<storage, read_write> x: array<f32>;
 @group(0) @binding(1) var<storage, read> other: array<f32>;

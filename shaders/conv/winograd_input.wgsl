@@ -5,16 +5,12 @@
 //
 // Tiles side by side share input columns. Where ALIGNED, a lane loads M TILES = X_UNIT columns at once and one more on each
 // side: M TILES divides W, with STRIDE and UPSAMPLE 1, PAD 1.
-// import winograd, winograd_forth, prepared, lanes
-override N: u32;               // uniform
+// import samples, winograd_forth, prepared, lanes
 override X_N: u32;             // uniform
 override C: u32;               // uniform
 override C_START: u32 = 0u;    // uniform
 override CHANNELS: u32;        // uniform
 override K: u32;               // uniform
-override H: u32;               // uniform
-override W: u32;               // uniform
-override PAD: u32 = 1u;        // uniform: left and top
 override NORM_N: u32 = 1u;     // uniform
 override NORM_C: u32 = 0u;     // uniform
 const ALIGNED: bool = false;

@@ -1,13 +1,11 @@
 // y = A^T m A + what follows (lib/after): M x M pixels of channel o from the SIDE^2 sums m of a tile. lib/winograd has the tiles.
 // m: f32 [SIDE^2, ROWS, COLS], ROWS >= OC; y: f32 [N, OC, OH, OW]. Where WHOLE, OW and OH are multiples of M TILES = Y_UNIT
 // and of M, and rows are stored at once; TILES is 1 otherwise.
-// import winograd, winograd_back, after, added, lanes
+// import output_size, winograd, winograd_back, after, added, lanes
 const OUT_M: u32 = M;
 const OUT_STRIDE: u32 = STRIDE;
 alias Out = array<f32, Y_UNIT>;
 override ROWS: u32;            // uniform
-override OH: u32;              // uniform
-override OW: u32;              // uniform
 override TILES_Y: u32;         // uniform
 const WHOLE: bool = false;
 const Y_UNIT: u32 = 1u;

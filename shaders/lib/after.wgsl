@@ -5,10 +5,6 @@
 // import samples
 alias Out = f32;               // element of residual and y
 override OC: u32;              // uniform
-override TEMB_N: u32 = 1u;     // uniform
-override TEMB_WIDTH: u32 = 0u; // uniform
-override TEMB_OFFSET: u32 = 0u; // uniform
-override RESIDUAL_N: u32 = 1u; // uniform
 
 @group(0) @binding(0) var<storage, read_write> y: array<Out>;
 @group(0) @binding(1) var<storage, read> bias: array<f32>;

@@ -1,6 +1,6 @@
-// Winograd's input transform V = B^T d B of the TILES tiles side by side of a lane, where M, STRIDE, SIDE and TILES are as in
-// lib/winograd. The shader declares keep(position, at, values), which stores one position of the transform.
-const UPSAMPLE: u32 = 1u;      // 2: x is enlarged first
+// Winograd's input transform V = B^T d B of the TILES tiles side by side of a lane, of lib/winograd.
+// The shader declares keep(position, at, values), which stores one position of the transform.
+// import picture, winograd
 const STEP: u32 = M * STRIDE;  // from tile to tile
 const ROWS: u32 = (STEP + (3u - STRIDE) * UPSAMPLE) / UPSAMPLE;            // source rows of a tile
 const COLUMNS: u32 = (STEP * TILES + (3u - STRIDE) * UPSAMPLE) / UPSAMPLE;

@@ -16,6 +16,7 @@ import convWinogradInput from "../../shaders/conv/winograd_input.wgsl";
 import convWinogradOutput from "../../shaders/conv/winograd_output.wgsl";
 import libAct from "../../shaders/lib/act.wgsl";
 import libAdded from "../../shaders/lib/added.wgsl";
+import libAddedSizes from "../../shaders/lib/added_sizes.wgsl";
 import libAddedUniform from "../../shaders/lib/added_uniform.wgsl";
 import libAfter from "../../shaders/lib/after.wgsl";
 import libBlocks from "../../shaders/lib/blocks.wgsl";
@@ -113,6 +114,7 @@ import { link } from "./link";
 const library: Readonly<Record<string, string>> = {
   act: libAct,
   added: libAdded,
+  added_sizes: libAddedSizes,
   added_uniform: libAddedUniform,
   after: libAfter,
   blocks: libBlocks,
