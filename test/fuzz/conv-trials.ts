@@ -102,6 +102,8 @@ interface ConvUse {
 function convTrial(c: Chance, use: ConvUse, variant: ConvVariant, target: Target): KernelTrial {
   for (;;) {
     const s = convCase(c, use);
+    const shape = convShape({ ...use, n: s.n, c1: s.c1, c2: s.c2 ?? 0, oc: s.oc, h: s.h, w: s.w });
+    if (!variantsOf(shape, use.pad, target.weights).some(([served]) => served === variant)) continue;
     const data = convData(s);
     try {
       const { dispatches, inputs, y } = convRun(s, data, variant, target);

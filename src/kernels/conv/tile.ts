@@ -1,3 +1,4 @@
+import { ShapeError } from "../../errors";
 import { ceilDiv, type Dispatch, f32, grid1d, read, type Tensor } from "../dispatch";
 import {
   chooseConvTile,
@@ -149,6 +150,10 @@ export const tile = (o: { tile?: Tile; splits?: number } = {}): ConvVariant => (
         ];
     }
     const chosen = o.tile ?? chooseConvTile(oc, oh * ow);
+    if (lanesOf(chosen) > (DEPTH * chosen.tileM) / 4)
+      throw new ShapeError(
+        `conv/tile: tile ${tileName(chosen)} has more lanes than fours of weights a step; take fewer slices`,
+      );
     return implicitDispatches(io, sizes, options, {
       shader: "conv/tile",
       constants: { ...tileConstants(chosen), SLICES: chosen.slices ?? 1 },
