@@ -246,9 +246,20 @@ describe("schedules", () => {
   test("parameters of a run mean the same share of the process, whatever T is", () => {
     for (const trainSteps of [300, 500, 1000, 4000]) {
       expect(onScale(400, { trainSteps }) / trainSteps).toBe(0.4);
-      expect(topTime(999, { trainSteps })).toBe(trainSteps - 1);
-      expect(topTime(499, { trainSteps })).toBe(trainSteps / 2 - 1);
+      const schedule = { ...DDPM_SCHEDULE, prediction: "sample", trainSteps } as const;
+      expect(topTime(999, schedule)).toBe(trainSteps - 1);
+      expect(topTime(499, schedule)).toBe(trainSteps / 2 - 1);
     }
+    expect(topTime(999, DDPM_SCHEDULE)).toBe(999);
+  });
+  test.each([
+    [1000, 995],
+    [300, 297],
+  ])("an inversion in %i cosine steps ends where predicted noise still tells the picture", (trainSteps, last) => {
+    const cosine = { ...DDPM_SCHEDULE, betas: { kind: "squaredcos_cap_v2" }, trainSteps } as const;
+    expect(topTime(999, cosine)).toBe(last);
+    expect(topTime(499, cosine)).toBe(trainSteps / 2 - 1);
+    expect(topTime(999, { ...cosine, prediction: "v_prediction" })).toBe(trainSteps - 1);
   });
   test("an offset past the last time step is refused", () => {
     const schedule = { ...DDPM_SCHEDULE, spacing: "leading", stepsOffset: 1 } as const;

@@ -173,9 +173,21 @@ export const alphasSchedule = (
 export const onScale = (value: number, { trainSteps }: Pick<Schedule, "trainSteps">): number =>
   (value * trainSteps) / TRAIN_STEPS;
 
-/** The largest time step that `top`, on the scale of 1000, stands for: 999 is the model's last. */
-export const topTime = (top: number, { trainSteps }: Pick<Schedule, "trainSteps">): number =>
-  Math.max(1, Math.round(((top + 1) * trainSteps) / TRAIN_STEPS) - 1);
+/** The largest time step that `top`, on the scale of 1000, stands for: 999 is the model's last that an inversion can reach. */
+export const topTime = (top: number, schedule: Schedule): number =>
+  Math.max(1, Math.min(Math.round(((top + 1) * schedule.trainSteps) / TRAIN_STEPS) - 1, lastTold(schedule)));
+
+/** Least alpha-bar at which a predicted noise still tells the picture: P = (x - sqrt(1 - a) e) / sqrt(a) multiplies errors of e
+ *  by 1 / sqrt(a). The paper's schedule ends at 4.04e-5, where that is 157. The last step of a cosine schedule of 1000 has
+ *  2.4e-9, where it is 20,000, and what comes back from there is noise. */
+const LEAST_TOLD = 3e-5;
+
+/** The last time step from which a picture can come back. Other outputs than the noise tell it at any. */
+function lastTold(schedule: Schedule): number {
+  const last = schedule.trainSteps - 1;
+  if (schedule.prediction !== "epsilon") return last;
+  return alphaBars("f64", schedule).findLastIndex((a) => a >= LEAST_TOLD);
+}
 
 /** Time steps of a run of `count` steps, ascending: int(linspace(0, 1, count) * top + 1e-6).   method of the paper
  *  @throws UserError unless 1 <= count <= top + 1. */
