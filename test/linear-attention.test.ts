@@ -34,6 +34,7 @@ const full = [
   { n: 2, c: 128, h: 4, w: 4, heads: 4, learned: 4 },
   { n: 1, c: 15, h: 5, w: 3, heads: 3, learned: 1 },
   { n: 2, c: 32, h: 6, w: 6, heads: 4, learned: 3 },
+  { n: 3, c: 32, h: 6, w: 4, heads: 4, learned: 1 },
 ] as const;
 
 for (const s of full)

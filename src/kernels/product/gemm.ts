@@ -77,12 +77,13 @@ export function gemmTile(label: string, bindings: Operands, s: GemmShape, tile: 
 }
 
 /** The product of operands as they are stored, by the kernel that suits the target. A software adapter with subgroups holds a
- *  tile of B where that pays; an A that is stored in columns is transposed first. Otherwise it is `gemmTile` on a GPU and
- *  `gemmQuad` with subgroups, where sizes and starts are multiples of 4, and `gemmAny` for all else. */
+ *  tile of B where that pays; an A that is stored in columns is transposed first, for which m is a multiple of 4. Otherwise
+ *  it is `gemmTile` on a GPU and `gemmQuad` with subgroups, where sizes and starts are multiples of 4, and `gemmAny` for all
+ *  else. */
 export function gemmStrided(label: string, bindings: Operands, s: GemmShape, target: Target): Dispatch[] {
   const { m, n, k, aColumns } = s;
-  if (target.adapterClass === "gpu" || !target.subgroups || !suitsStationary(m, n, k))
-    return [gemmUnheld(label, bindings, s, target)];
+  const held = target.adapterClass !== "gpu" && target.subgroups && suitsStationary(m, n, k);
+  if (!held || (aColumns && m % 4 !== 0)) return [gemmUnheld(label, bindings, s, target)];
   const tileN = evenTile(n)!;
   if (!aColumns) return [gemmStationary(label, bindings, s, { tileN, packed: false })];
   const [a, b, c] = bindings;
