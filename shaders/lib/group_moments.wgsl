@@ -22,10 +22,10 @@ fn moments_of(at: Group, local: u32) -> vec3f {
   // Eight loads on their way at once, for a group keeps few workgroups busy.
   var i = local;
   for (; i + 7u * LANES < count; i += 8u * LANES) {
-    var v: array<vec4f, 8>;
-    for (var j = 0u; j < 8u; j++) { v[j] = four(at, i + j * LANES); } // unroll
+    var fours: array<vec4f, 8>;
+    for (var j = 0u; j < 8u; j++) { fours[j] = four(at, i + j * LANES); } // unroll
     for (var j = 0u; j < 8u; j++) { // unroll
-      let d = v[j] - pivot;
+      let d = fours[j] - pivot;
       sum += d;
       squares += d * d;
     }
