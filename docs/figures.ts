@@ -138,7 +138,7 @@ const list: readonly Figure[] = [
     ...sheet(
       "anime-taps.png",
       "A model that nobody here made: its own samples, injected at the bottleneck and further up",
-      `compare --model anime64 --content ${animeFaces[0]!.file} --original ${animeFaces[1]!.file} --of taps --taps mid.block_2,up.3.attn.1,up.2.attn.0 --gamma 0.6 --solver dpm++2m`,
+      `compare --model anime64 --content ${animeFaces[0]!.file} --original ${animeFaces[1]!.file} --of taps --taps mid.block_2,up.3.attn.2,up.2.attn.0 --gamma 0.6 --solver dpm++2m`,
     ),
     before: animeFaces.map(({ seed, file }) => `sample --model anime64 --seed ${seed} --eta 1 --out ${file}`),
     named: true,

@@ -4,7 +4,6 @@ import { DDPM_SCHEDULE, type Schedule } from "../schedule";
 import type { Checkpoint } from "./checkpoint";
 import { compareFacts, type Json, readDiffusersConfig } from "./diffusers-config";
 import { checkConfig, configOf, type Found, factsOf, guessResolution, inferFacts } from "./infer";
-import { kerasSettings } from "./keras";
 import type { Layout } from "./layout";
 import { lucidrainsSettings, processOf } from "./lucidrains";
 import { metadataConfig, metadataSettings } from "./own-metadata";
@@ -77,7 +76,10 @@ export async function describe(source: ByteSource, named: Named, options: Descri
   compareOwn(own, found, named.file);
   if (found.family === "lucidrains")
     layers.push({ from: "the names of its tensors", settings: lucidrainsSettings(named.layout === "L-old") });
-  if (named.layout === "K") layers.push({ from: "the graph", settings: await kerasSettings(named, options.signal) });
+  if (named.layout === "K") {
+    const { kerasSettings } = await import("./keras");
+    layers.push({ from: "the graph", settings: await kerasSettings(named, options.signal) });
+  }
   layers.push(...familyDefaults(found, named, layers, options, Boolean(side ?? options.config)));
   const guess = guessResolution(found.attention) ?? 256;
   const sized =

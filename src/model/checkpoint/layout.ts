@@ -2,7 +2,6 @@ import { UserError } from "../../errors";
 import type { UNetConfig } from "../config";
 import type { Checkpoint } from "./checkpoint";
 import type { TensorInfo } from "./container";
-import { kerasNames } from "./keras";
 import { checkLucidrains, hasOldNames, isStandardised, lucidrainsName, standardise } from "./lucidrains";
 import { fromDiffusers, levelsOf } from "./names";
 
@@ -59,10 +58,11 @@ const asConv = (name: string, { dtype, shape }: TensorInfo): TensorInfo =>
     : { dtype, shape };
 
 /** The checkpoint under canonical names: layout A's for the DDPM family (whatever it was saved as, so that equal weights
- *  give equal tensors), layout C's own for ADM. Names the table does not know stay as they are.
+ *  give equal tensors), layout C's own for ADM. Names the table does not know stay as they are. What reads a graph is loaded
+ *  with the first.
  *  @throws UserError for an unknown layout, or two names for one tensor. */
-export function canonicalNames(checkpoint: Checkpoint): Checkpoint & { readonly layout: Layout } {
-  if (checkpoint.graph) return kerasNames({ ...checkpoint, graph: checkpoint.graph });
+export async function canonicalNames(checkpoint: Checkpoint): Promise<Checkpoint & { readonly layout: Layout }> {
+  if (checkpoint.graph) return (await import("./keras")).kerasNames({ ...checkpoint, graph: checkpoint.graph });
   const layout = detectLayout(checkpoint.tensors, checkpoint.file);
   if (layout.startsWith("L")) checkLucidrains(checkpoint);
   const levels = levelsOf(checkpoint.tensors.keys());

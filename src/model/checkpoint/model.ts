@@ -30,7 +30,7 @@ export async function openModelCheckpoint(
 ): Promise<ModelCheckpoint> {
   const checkpoint = await openCheckpoint(source, options);
   try {
-    const named = canonicalNames(checkpoint);
+    const named = await canonicalNames(checkpoint);
     const { config, schedule, from } = await describe(source, named, options);
     const expected = expectedTensors(config);
     const surplus = requireTensors(named.tensors, expected, named.file);
