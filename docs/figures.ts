@@ -135,11 +135,10 @@ const list: readonly Figure[] = [
     command: `sample --count 8 --steps ${2 * Number(values.steps)} --eta 1 --out ${figures}/samples.png`,
   },
   {
-    ...sheet(
-      "anime-taps.png",
-      "A model that nobody here made: its own samples, injected at the bottleneck and further up",
-      `compare --model anime64 --content ${animeFaces[0]!.file} --original ${animeFaces[1]!.file} --of taps --taps mid.block_2,up.3.attn.2,up.2.attn.0 --gamma 0.6 --solver dpm++2m`,
-    ),
+    file: "anime-taps.webp",
+    title: "A model that nobody here made: its own samples, injected at the bottleneck and further up",
+    command: `compare --model anime64 --content ${animeFaces[0]!.file} --original ${animeFaces[1]!.file} --of taps --taps mid.block_2,up.3.attn.2,up.2.attn.0 --gamma 0.6 --solver dpm++2m ${few} --out ${scratch}/anime-taps.png`,
+    from: `${scratch}/anime-taps.png`,
     before: animeFaces.map(({ seed, file }) => `sample --model anime64 --seed ${seed} --eta 1 --out ${file}`),
     named: true,
   },
