@@ -120,7 +120,7 @@ export function lower<O extends Operation>(
   });
   const names = [...Object.keys(graph.inputs), ...graph.outputs];
   const external = new Map(names.map((name) => [name, tensor(name)]));
-  const merged = target.adapterClass === "gpu" ? mergedNodes(nodes, external) : nodes;
+  const merged = target.merges ? mergedNodes(nodes, external) : nodes;
   return { nodes: merged, weights, convs: convsOf(nodes), external };
 }
 

@@ -15,6 +15,9 @@ export interface Target {
   /** Products that subgroup matrices (tensor cores) can compute, where the device has the feature
    *  `chromium-experimental-subgroup-matrix`. */
   readonly matrices?: Matrices;
+  /** What lies between the products of two Winograd convolutions runs as one dispatch (conv/between.ts). Off until a GPU has
+   *  timed it. */
+  readonly merges?: boolean;
   /** Names of the convolution variants that were fastest when measured here, by `convKey`. They replace the heuristic's. */
   readonly tuned?: Readonly<Record<string, string>>;
 }
