@@ -35,7 +35,7 @@ export class LimitError extends UserError {
     readonly limit: number,
   ) {
     super(
-      `${what} takes ${needed} bytes on the GPU, this adapter binds at most ${limit}; use dtype f16, precision exact, a smaller batch, or another adapter`,
+      `${what} takes ${needed} bytes on the GPU, this adapter binds at most ${limit}; use dtype f16, activations f16, precision exact, a smaller batch, or another adapter`,
     );
   }
 }

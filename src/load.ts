@@ -42,6 +42,7 @@ const any: Check = () => undefined;
 const LOAD_OPTIONS = {
   device: object,
   dtype: oneOf("f32", "f16"),
+  activations: oneOf("f32", "f16"),
   precision: oneOf("fast", "exact"),
   tune: oneOf("quick"),
   tuneStore: object,
@@ -179,7 +180,7 @@ async function loadNetwork(
   preset: ModelPreset | undefined,
   target?: Target,
 ): Promise<{ network: Network; file: string }> {
-  const { dtype, precision, tune, tuneStore, onTuned, onProgress, signal, ...hints } = options;
+  const { dtype, activations, precision, tune, tuneStore, onTuned, onProgress, signal, ...hints } = options;
   const source = await open();
   const checkpoint = await openModelCheckpoint(source, { ...readAs(hints, preset), ...(signal && { signal }) });
   try {
@@ -189,6 +190,7 @@ async function loadNetwork(
       device,
       {
         ...(dtype && { dtype }),
+        ...(activations && { activations }),
         ...(precision && { precision }),
         ...(signal && { signal }),
         tune,

@@ -3,6 +3,7 @@ import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { create, globals } from "webgpu";
 import { elementwise } from "../src/wgsl/elementwise";
+import { inHalves } from "../src/wgsl/halves";
 import { shaders } from "../src/wgsl/shaders";
 import { type Constants, specialise } from "../src/wgsl/specialise";
 
@@ -48,6 +49,23 @@ for (const [name, text] of Object.entries(shaders))
     for (const constants of formsOf(text))
       for (const source of [text, elementwise(text)])
         await expectCompiles(name, specialise(name, source, constants).code);
+  });
+
+/** Names of the storage arrays of a shader whose elements are f16. */
+const halfArrays = (code: string) =>
+  [...code.matchAll(/(\w+): array<(?:array<)?(?:f16|vec.h|mat...h)\b/g)].map((m) => m[1]!);
+
+for (const [name, text] of Object.entries(shaders))
+  test(`${name} compiles with all its tensors in f16, and with each alone`, async () => {
+    const bindings = [...text.matchAll(/@binding\((\d+)\) var<storage/g)].map((m) => Number(m[1]));
+    const all = inHalves(text, bindings);
+    const each = bindings.map((binding) => inHalves(text, [binding]));
+    for (const source of [all, elementwise(all), ...each])
+      await expectCompiles(name, specialise(name, source, {}).code);
+    for (const constants of formsOf(text).slice(1))
+      await expectCompiles(name, specialise(name, inHalves(text, bindings, constants), constants).code);
+    const words = ["pointwise/non_finite"]; // floats by their bits
+    expect(halfArrays(all).length > 0).toBe(!words.includes(name));
   });
 
 test("every shader is in the list of src/wgsl/shaders.ts", () => {

@@ -20,6 +20,7 @@ export interface Context {
 export interface CommonOptions extends HintFlags {
   readonly model?: string;
   readonly dtype?: "f32" | "f16";
+  readonly activations?: "f32" | "f16";
   readonly precision?: "exact" | "fast";
   readonly tune?: "quick";
   readonly json?: boolean;
@@ -35,6 +36,14 @@ export function withCommonOptions(command: Command): Command {
       "a shipped model, one of the paper's (info --models), a checkpoint file, a URL, or hf:owner/name (default: portraits64)",
     )
     .addOption(command.createOption("--dtype <type>", "storage of weights on the GPU").choices(["f32", "f16"]))
+    .addOption(
+      command
+        .createOption(
+          "--activations <type>",
+          "storage of what layers exchange; f16 takes half the memory, on most GPUs",
+        )
+        .choices(["f32", "f16"]),
+    )
     .addOption(command.createOption("--precision <mode>", "fast: Winograd convolutions too").choices(["exact", "fast"]))
     .addOption(
       command.createOption("--tune <mode>", "time kernel variants on this device first, once").choices(["quick"]),
@@ -104,7 +113,7 @@ export async function openSession(context: Context, options: CommonOptions, repo
   try {
     reporter.say(adapterLine(device));
     const { signal } = context;
-    const { dtype, precision, tune } = options;
+    const { dtype, activations, precision, tune } = options;
     const loaded = await reporter.phase(
       "load model",
       (report) =>
@@ -112,6 +121,7 @@ export async function openSession(context: Context, options: CommonOptions, repo
           ...hintsOf(options),
           device,
           ...(dtype && { dtype }),
+          ...(activations && { activations }),
           ...(precision && { precision }),
           ...(tune && { tune, onTuned: (done: number, all: number) => report(done, all, "tune kernels") }),
           signal,

@@ -20,6 +20,7 @@ export type Recipe = InjectParameters & {
   readonly tap?: string;
   readonly gammaSchedule: ScheduleName;
   readonly dtype?: string;
+  readonly activations?: string;
   readonly precision?: string;
 };
 
@@ -30,6 +31,7 @@ export function parametersOf(recipe: Recipe): InjectParameters {
     tap: _tap,
     gammaSchedule: _schedule,
     dtype: _dtype,
+    activations: _activations,
     precision: _precision,
     ...parameters
   } = recipe;
@@ -57,6 +59,7 @@ export interface RecipeOptions {
   readonly tap?: string;
   readonly gammaSchedule: ScheduleName;
   readonly dtype?: string;
+  readonly activations?: string;
   readonly precision?: string;
 }
 
@@ -71,7 +74,7 @@ export async function listSides(
 
 /** Lists both folders and puts the recipe together. @throws UserError for a folder without pictures */
 export async function planGrid(options: RecipeOptions, chosen: Chosen, signal: AbortSignal): Promise<GridPlan> {
-  const { tap, gammaSchedule, dtype, precision } = options;
+  const { tap, gammaSchedule, dtype, activations, precision } = options;
   const sides = await listSides(options, signal);
   const { preset, stepsInversion, parameters } = chosen;
   const recipe = {
@@ -81,6 +84,7 @@ export async function planGrid(options: RecipeOptions, chosen: Chosen, signal: A
     ...(tap && { tap }),
     gammaSchedule,
     ...(dtype && { dtype }),
+    ...(activations && { activations }),
     ...(precision && { precision }),
   };
   return { ...sides, recipe };

@@ -9,11 +9,15 @@ import { writeWhole } from "../platform/files-node";
 export function keyOf(
   picture: string,
   model: string,
-  { dtype, precision }: { readonly dtype?: string; readonly precision?: string },
+  {
+    dtype,
+    activations,
+    precision,
+  }: { readonly dtype?: string; readonly activations?: string; readonly precision?: string },
   invert: InvertOptions,
 ): string {
   const how = Object.entries(invert).sort(([a], [b]) => (a < b ? -1 : 1));
-  const all = [picture, model, dtype ?? null, precision ?? null, how];
+  const all = [picture, model, dtype ?? null, precision ?? null, how, ...(activations ? [activations] : [])];
   return createHash("sha256").update(JSON.stringify(all)).digest("hex").slice(0, 32);
 }
 

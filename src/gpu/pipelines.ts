@@ -1,6 +1,7 @@
 import { DeviceLostError, UserError } from "../errors";
 import type { Access, Dispatch } from "../kernels/dispatch";
 import { elementwise } from "../wgsl/elementwise";
+import { inHalves } from "../wgsl/halves";
 import { ownShaders, shaders } from "../wgsl/shaders";
 import { specialise, uniformsOf } from "../wgsl/specialise";
 import { destroyAtExit } from "./at-exit";
@@ -36,11 +37,15 @@ function uniformNames(d: Dispatch): ReturnType<typeof uniformsOf> {
   return names;
 }
 
-/** Identifies a pipeline: by shader, constants other than uniforms, and the access of each binding. */
+/** Bindings whose tensors are f16. */
+const halvesOf = ({ bindings }: Pick<Dispatch, "bindings">): number[] =>
+  bindings.flatMap(({ tensor }, i) => (tensor.dtype === "f16" ? [i] : []));
+
+/** Identifies a pipeline: by shader, constants other than uniforms, and the access and type of each binding. */
 export function pipelineKey(d: Dispatch): string {
   const names = uniformNames(d);
   const constants = Object.entries(d.constants).filter(([name]) => !names.has(name));
-  return JSON.stringify([d.shader, constants.sort(), d.bindings.map((b) => b.access)]);
+  return JSON.stringify([d.shader, constants.sort(), d.bindings.map((b) => b.access), ...halvesOf(d)]);
 }
 
 const bindingType: Record<Access, GPUBufferBindingLayout> = {
@@ -152,7 +157,8 @@ export class PipelineCache {
   async #compile({ label, ...dispatch }: Dispatch): Promise<Pipeline> {
     const { shader, constants, bindings } = dispatch;
     const source = sourceOf({ label, ...dispatch });
-    const { code, overrides } = specialise(shader, inNode ? source : elementwise(source), constants);
+    const typed = inHalves(source, halvesOf(dispatch), constants);
+    const { code, overrides } = specialise(shader, inNode ? typed : elementwise(typed), constants);
     const uniform: GPUBufferBindingLayout[] =
       uniformNames({ label, ...dispatch }).size > 0 ? [{ type: "uniform" }] : [];
     // The promise of the pipeline reports every error below; the scope keeps them from being reported twice.

@@ -16,6 +16,8 @@ export interface Node<O extends Operation = Operation> {
   readonly output: string;
   /** role -> tensor name of what the node writes besides `output` */
   readonly sideOutputs?: Readonly<Record<string, string>>;
+  /** `output` is f32, however a target stores activations */
+  readonly full?: boolean;
 }
 
 /** Shape and type of a graph input. The first dimension of an activation is the batch. */

@@ -3,7 +3,7 @@ import { mergeBetween } from "../kernels/conv/between";
 import type { Packing } from "../kernels/conv/packing";
 import { type ConvUse, convKey } from "../kernels/conv/variant";
 import { type Dispatch, elements, f32, type Tensor } from "../kernels/dispatch";
-import type { Target } from "../kernels/target";
+import type { Dtype, Target } from "../kernels/target";
 import type { Graph, Node, Operation } from "./graph";
 
 /** A weight in a kernel's layout: the checkpoint tensors it is made of, and how to pack them. */
@@ -35,6 +35,9 @@ export interface LoweredOp {
 export interface NodeIo {
   /** name of the output tensor */
   readonly name: string;
+  /** The output tensor. One of pictures, [N, C, H, W], has the type in which the target stores activations, unless it is an
+   *  output of the graph. */
+  output(...shape: number[]): Tensor;
   /** @throws ShapeError if the node has no such input */
   input(role: string): Tensor;
   /** The input of a role, if the node has one. */
@@ -108,7 +111,8 @@ export function lower<O extends Operation>(
       | ((op: O, io: NodeIo, context: LoweringContext) => LoweredOp)
       | undefined;
     if (!kernels) throw new ShapeError(`${node.name}: no kernel for the operation "${node.op.kind}"`);
-    const lowered = kernels(node.op, nodeIo(node, tensor), context);
+    const half = target.activations === "f16" && !node.full && !graph.outputs.includes(node.output);
+    const lowered = kernels(node.op, nodeIo(node, tensor, half ? "f16" : "f32"), context);
     tensors.set(node.output, lowered.output);
     for (const [role, name] of Object.entries(node.sideOutputs ?? {})) {
       const side = lowered.sideOutputs?.[role];
@@ -139,10 +143,15 @@ function mergedNodes(nodes: readonly LoweredNode[], external: ReadonlyMap<string
     .filter(({ dispatches }, i) => dispatches.length > 0 || nodes[i]!.dispatches.length === 0);
 }
 
-function nodeIo({ name, op, inputs, output, sideOutputs }: Node, tensor: (name: string) => Tensor): NodeIo {
+function nodeIo(
+  { name, op, inputs, output, sideOutputs }: Node,
+  tensor: (name: string) => Tensor,
+  dtype: Dtype,
+): NodeIo {
   const optional = (role: string) => (inputs[role] === undefined ? undefined : tensor(inputs[role]));
   return {
     name: output,
+    output: (...shape) => ({ name: output, shape, dtype: shape.length === 4 ? dtype : "f32" }),
     optional,
     input(role) {
       const found = optional(role);

@@ -45,7 +45,11 @@ export async function firstNonFiniteNode(
     const encoder = encodePass(device, (pass) => replay(pass, [node], stepOffset));
     const output = { ...rangeOf(node.output.name), bytes: byteLength(node.output) };
     const [bytes] = await readBuffers(device, [output], encoder);
-    if (!new Float32Array(bytes!).every(Number.isFinite)) return node.name;
+    const finite =
+      node.output.dtype === "f16"
+        ? new Uint16Array(bytes!).every((half) => (half & 0x7c00) !== 0x7c00)
+        : new Float32Array(bytes!).every(Number.isFinite);
+    if (!finite) return node.name;
   }
   return undefined;
 }

@@ -39,6 +39,6 @@ export async function explainFailure(
   const node = await firstNonFiniteNode(device, run.recording(step), tensorAt, run.rowOffset(at));
   const where = node ? `node ${node}` : "a value that was there for one step only";
   return new NonFiniteError(
-    `step ${step.samples[0]!.draw! + 1} of ${plan.phase === "invert" ? "the inversion" : "the generation"} (t = ${step.t}) gave a value that is not finite, from ${where}; check the model's weights, or use dtype f32`,
+    `step ${step.samples[0]!.draw! + 1} of ${plan.phase === "invert" ? "the inversion" : "the generation"} (t = ${step.t}) gave a value that is not finite, from ${where}; check the model's weights, or use dtype f32 and activations f32`,
   );
 }

@@ -46,14 +46,14 @@ export type StepNode = Node<StepOp>;
 const diffusionOps: Ops<DiffusionOp> = {
   stack(_, io) {
     const [a, b] = [io.input("a"), io.input("b")];
-    const y = f32(io.name, a.shape[0]! + b.shape[0]!, ...a.shape.slice(1));
+    const y = io.output(a.shape[0]! + b.shape[0]!, ...a.shape.slice(1));
     return { dispatches: stack({ a, b, y }), output: y };
   },
 
   mix({ slot, shader }, io) {
     const h = io.input("h");
     const mask = io.optional("mask");
-    const y = f32(io.name, ...h.shape);
+    const y = io.output(...h.shape);
     const tensors = { steps: io.input("steps"), h, content: io.input("content"), ...(mask && { mask }), y };
     return { dispatches: mix(tensors, { slot, ...(shader && { shader }) }), output: y };
   },

@@ -1,7 +1,8 @@
 import { ShapeError } from "../errors";
 import type { Constants } from "../wgsl/specialise";
 
-/** A named array on the GPU, as data: no buffer behind it yet. Activations are f32 [N, C, H, W], row-major. */
+/** A named array on the GPU, as data: no buffer behind it yet. Activations are [N, C, H, W], row-major, in f32 or f16: a shader
+ *  computes with either in f32 (src/wgsl/halves.ts). Weights in f16 are pairs in words. */
 export interface Tensor {
   readonly name: string;
   readonly shape: readonly number[];

@@ -1,4 +1,4 @@
-/** Type of stored weights; arithmetic is f32 always. */
+/** Type of stored weights and activations; arithmetic is f32 always. */
 export type Dtype = "f32" | "f16";
 
 /** Everything that the choice of a kernel variant may depend on, besides shapes. Plain data. */
@@ -9,6 +9,8 @@ export interface Target {
   /** fast: Winograd F(4,3) where it wins, 2e-5 off; exact: direct or F(2,3), 1e-6 off. */
   readonly precision: "fast" | "exact";
   readonly weights: Dtype;
+  /** Storage of the tensors that a network's nodes exchange; f32 where absent. f16 needs a device with `shader-f16`. */
+  readonly activations?: Dtype;
   readonly maxBindingBytes: number;
   /** Lanes that a workgroup may have; 256, which every device allows, where absent. */
   readonly maxLanes?: number;

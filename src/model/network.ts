@@ -25,6 +25,11 @@ export interface NetworkOptions {
    *  the bytes. A weight that f16 would damage stays f32: see `WeightStorage`. On a software adapter f16 is slower, as it
    *  does without Winograd. */
   readonly dtype?: "f32" | "f16";
+  /** How the tensors that layers exchange are stored on the GPU; arithmetic is f32 either way, and so are h where it is kept,
+   *  the prediction and the pictures. f16 is half the bytes, and rounds each to 11 bits; it needs the WebGPU feature
+   *  `shader-f16`. Values beyond 65,504 become infinities, which end the run with an error. Default: f32; no GPU has timed
+   *  f16 yet. */
+  readonly activations?: "f32" | "f16";
   /** "fast" lets 3x3 convs use Winograd F(4,3) (error 2e-5 of the output's scale), "exact" does not (1e-6). */
   readonly precision?: "fast" | "exact";
   /** "quick" times three to six variants of each convolution on this device when the network is loaded, each only after
@@ -246,14 +251,22 @@ async function tunedTarget(
   return { target: { ...target, tuned }, results };
 }
 
-/** Facts of the device that kernels may count on. */
-export function targetOf(device: Device, { dtype = "f32", precision = "fast" }: NetworkOptions = {}): Target {
+/** Facts of the device that kernels may count on. @throws UserError where it lacks what the options ask for */
+export function targetOf(
+  device: Device,
+  { dtype = "f32", activations = "f32", precision = "fast" }: NetworkOptions = {},
+): Target {
   const { matrices } = device;
+  if (activations === "f16" && !device.has("shader-f16"))
+    throw new UserError(
+      "activations f16: this adapter lacks the WebGPU feature shader-f16; leave activations at f32 (dtype f16 works everywhere)",
+    );
   return {
     adapterClass: device.adapterClass,
     subgroups: device.has("subgroups"),
     precision,
     weights: dtype,
+    ...(activations === "f16" && { activations }),
     maxBindingBytes: device.gpu.limits.maxStorageBufferBindingSize,
     maxLanes: device.gpu.limits.maxComputeInvocationsPerWorkgroup,
     ...(matrices && { matrices }),

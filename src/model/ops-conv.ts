@@ -49,7 +49,7 @@ export const convOps: Ops<ConvOp> = {
       op.bias === false ? [] : layers.map((layer) => ({ key: `${layer}.bias`, elements: rows })),
       op.bias === false ? () => new Uint8Array(4 * oc) : undefined,
     );
-    const y = f32(io.name, n, oc, outputSize(h, options), outputSize(w, options));
+    const y = io.output(n, oc, outputSize(h, options), outputSize(w, options));
     const dispatches = conv({ ...inputs, weight, bias, y }, options, variant, target);
     return { dispatches, output: y, macs: kernel ** 2 * (c1 + c2) * elements(y), conv: use };
   },

@@ -153,7 +153,7 @@ export const networkOps: Ops<NetworkOp> = {
     const gamma = context.parameter(`${layer}.weight`, c);
     const beta = context.parameter(`${layer}.bias`, c);
     const norm = f32(apply ? `${io.name}/norm` : io.name, n, c, 4);
-    const y = apply ? f32(io.name, n, c, h, w) : undefined;
+    const y = apply ? io.output(n, c, h, w) : undefined;
     const tensors = {
       x,
       ...(skip && { skip }),
@@ -171,7 +171,7 @@ export const networkOps: Ops<NetworkOp> = {
     const x = io.input("x");
     const film = io.optional("film");
     const gamma = context.parameter(`${layer}.g`, 1, x.shape[1]!, 1, 1);
-    const y = f32(io.name, ...x.shape);
+    const y = io.output(...x.shape);
     const tensors = {
       x,
       gamma,
@@ -193,26 +193,26 @@ export const networkOps: Ops<NetworkOp> = {
       (all) => packAnyConvInParts(all, channels, c, kernel),
     );
     const bias = context.parameter(`${layer}.bias`, channels);
-    const y = f32(io.name, n, channels, anyConvSize(h, op), anyConvSize(w, op));
+    const y = io.output(n, channels, anyConvSize(h, op), anyConvSize(w, op));
     const macs = kernel ** 2 * c * y.shape.reduce((a, b) => a * b, 1);
     return { dispatches: anyConv({ x, weight, bias, y }, op), output: y, macs };
   },
 
   activation({ activation: kind }, io) {
     const x = io.input("x");
-    const y = f32(io.name, ...x.shape);
+    const y = io.output(...x.shape);
     return { dispatches: activation({ x, y }, kind), output: y };
   },
 
   affine({ scale, shift }, io) {
     const x = io.input("x");
-    const y = f32(io.name, ...x.shape);
+    const y = io.output(...x.shape);
     return { dispatches: affine({ x, y }, { scale, shift }), output: y };
   },
 
   add(_, io) {
     const a = io.input("x");
-    const y = f32(io.name, ...a.shape);
+    const y = io.output(...a.shape);
     return { dispatches: add({ a, b: io.input("y"), y }), output: y };
   },
 
@@ -221,7 +221,7 @@ export const networkOps: Ops<NetworkOp> = {
     const qkv = io.input("qkv");
     const [n, c3, h, w] = shapeOf(qkv);
     const c = c3 / 3;
-    const y = f32(io.name, n, c, h, w);
+    const y = io.output(n, c, h, w);
     const learned = memory && context.parameter(memory.key, 2, heads, memory.positions, c / heads);
     const dispatches = attention({ qkv, memory: learned, y }, { heads, order, target });
     return { dispatches, output: y, macs: 2 * n * c * h * w * (h * w + (memory?.positions ?? 0)) };
@@ -231,7 +231,7 @@ export const networkOps: Ops<NetworkOp> = {
     const qkv = io.input("qkv");
     const [n, c3, h, w] = shapeOf(qkv);
     const c = c3 / 3;
-    const y = f32(io.name, n, c, h, w);
+    const y = io.output(n, c, h, w);
     const learned = memory && context.parameter(memory.key, 2, heads, c / heads, memory.positions);
     const dispatches = linearAttention({ qkv, memory: learned, y }, { heads, divided });
     return { dispatches, output: y, macs: 2 * n * c * (c / heads) * h * w };
@@ -240,21 +240,21 @@ export const networkOps: Ops<NetworkOp> = {
   spaceToDepth(_, io) {
     const x = io.input("x");
     const [n, c, h, w] = shapeOf(x);
-    const y = f32(io.name, n, 4 * c, h / 2, w / 2);
+    const y = io.output(n, 4 * c, h / 2, w / 2);
     return { dispatches: spaceToDepth({ x, y }), output: y };
   },
 
   upsample2x(_, io) {
     const x = io.input("x");
     const [n, c, h, w] = shapeOf(x);
-    const y = f32(io.name, n, c, 2 * h, 2 * w);
+    const y = io.output(n, c, 2 * h, 2 * w);
     return { dispatches: upsample2x({ x, y }), output: y };
   },
 
   avgPool2(_, io) {
     const x = io.input("x");
     const [n, c, h, w] = shapeOf(x);
-    const y = f32(io.name, n, c, h >> 1, w >> 1);
+    const y = io.output(n, c, h >> 1, w >> 1);
     return { dispatches: avgPool2({ x, y }), output: y };
   },
 
@@ -262,7 +262,7 @@ export const networkOps: Ops<NetworkOp> = {
     const x = io.input("x");
     const skip = io.input("skip");
     const [n, c, h, w] = shapeOf(x);
-    const y = f32(io.name, n, c + skip.shape[1]!, h, w);
+    const y = io.output(n, c + skip.shape[1]!, h, w);
     return { dispatches: concat({ x, skip, y }), output: y };
   },
 };

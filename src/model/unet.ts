@@ -43,7 +43,7 @@ export function unet(config: UNetConfig, batch: number): UNet {
       [INPUT.steps]: f32Input(batch, STEP_FLOATS),
       ...(isConditional(config) && { [INPUT.labels]: config.classes > 0 ? u32Input(batch) : f32Input(batch) }),
     },
-    nodes: builder.nodes,
+    nodes: builder.nodes.map((node) => (node.output === eps ? { ...node, full: true } : node)),
     outputs: [eps, h],
   };
   return { graph, h, g, eps };

@@ -2,8 +2,9 @@ import { Buffers, readBuffers } from "../gpu/buffers";
 import type { Device } from "../gpu/device";
 import { bindDispatches, encodeDispatches, encodePass } from "../gpu/encode";
 import type { Replay } from "../gpu/stopwatch";
+import { fromHalf, toHalf } from "../half";
 import type { ConvUse, ConvVariant } from "../kernels/conv/variant";
-import { elements, type Tensor } from "../kernels/dispatch";
+import { byteLength, elements, type Tensor } from "../kernels/dispatch";
 import type { Target } from "../kernels/target";
 import { type ConvData, convReference } from "../reference/conv";
 import { samplePoints } from "../reference/numbers";
@@ -32,7 +33,11 @@ export async function openTrial(
   const buffers = new Buffers(device);
   try {
     const bound = await device.guarded("tune", async () => {
-      for (const [tensor, values] of inputs) device.gpu.queue.writeBuffer(buffers.makeFor(tensor), 0, values);
+      for (const [tensor, values] of inputs) {
+        const bytes = new Uint8Array(byteLength(tensor)); // an odd number of halves ends within a word
+        bytes.set(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
+        device.gpu.queue.writeBuffer(buffers.makeFor(tensor), 0, bytes);
+      }
       return bindDispatches(device, dispatches, (tensor) => ({ buffer: buffers.makeFor(tensor) }));
     });
     const encode: Replay["encode"] = (pass) => encodeDispatches(pass, bound);
@@ -49,9 +54,10 @@ export async function openTrial(
 
 async function worstError(device: Device, work: Replay, use: ConvUse, data: ConvData, y: Tensor, buffer: GPUBuffer) {
   const [bytes] = await readBuffers(device, [{ buffer }], encodePass(device, work.encode));
-  const found = new Float32Array(bytes!);
+  const half = y.dtype === "f16";
+  const found = half ? fromHalf(new Uint16Array(bytes!)) : new Float32Array(bytes!);
   const points = samplePoints(elements(y), SAMPLES);
-  const expected = convReference(caseOf(use), data, points);
+  const expected = convReference(caseOf(use), half ? rounded(data) : data, points);
   let worst = 0;
   for (const [i, point] of points.entries()) {
     const off = Math.abs(found[point]! - expected[i]!);
@@ -59,3 +65,10 @@ async function worstError(device: Device, work: Replay, use: ConvUse, data: Conv
   }
   return worst;
 }
+
+/** The data as they are read where activations are f16. */
+const rounded = (data: ConvData): ConvData => ({
+  ...data,
+  x: fromHalf(toHalf(data.x)),
+  skip: data.skip && fromHalf(toHalf(data.skip)),
+});

@@ -133,7 +133,7 @@ async function check(
   try {
     trial = await openTrial(device, use, variant, target, data);
     const worstError = await device.guarded("tune", trial.worstError);
-    const allowed = variant.tolerance;
+    const allowed = variant.tolerance + (target.activations === "f16" ? ROUNDED : 0);
     if (worstError <= allowed) return { result: { variant, worstError }, trial };
     trial.destroy();
     return { result: { variant, worstError, refused: `off by ${worstError}, allowed ${allowed}` } };
@@ -153,9 +153,12 @@ function winner(trials: readonly TrialResult[], heuristic: ConvVariant): ConvVar
   return first !== undefined && fastest.ms! > WORTH_IT * first ? heuristic : fastest.variant;
 }
 
-/** Winners hold for one adapter, one precision, and these shaders. */
-async function storeKey({ description }: Device, { precision, subgroups }: Target): Promise<string> {
-  const text = JSON.stringify([description, precision, subgroups, shaders]);
+/** By how much an f16 output near 1 may be off for its type alone. */
+const ROUNDED = 2e-3;
+
+/** Winners hold for one adapter, one precision, one storage of activations, and these shaders. */
+async function storeKey({ description }: Device, { precision, subgroups, activations }: Target): Promise<string> {
+  const text = JSON.stringify([description, precision, subgroups, shaders, activations]);
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text)));
   return `tune-${[...digest.slice(0, 12)].map((b) => b.toString(16).padStart(2, "0")).join("")}.json`;
 }

@@ -1,6 +1,7 @@
 import { readBuffers } from "../../src/gpu/buffers";
 import type { Device } from "../../src/gpu/device";
 import { bindDispatches, encodeDispatches, encodePass } from "../../src/gpu/encode";
+import { fromHalf } from "../../src/half";
 import { byteLength, type Dispatch, elements, type Tensor } from "../../src/kernels/dispatch";
 
 export type Data =
@@ -9,11 +10,12 @@ export type Data =
   | Uint16Array<ArrayBuffer>
   | Uint8Array<ArrayBuffer>;
 
-const SENTINEL = 0x7fc0dead; // a NaN with a known payload
+const SENTINEL = 0x7fc07ead; // a NaN with a known payload, and two of f16
 const RING = 64; // words on each side: storage offsets are multiples of 256 bytes
 
-/** Runs dispatches in order on given inputs and returns the tensors asked for. Every tensor without data starts as NaN,
- *  and every tensor is ringed by 256 bytes of sentinels on both sides, checked afterwards: a stray write is an error. */
+/** Runs dispatches in order on given inputs and returns the tensors asked for, those of f16 as f32. Every tensor without data
+ *  starts as NaN, and every tensor is ringed by 256 bytes of sentinels on both sides, checked afterwards: a stray write is an
+ *  error. So is one behind an odd number of halves. */
 export async function runOn(
   device: Device,
   dispatches: readonly Dispatch[],
@@ -50,10 +52,15 @@ export async function runOn(
   for (const { buffer } of byName.values()) buffer.destroy();
   for (const [name, all] of results) {
     const ring = [...all.subarray(0, RING), ...all.subarray(all.length - RING)];
-    if (ring.some((word) => word !== SENTINEL)) throw new Error(`${name}: written outside its bounds`);
+    const { tensor } = byName.get(name)!;
+    const odd = tensor.dtype === "f16" && elements(tensor) % 2 === 1;
+    if (ring.some((word) => word !== SENTINEL) || (odd && all[all.length - RING - 1]! >>> 16 !== SENTINEL >>> 16))
+      throw new Error(`${name}: written outside its bounds`);
   }
   return outputs.map((t) => {
     const all = results.get(t.name)!;
-    return new Float32Array(all.buffer, RING * 4, words(t)).slice(0, t.dtype === "f16" ? words(t) : elements(t));
+    return t.dtype === "f16"
+      ? fromHalf(new Uint16Array(all.buffer, RING * 4, elements(t)))
+      : new Float32Array(all.buffer, RING * 4, elements(t)).slice();
   });
 }

@@ -120,8 +120,9 @@ async function run(context: Context, flags: Flags): Promise<void> {
 }
 
 /** The options that say how a model is loaded, its file by its full path: workers run elsewhere. */
-function modelOptions({ model, dtype, precision, ...flags }: Flags): ModelOptions {
-  const given = Object.entries({ ...givenHints(flags), dtype, precision, model: model && absolute(model) });
+function modelOptions({ model, dtype, activations, precision, ...flags }: Flags): ModelOptions {
+  const how = { dtype, activations, precision, model: model && absolute(model) };
+  const given = Object.entries({ ...givenHints(flags), ...how });
   return Object.fromEntries(given.filter(([, value]) => value !== undefined)) as ModelOptions;
 }
 

@@ -19,7 +19,7 @@ export interface JobData {
 }
 
 /** How a model is loaded: the options of the command line. */
-export type ModelOptions = Pick<CommonOptions, "model" | "dtype" | "precision" | keyof HintFlags>;
+export type ModelOptions = Pick<CommonOptions, "model" | "dtype" | "activations" | "precision" | keyof HintFlags>;
 
 /** A grid in the queue, as it lies in its folder. */
 export interface QueuedGrid {

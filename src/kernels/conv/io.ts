@@ -1,5 +1,5 @@
 import { ShapeError } from "../../errors";
-import { type Binding, dims4, expectShape, read, type Tensor, write } from "../dispatch";
+import { type Binding, byteLength, dims4, expectShape, read, type Tensor, write } from "../dispatch";
 
 /** Tensors that a convolution reads and writes. Tensors with fewer samples than y are read modulo theirs: sample n of y uses
  *  sample n % N2, so that one skip serves two decoders run as a batch. */
@@ -95,6 +95,9 @@ export const convBindings = (io: ConvTensors): Binding[] => [
   ...afterBindings(io),
   read(io.x),
   read(io.skip ?? io.x),
-  read(io.norm ?? io.weight),
+  read(io.norm ?? words(io.weight)),
   read(io.weight),
 ];
+
+/** The same bytes as words, which no shader takes for activations in f16. */
+export const words = (t: Tensor): Tensor => ({ name: t.name, shape: [byteLength(t) / 4], dtype: "u32" });

@@ -1,4 +1,4 @@
-import { type Dispatch, dims4, f32 } from "../dispatch";
+import { type Dispatch, dims4, type Tensor } from "../dispatch";
 import { normalise } from "../norm/group-norm";
 import type { ConvTensors } from "./io";
 
@@ -9,6 +9,6 @@ import type { ConvTensors } from "./io";
 export function convNormalised(io: ConvTensors, silu: boolean, convolve: (io: ConvTensors) => Dispatch[]): Dispatch[] {
   const { x, skip, norm, ...rest } = io;
   const [n, , h, w] = dims4(x);
-  const y = f32(`${io.y.name}/normalised`, n, norm!.shape[1]!, h, w);
+  const y: Tensor = { name: `${io.y.name}/normalised`, shape: [n, norm!.shape[1]!, h, w], dtype: x.dtype };
   return [...normalise({ x, ...(skip && { skip }), norm: norm!, y }, { silu }), ...convolve({ ...rest, x: y })];
 }

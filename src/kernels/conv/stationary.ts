@@ -1,6 +1,13 @@
 import { ShapeError } from "../../errors";
 import { grid1d, type Tensor } from "../dispatch";
-import { evenTile, heldCost, stationaryDepth, stationaryPlace, stationaryTasks } from "../product/stationary";
+import {
+  evenTile,
+  heldCost,
+  inOnePass,
+  stationaryDepth,
+  stationaryPlace,
+  stationaryTasks,
+} from "../product/stationary";
 import { convBindings, convConstants } from "./io";
 import { packed, stops } from "./packing";
 import type { ConvVariant } from "./variant";
@@ -10,8 +17,12 @@ import type { ConvVariant } from "./variant";
 export const stationary: ConvVariant = {
   name: "stationary",
   tolerance: 2e-5,
-  runs: ({ kernel, h, w }, t) =>
-    kernel === 1 && t.subgroups && t.adapterClass === "software" && evenTile(h * w) !== undefined,
+  runs: ({ kernel, c1, c2, h, w }, t) =>
+    kernel === 1 &&
+    t.subgroups &&
+    t.adapterClass === "software" &&
+    evenTile(h * w) !== undefined &&
+    (t.activations !== "f16" || inOnePass(stationaryDepth(c1 + c2))),
   cost: ({ c1, c2, oc, h, w }) => stationaryDepth(c1 + c2) * heldCost(oc, h * w, evenTile(h * w)),
   weight: (name, { c1, c2, oc }, t): Tensor => ({ name, shape: [stationaryDepth(c1 + c2), oc], dtype: t.weights }),
   *packing(w, { c1, c2, oc }, t) {

@@ -4,7 +4,7 @@ import { type GemmShape, gemmAny, gemmQuad, gemmStationary, gemmTile } from "../
 import { heldCost, type StationaryTile, stationaryDepth, stationaryPlace, stationaryTile } from "../product/stationary";
 import { chooseGemmTile, type Tile, tileName } from "../product/tiles";
 import type { Target } from "../target";
-import { afterBindings, afterConstants, type ConvSizes, type ConvTensors } from "./io";
+import { afterBindings, afterConstants, type ConvSizes, type ConvTensors, words } from "./io";
 import { type Packing, type Parts, packed, scratchLimit } from "./packing";
 import { implicitCost, WEIGHT_COST } from "./tile";
 import { type ConvOptions, type ConvShape, type ConvVariant, outputSides, whole } from "./variant";
@@ -284,7 +284,7 @@ function winogradDispatches(io: ConvTensors, s: ConvSizes, o: ConvOptions, v: Wi
         ALIGNED: Number(aligned),
         X_UNIT: aligned ? m * lane : 1,
       },
-      bindings: [read(x), read(io.norm ?? io.weight), write(transformed)],
+      bindings: [read(x), read(io.norm ?? words(io.weight)), write(transformed)],
       workgroups: grid1d(ceilDiv((cols / lane) * (end - start), 64)),
     });
     const inputs = io.skip

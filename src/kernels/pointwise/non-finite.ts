@@ -1,3 +1,4 @@
+import { ShapeError } from "../../errors";
 import { type Dispatch, expectShape, read, step, type Tensor, update } from "../dispatch";
 import { perSample, sampleElements, wide } from "./per-sample";
 
@@ -8,6 +9,7 @@ export const ALL_FINITE = 0xffffffff;
  *  x: f32 [N, ...]; steps: the step rows, DRAW from the first; flag: u32 [1], first `ALL_FINITE`. */
 export function nonFinite({ x, steps, flag }: { x: Tensor; steps: Tensor; flag: Tensor }): Dispatch[] {
   expectShape(flag, 1);
+  if (x.dtype !== "f32") throw new ShapeError(`${x.name}: ${x.dtype}, expected f32: its bits are looked at`);
   const count = sampleElements(x);
   return [
     {

@@ -76,7 +76,7 @@ function remembering(
   if (order !== "new") throw new ShapeError(`${memory.name}: expected the new order of q, k and v, got ${order}`);
   expectShape(memory, 2, heads, learned, d);
   const all = learned + t;
-  const kv = f32(`${y.name}/kv`, n, 2, c, all);
+  const kv: Tensor = { name: `${y.name}/kv`, shape: [n, 2, c, all], dtype: qkv.dtype };
   const scores = f32(`${y.name}/scores`, n * heads, all, t); // [key, query]
   const batches = { batches: n * heads, inner: heads };
   const part = (index: number) => ({ start: index * c * all, outer: 2 * c * all, inner: d * all });

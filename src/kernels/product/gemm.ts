@@ -1,6 +1,6 @@
-import { type Binding, ceilDiv, type Dispatch, f32, grid1d, read, type Tensor, write } from "../dispatch";
+import { type Binding, ceilDiv, type Dispatch, grid1d, read, type Tensor, write } from "../dispatch";
 import type { Target } from "../target";
-import { evenTile, type StationaryTile, stationaryTasks, suitsStationary } from "./stationary";
+import { evenTile, inOnePass, type StationaryTile, stationaryTasks, suitsStationary } from "./stationary";
 import {
   chooseGemmTile,
   REGISTER_TILE,
@@ -82,12 +82,13 @@ export function gemmTile(label: string, bindings: Operands, s: GemmShape, tile: 
  *  else. */
 export function gemmStrided(label: string, bindings: Operands, s: GemmShape, target: Target): Dispatch[] {
   const { m, n, k, aColumns } = s;
-  const held = target.adapterClass !== "gpu" && target.subgroups && suitsStationary(m, n, k);
+  const sumsStay = bindings[2].tensor.dtype === "f32" || inOnePass(k);
+  const held = target.adapterClass !== "gpu" && target.subgroups && suitsStationary(m, n, k) && sumsStay;
   if (!held || (aColumns && m % 4 !== 0)) return [gemmUnheld(label, bindings, s, target)];
   const tileN = evenTile(n)!;
   if (!aColumns) return [gemmStationary(label, bindings, s, { tileN, packed: false })];
   const [a, b, c] = bindings;
-  const rows = f32(`${c.tensor.name}/rows`, s.batches, m, k);
+  const rows: Tensor = { name: `${c.tensor.name}/rows`, shape: [s.batches, m, k], dtype: a.tensor.dtype };
   return [
     transpose(`${label}/rows`, a.tensor, rows, s),
     gemmStationary(

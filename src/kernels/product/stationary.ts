@@ -53,6 +53,9 @@ const ENOUGH_TASKS = 16;
 export const suitsStationary = (m: number, n: number, k: number): boolean =>
   m >= ROWS_TO_HOLD && evenTile(n) !== undefined && k === stationaryDepth(k);
 
+/** Whether a product of this depth never leaves sums in its result, to be added to later: an f16 would round them. */
+export const inOnePass = (k: number): boolean => k === unitOf(k);
+
 /** Splits a product into tasks: each keeps one of `held` tiles of B in registers, `tile` columns to a lane, and streams a
  *  share of A's rows past it. */
 export function stationaryTasks(rows: number, k: number, held: number, tile: StationaryTile) {
@@ -65,7 +68,7 @@ export function stationaryTasks(rows: number, k: number, held: number, tile: Sta
     UNIT: unit,
     UNITS: units,
     TILE_N: tile,
-    ONE_PASS: Number(k === unit),
+    ONE_PASS: Number(inOnePass(k)),
     tasks: ceilDiv(rows, share) * held,
   };
 }
