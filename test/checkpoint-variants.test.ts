@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { packAnyConvInParts } from "../src/kernels/conv/any";
+import { packAnyConv } from "../src/kernels/conv/any";
 import { packConv, packConvInParts } from "../src/kernels/conv/conv";
 import { packed } from "../src/kernels/conv/packing";
 import { convShape } from "../src/kernels/conv/variant";
@@ -223,7 +223,7 @@ test("every packing stops as often as it has large parts, and then returns what 
         expect(Buffer.compare(part.value, packConv(filters, ...given)), name).toBe(0);
       }
     }
-  const odd = packAnyConvInParts(new Float32Array(600 * 40 * 49), 600, 40, 7);
+  const odd = packAnyConv(new Float32Array(600 * 40 * 49), 600, 40, 7);
   expect([...odd].length).toBeGreaterThanOrEqual(3);
   expect([...packed(new Float32Array(2 ** 20), "f16")].length).toBeGreaterThanOrEqual(3); // of linear layers
 });

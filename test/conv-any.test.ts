@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { anyConv, anyConvSize, anyConvWeight, packAnyConv } from "../src/kernels/conv/any";
+import { finished } from "../src/kernels/conv/packing";
 import { f32 } from "../src/kernels/dispatch";
 import { spaceToDepth } from "../src/kernels/pointwise/space-to-depth";
 import { anyConvReference } from "../src/reference/conv";
@@ -21,7 +22,7 @@ for (const s of [
     const weights = seeded(2, [oc, c, kernel, kernel]);
     const data = new Map<typeof x, Float32Array<ArrayBuffer> | Uint8Array<ArrayBuffer>>([
       [x, seeded(1, x.shape)],
-      [weight, packAnyConv(weights, oc, c, kernel)],
+      [weight, finished(packAnyConv(weights, oc, c, kernel))],
       [bias, seeded(3, bias.shape)],
     ]);
     const [found] = await runDispatches(anyConv({ x, weight, bias, y }, s), data, [y]);
@@ -37,7 +38,7 @@ test("any convolution refuses what does not fit", () => {
     y: f32("y", 1, 4, 7, 8),
   };
   expect(() => anyConv(io, { kernel: 7, stride: 1, pad: 3 })).toThrow("y: shape [1,4,7,8], expected [1,4,8,8]");
-  expect(() => packAnyConv(new Float32Array(5), 4, 3, 7)).toThrow("5 weights, expected 4 x 3 x 7 x 7");
+  expect(() => finished(packAnyConv(new Float32Array(5), 4, 3, 7))).toThrow("5 weights, expected 4 x 3 x 7 x 7");
 });
 
 test.each([

@@ -9,14 +9,11 @@ import type { Graph, Node, Operation } from "./graph";
 /** A weight in a kernel's layout: the checkpoint tensors it is made of, and how to pack them. */
 export interface PackedWeight {
   readonly tensor: Tensor;
-  /** checkpoint keys, in the order `pack` takes them, and the number of values of each */
+  /** checkpoint keys, in the order `packing` takes them, and the number of values of each */
   readonly sources: readonly { readonly key: string; readonly elements: number }[];
-  /** Packs the sources' values, joined in that order. */
-  pack(all: Float32Array<ArrayBuffer>): Uint8Array;
-  /** The same in parts, for weights that take long. */
-  readonly packing?: ((all: Float32Array<ArrayBuffer>) => Packing) | undefined;
-  /** packing changes nothing: the sources' own f32 bytes, one after the other */
-  readonly verbatim: boolean;
+  /** Packs the sources' values, joined in that order. Where absent, the weight is the sources' own f32 bytes, one after the
+   *  other. */
+  readonly packing: ((all: Float32Array<ArrayBuffer>) => Packing) | undefined;
 }
 
 /** The kernels of one node. */
@@ -51,13 +48,8 @@ export interface LoweringContext {
   readonly target: Target;
   /** The target for one weight, which may have to stay f32. */
   targetFor(weight: string): Target;
-  /** Registers a weight. Nodes that share a layer share it. @param pack default: the sources' f32 values as they are */
-  weight(
-    tensor: Tensor,
-    sources: PackedWeight["sources"],
-    pack?: PackedWeight["pack"],
-    packing?: PackedWeight["packing"],
-  ): Tensor;
+  /** Registers a weight. Nodes that share a layer share it. @param packing default: the sources' f32 values as they are */
+  weight(tensor: Tensor, sources: PackedWeight["sources"], packing?: PackedWeight["packing"]): Tensor;
   /** Registers a checkpoint tensor that is uploaded as it is. */
   parameter(key: string, ...shape: number[]): Tensor;
 }
@@ -163,10 +155,9 @@ function nodeIo(
 }
 
 function contextOf(target: Target, weights: Map<string, PackedWeight>, keptF32: ReadonlySet<string>): LoweringContext {
-  const weight: LoweringContext["weight"] = (tensor, sources, pack, packing) => {
+  const weight: LoweringContext["weight"] = (tensor, sources, packing) => {
     const found = weights.get(tensor.name);
-    if (!found)
-      weights.set(tensor.name, { tensor, sources, pack: pack ?? asBytes, packing, verbatim: pack === undefined });
+    if (!found) weights.set(tensor.name, { tensor, sources, packing });
     return found?.tensor ?? tensor;
   };
   return {
@@ -179,8 +170,6 @@ function contextOf(target: Target, weights: Map<string, PackedWeight>, keptF32: 
     },
   };
 }
-
-const asBytes = (all: Float32Array): Uint8Array => new Uint8Array(all.buffer, all.byteOffset, all.byteLength);
 
 function convsOf(nodes: readonly LoweredNode[]): ConvUse[] {
   const uses = nodes.flatMap(({ conv }) => (conv ? [conv] : []));

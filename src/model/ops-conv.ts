@@ -1,6 +1,7 @@
 import type { NodeIo, Ops } from "../graph/lower";
-import { conv, packConv, packConvInParts } from "../kernels/conv/conv";
+import { conv, packConvInParts } from "../kernels/conv/conv";
 import { defaultPadding, outputSize, type Padding } from "../kernels/conv/output-size";
+import { packed } from "../kernels/conv/packing";
 import { type ConvShape, type ConvUse, convShape } from "../kernels/conv/variant";
 import { variantFor } from "../kernels/conv/variants";
 import { elements, f32 } from "../kernels/dispatch";
@@ -41,13 +42,12 @@ export const convOps: Ops<ConvOp> = {
     const weight = context.weight(
       variant.weight(`${name}.weight`, shape, target),
       layers.map((layer) => ({ key: `${layer}.weight`, elements: rows * (c1 + c2) * kernel ** 2 })),
-      (all) => packConv(all, variant, shape, target),
       (all) => packConvInParts(all, variant, shape, target),
     );
     const bias = context.weight(
       f32(`${name}.bias`, oc),
       op.bias === false ? [] : layers.map((layer) => ({ key: `${layer}.bias`, elements: rows })),
-      op.bias === false ? () => new Uint8Array(4 * oc) : undefined,
+      op.bias === false ? () => packed(new Float32Array(oc), "f32") : undefined,
     );
     const y = io.output(n, oc, outputSize(h, options), outputSize(w, options));
     const dispatches = conv({ ...inputs, weight, bias, y }, options, variant, target);

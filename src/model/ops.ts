@@ -1,7 +1,7 @@
 import type { Ops } from "../graph/lower";
 import { linearAttention } from "../kernels/attention/linear-attention";
-import { anyConv, anyConvSize, anyConvWeight, packAnyConv, packAnyConvInParts } from "../kernels/conv/any";
-import { finished, packed } from "../kernels/conv/packing";
+import { anyConv, anyConvSize, anyConvWeight, packAnyConv } from "../kernels/conv/any";
+import { packed } from "../kernels/conv/packing";
 import { f32, type Tensor } from "../kernels/dispatch";
 import { channelNorm } from "../kernels/norm/channel-norm";
 import { chooseGroupNorm, groupNorm } from "../kernels/norm/group-norm";
@@ -124,7 +124,6 @@ export const networkOps: Ops<NetworkOp> = {
     const weight = context.weight(
       stored,
       layers.map(({ layer, rows }) => ({ key: `${layer}.weight`, elements: rows * i })),
-      half ? (all) => finished(packed(all, "f16")) : undefined,
       half ? (all) => packed(all, "f16") : undefined,
     );
     const bias = context.weight(
@@ -190,7 +189,6 @@ export const networkOps: Ops<NetworkOp> = {
       anyConvWeight(`${layer}.weight`, channels, c, op),
       [{ key: `${layer}.weight`, elements: channels * c * kernel ** 2 }],
       (all) => packAnyConv(all, channels, c, kernel),
-      (all) => packAnyConvInParts(all, channels, c, kernel),
     );
     const bias = context.parameter(`${layer}.bias`, channels);
     const y = io.output(n, channels, anyConvSize(h, op), anyConvSize(w, op));

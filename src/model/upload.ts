@@ -122,13 +122,13 @@ class WeightWriter {
   /** A weight that no checkpoint tensor makes. */
   async constant(name: string): Promise<void> {
     const weight = this.stored.get(name)!;
-    await this.#write(weight, weight.pack(new Float32Array(0)), 0);
+    await this.#write(weight, await this.#packed(weight, new Float32Array(0)), 0);
   }
 
   /** One source of a weight. `values` may be used again afterwards. */
   async take(name: string, at: number, values: Float32Array<ArrayBuffer>): Promise<void> {
     const weight = this.stored.get(name)!;
-    if (weight.verbatim) return this.#write(weight, weight.pack(values), 4 * at);
+    if (!weight.packing) return this.#write(weight, asBytes(values), 4 * at);
     if (weight.sources.length === 1) return this.#finish(name, values);
     const total = weight.sources.reduce((sum, { elements }) => sum + elements, 0);
     const waiting = this.#waiting.get(name) ?? { all: new Float32Array(total), missing: weight.sources.length };
@@ -150,7 +150,7 @@ class WeightWriter {
   /** A cancel is heard between the parts. */
   async #packed(weight: PackedWeight, all: Float32Array<ArrayBuffer>): Promise<Uint8Array> {
     await this.turns.give();
-    if (!weight.packing) return weight.pack(all);
+    if (!weight.packing) return asBytes(all);
     const packing = weight.packing(all);
     for (;;) {
       const part = packing.next();
@@ -172,6 +172,8 @@ class WeightWriter {
     await device.wait(gpu.queue.onSubmittedWorkDone());
   }
 }
+
+const asBytes = (all: Float32Array): Uint8Array => new Uint8Array(all.buffer, all.byteOffset, all.byteLength);
 
 /** SHA-256 of the values; of a large tensor, those of its pieces: the copy that is hashed stays small. */
 async function hashed(values: Float32Array): Promise<string> {

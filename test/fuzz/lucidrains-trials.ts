@@ -1,5 +1,6 @@
 import { linearAttention } from "../../src/kernels/attention/linear-attention";
 import { anyConv, anyConvSize, anyConvWeight, packAnyConv } from "../../src/kernels/conv/any";
+import { finished } from "../../src/kernels/conv/packing";
 import { elements, f32, type Tensor } from "../../src/kernels/dispatch";
 import { channelNorm } from "../../src/kernels/norm/channel-norm";
 import { spaceToDepth } from "../../src/kernels/pointwise/space-to-depth";
@@ -91,7 +92,7 @@ function anyConvTrial(c: Chance): KernelTrial {
     const weight = anyConvWeight("weight", oc, width, options);
     const filters = c.values(oc * width * options.kernel ** 2);
     const inputs = new Map<Tensor, Data>([x, bias].map((t) => [t, c.values(elements(t))]));
-    inputs.set(weight, new Float32Array(packAnyConv(filters, oc, width, options.kernel).buffer));
+    inputs.set(weight, new Float32Array(finished(packAnyConv(filters, oc, width, options.kernel)).buffer));
     const s = { n, c: width, oc, h, w, ...options };
     const values = reference.anyConvReference(inputs.get(x)!, filters, inputs.get(bias)!, s);
     return {

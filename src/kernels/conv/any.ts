@@ -1,7 +1,7 @@
 import { ShapeError } from "../../errors";
 import { ceilDiv, type Dispatch, dims4, expectShape, f32, grid1d, read, type Tensor } from "../dispatch";
 import { afterBindings, afterConstants } from "./io";
-import { finished, type Packing, stops } from "./packing";
+import { type Packing, stops } from "./packing";
 
 export interface AnyConvOptions {
   readonly kernel: number;
@@ -25,12 +25,8 @@ export const anyConvWeight = (
   { kernel }: Pick<AnyConvOptions, "kernel">,
 ): Tensor => f32(name, c, kernel, kernel, TILE_M * ceilDiv(oc, TILE_M));
 
-/** Packs w [OC, C, K, K] for `anyConv`. */
-export const packAnyConv = (w: Float32Array, oc: number, c: number, kernel: number): Uint8Array<ArrayBuffer> =>
-  finished(packAnyConvInParts(w, oc, c, kernel));
-
-/** The same in parts. */
-export function* packAnyConvInParts(w: Float32Array, oc: number, c: number, kernel: number): Packing {
+/** Packs w [OC, C, K, K] for `anyConv`, in parts. */
+export function* packAnyConv(w: Float32Array, oc: number, c: number, kernel: number): Packing {
   const taps = c * kernel ** 2;
   if (w.length !== oc * taps)
     throw new ShapeError(`${w.length} weights, expected ${oc} x ${c} x ${kernel} x ${kernel}`);
