@@ -1,13 +1,12 @@
 import type { InjectParameters, Pixels } from "../api";
 import { figuresOf } from "../experiments/evaluate";
 import { type ScheduleName, scheduleGamma, schedules } from "../experiments/gamma-schedule";
-import { runVariants } from "../experiments/sweep";
 import { withHooks } from "../inject/hooks";
 import type { Model } from "../inject/model";
 import { resolveParameters } from "../inject/parameters";
 import type { Session } from "./context";
 import type { Chosen } from "./inject-parameters";
-import { invertPair, type PairOptions, type ReadPair } from "./pair";
+import { invertPair, type PairOptions, type ReadPair, runPair } from "./pair";
 
 /** Axes along which `compare` may vary a pair, besides mixing rules. */
 export const AXES = ["taps", "schedules", "methods"] as const;
@@ -49,29 +48,33 @@ export async function compareAlong(
   const rows = axis === "taps" ? [...(options.taps ?? usualTaps(session.model))] : Object.keys(named[axis]);
   const gammas = gammasOf(axis);
   const cells: Cell[] = [];
-  let shared: Awaited<ReturnType<typeof invertPair>> | undefined;
-  for (const row of rows) {
-    // Another tap keeps another tensor, and another method takes another way, so the pair is inverted again; a schedule
-    // changes the generation only.
-    if (axis === "taps") shared = await invertPair(session, pair, { ...options, tap: row }, chosen);
-    else if (axis === "methods") shared = await invertPair(session, pair, options, byMethod(chosen, methods[row]!));
-    else shared ??= await invertPair(session, pair, options, chosen);
-    const { run, originalPixels: original, contentPixels: content } = shared;
-    const hooks = axis === "schedules" ? { mutate: scheduleGamma(row as ScheduleName) } : {};
-    const pictures = await session.reporter.phase("compare", (report) =>
-      runVariants(
-        session.model,
-        gammas.map((gamma) => ({ gamma })),
-        { ...withHooks(run, hooks), batch: options.batch, onShare: (share) => report(Math.round(100 * share), 100) },
-      ),
+  // Another tap keeps another tensor, and another method takes another way, so the pair is inverted again; a schedule changes
+  // the generation only.
+  const invertFor = (row: string) =>
+    invertPair(
+      session,
+      pair,
+      axis === "taps" ? { ...options, tap: row } : options,
+      axis === "methods" ? byMethod(chosen, methods[row]!) : chosen,
     );
-    pictures.forEach((pixels, k) => {
-      const { towardContent, paletteOriginal } = figuresOf({ name: row, result: pixels, original, content });
-      cells.push({ row, gamma: gammas[k]!, pixels, towardContent, paletteOriginal });
-    });
-    if (axis !== "schedules") shared.inverted.dispose();
+  let shared: Awaited<ReturnType<typeof invertPair>> | undefined;
+  try {
+    for (const row of rows) {
+      if (axis !== "schedules") shared?.inverted.dispose();
+      if (axis !== "schedules" || !shared) shared = await invertFor(row);
+      const { run, originalPixels: original, contentPixels: content } = shared;
+      const hooks = axis === "schedules" ? { mutate: scheduleGamma(row as ScheduleName) } : {};
+      const variants = gammas.map((gamma) => ({ gamma }));
+      const pictures = await runPair(session, "compare", variants, { ...withHooks(run, hooks), batch: options.batch });
+      pictures.forEach((pixels, k) => {
+        const { towardContent, paletteOriginal } = figuresOf({ name: row, result: pixels, original, content });
+        cells.push({ row, gamma: gammas[k]!, pixels, towardContent, paletteOriginal });
+      });
+    }
+    return { original: shared!.originalPixels, content: shared!.contentPixels, rows, cells };
+  } finally {
+    shared?.inverted.dispose();
   }
-  return { original: shared!.originalPixels, content: shared!.contentPixels, rows, cells };
 }
 
 /** The same parameters by another method, with the spacing that it has of itself. */

@@ -184,10 +184,17 @@ const LEAST_TOLD = 3e-5;
 
 /** The last time step from which a picture can come back. Other outputs than the noise tell it at any. */
 function lastTold(schedule: Schedule): number {
-  const last = schedule.trainSteps - 1;
-  if (schedule.prediction !== "epsilon") return last;
-  return alphaBars("f64", schedule).findLastIndex((a) => a >= LEAST_TOLD);
+  if (schedule.prediction !== "epsilon") return schedule.trainSteps - 1;
+  let last = lastTolds.get(schedule);
+  if (last === undefined) {
+    last = alphaBars("f64", schedule).findLastIndex((a) => a >= LEAST_TOLD);
+    lastTolds.set(schedule, last);
+  }
+  return last;
 }
+
+/** What `lastTold` found, by schedule: it takes all alpha-bars, and a plan asks several times. */
+const lastTolds = new WeakMap<Schedule, number>();
 
 /** Time steps of a run of `count` steps, ascending: int(linspace(0, 1, count) * top + 1e-6).   method of the paper
  *  @throws UserError unless 1 <= count <= top + 1. */
