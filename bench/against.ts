@@ -1,8 +1,9 @@
-// npm run bench:against -- FOLDER [--filter REGEXP] [--rounds N] [--f16] [--exact] [--whole] [--json]
+// npm run bench:against -- [FOLDER] [--apart] [--filter REGEXP] [--rounds N] [--f16] [--exact] [--whole] [--json]
 // Another checkout's kernels and steps beside this one's, in one process and in turns: the time of this over that of the
 // other, so below 1 is faster. FOLDER: for example `git worktree add ../before COMMIT`, with node_modules in it.
 // A round opens a device for each side and compiles everything anew, since a few pipelines in a hundred are slow for as long
-// as they live. A ratio is best against best over all rounds. On a software adapter time is the processor time of this
+// as they live. --apart runs the other side without merged dispatches (src/kernels/conv/between.ts), by default that of this
+// checkout, and whole steps only, for their nodes are others. A ratio is best against best over all rounds. On a software adapter time is the processor time of this
 // process, which other processes disturb least. --whole leaves out the single nodes of steps.
 import { existsSync, mkdirSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
@@ -34,10 +35,12 @@ const { values: flags, positionals } = parseArgs({
     f16: { type: "boolean", default: false },
     exact: { type: "boolean", default: false },
     whole: { type: "boolean", default: false },
+    apart: { type: "boolean", default: false },
     json: { type: "boolean", default: false },
   },
 });
-if (!positionals[0]) throw new Error("expected the folder of another checkout");
+const folder = positionals[0] ?? (flags.apart ? packageRoot() : undefined);
+if (folder === undefined) throw new Error("expected the folder of another checkout, or --apart");
 const filter = new RegExp(flags.filter);
 const rounds = Number(flags.rounds);
 const options = { precision: flags.exact ? "exact" : "fast", dtype: flags.f16 ? "f16" : "f32" } as const;
@@ -84,7 +87,7 @@ function note(what: string, side: 0 | 1, seconds: number): void {
   best.set(what, pair);
 }
 
-const sides = [await sideOf(packageRoot(), "this"), await sideOf(resolve(positionals[0]), "other")] as const;
+const sides = [await sideOf(packageRoot(), "this"), await sideOf(resolve(folder), "other")] as const;
 const both = [0, 1] as const;
 /** Who goes first changes from pass to pass. */
 const turns = (pass: number): readonly (0 | 1)[] => (pass % 2 === 0 ? [0, 1] : [1, 0]);
@@ -150,10 +153,11 @@ async function compareKernel(name: string): Promise<void> {
 /** The three step graphs of a network, and every node that was not in one before. */
 async function compareSteps(name: string): Promise<void> {
   const opened = await Promise.all(
-    sides.map(async (side) => {
+    sides.map(async (side, i) => {
       const device = await side.openDevice();
       const checkpoint = await side.benchNetworks.find((network) => network.name === name)!.open();
-      const network = await side.Network.load(checkpoint, device, options);
+      const apart = i === 1 && flags.apart ? { ...side.targetOf(device, options), merges: false } : undefined;
+      const network = await side.Network.load(checkpoint, device, options, apart);
       checkpoint.close();
       const programs = await network.compile(side.stepGraphs(network, 1), side.stepOps);
       side.feed(device, network, programs, 1);
@@ -171,7 +175,7 @@ async function compareSteps(name: string): Promise<void> {
     console.log(`${name} ${program}: outputs ${same ? "equal to the bit" : "differ"}`);
     const works = both.map((i) => sides[i].replayOf(opened[i]!.programs, program));
     await compare(`${name} ${program}`, timers, works);
-    if (flags.whole) continue;
+    if (flags.whole || flags.apart) continue;
     const nodes = opened.map(({ programs }) => programs.recordings[program]!.nodes);
     for (const node of nodes[0]!) {
       const other = nodes[1]!.find((one) => one.name === node.name);
@@ -185,7 +189,7 @@ async function compareSteps(name: string): Promise<void> {
   for (const { device } of timers) free(device);
 }
 
-const kernels = sides[0].kernelCases.filter(({ name }) => filter.test(name));
+const kernels = flags.apart ? [] : sides[0].kernelCases.filter(({ name }) => filter.test(name));
 const known = kernels.filter(({ name }) => sides[1].kernelCases.some((other) => other.name === name));
 const forwards = sides[0].benchNetworks.filter(({ name, onGpu }) => filter.test(`forward ${name}`) && !onGpu);
 

@@ -161,6 +161,16 @@ test("what does not fit stays as it is", () => {
   expect(kept({ ...joined, filmN: 1 })).toContain("norm/group");
   expect(kept({ ...small, c1: 18 })).toContain("norm/group");
   expect(kept({ ...small, h: 64, w: 64, c1: 16, groups: 1 })).toContain("norm/group");
+  // What is added and the skip are the same tensor, which cannot be bound twice for writing.
+  const both = apart({ ...joined, first: { c0: 16, m: 2, residualN: 2 } });
+  const skip = both.find(({ shader }) => shader === "norm/group")!.bindings[5]!.tensor;
+  const same = both.map((d) => ({
+    ...d,
+    bindings: d.bindings.map((b) => (b.tensor.name === "residual" ? { ...b, tensor: skip } : b)),
+  }));
+  const shaders = (given: typeof both) => mergeBetween(given, new Set()).flatMap((d) => (d ? [d.shader] : []));
+  expect(shaders(both)).toHaveLength(5);
+  expect(shaders(same).slice(2, 4)).toEqual(["conv/winograd_output", "conv/winograd_between"]);
   // Another reader of the norm, or a skip that is written between the two.
   const parts = apart(joined);
   const last = parts.at(-1)!;

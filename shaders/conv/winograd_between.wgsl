@@ -6,6 +6,7 @@
 // x: f32 [N, C1, H, W]; other: skip, f32 [SKIP_N, C2, H, W], where C2 > 0, or the film of lib/group_affine where FILM;
 // gamma, beta: f32 [C1 + C2]; v: f32 [SIDE^2, C1 + C2, COLS]. lib/winograd_back and lib/winograd_forth have the transforms, and
 // lib/group_moments what a group is.
+// other and added are only read. They are bound as x and v are, so that they may lie in the same buffer (src/graph/plan.ts).
 // Tasks: N GROUPS.
 // import samples, winograd_back, winograd_forth, group_moments, film_uniform, prepared, added_uniform, workgroups
 override OUT_TILES_X: u32;     // uniform: as in lib/winograd, of the convolution that makes x
@@ -14,13 +15,13 @@ override OUT_SAMPLE: u32;      // uniform
 override OUT_COLS: u32;        // uniform
 
 @group(0) @binding(0) var<storage, read_write> x: array<f32>;
-@group(0) @binding(1) var<storage, read> other: array<f32>;
+@group(0) @binding(1) var<storage, read_write> other: array<f32>;
 @group(0) @binding(2) var<storage, read> gamma: array<f32>;
 @group(0) @binding(3) var<storage, read> beta: array<f32>;
 @group(0) @binding(4) var<storage, read_write> v: array<Tiles>;
 @group(0) @binding(5) var<storage, read> m: array<f32>;
 @group(0) @binding(6) var<storage, read> bias: array<f32>;
-@group(0) @binding(7) var<storage, read> added: array<f32>;
+@group(0) @binding(7) var<storage, read_write> added: array<f32>;
 
 fn work(id: u32, local: u32) {
   if (id >= N * GROUPS) { return; }

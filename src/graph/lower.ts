@@ -3,7 +3,7 @@ import { mergeBetween } from "../kernels/conv/between";
 import type { Packing } from "../kernels/conv/packing";
 import { type ConvUse, convKey } from "../kernels/conv/variant";
 import { type Dispatch, elements, f32, type Tensor } from "../kernels/dispatch";
-import type { Dtype, Target } from "../kernels/target";
+import { type Dtype, merging, type Target } from "../kernels/target";
 import type { Graph, Node, Operation } from "./graph";
 
 /** A weight in a kernel's layout: the checkpoint tensors it is made of, and how to pack them. */
@@ -116,7 +116,7 @@ export function lower<O extends Operation>(
   });
   const names = [...Object.keys(graph.inputs), ...graph.outputs];
   const external = new Map(names.map((name) => [name, tensor(name)]));
-  const merged = target.merges ? mergedNodes(nodes, external) : nodes;
+  const merged = merging(target) ? mergedNodes(nodes, external) : nodes;
   return { nodes: merged, weights, convs: convsOf(nodes), external };
 }
 

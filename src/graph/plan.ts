@@ -30,7 +30,8 @@ interface Life {
   /** dispatches of first and last use */
   readonly first: number;
   readonly last: number;
-  /** tensors that may not share a buffer with this one: read where it is written, or written where it is read */
+  /** tensors that may not share a buffer with this one: only read where it is written, or written where it is only read.
+   *  A dispatch may bind ranges of one buffer for writing that do not overlap. */
   readonly foes: readonly number[];
 }
 
@@ -74,13 +75,17 @@ function* searchPlan(
 ): Generator<void, BufferPlan> {
   const lives = lifetimes(dispatches, external);
   const span = (l: Life) => l.last - l.first + 1;
+  const live = liveBytes(lives);
+  /** Most bytes alive at once while a tensor lives. */
+  const pressure = lives.map(({ first, last }) => live.slice(first, last + 1).reduce((a, b) => Math.max(a, b)));
   const orders: ((a: Life, b: Life) => number)[] = [
+    (a, b) => pressure[b.id]! - pressure[a.id]! || b.bytes - a.bytes,
     (a, b) => b.bytes - a.bytes || a.first - b.first,
     (a, b) => b.bytes * span(b) - a.bytes * span(a),
     (a, b) => span(b) - span(a) || b.bytes - a.bytes,
     (a, b) => a.first - b.first || b.bytes - a.bytes,
   ];
-  const lowerBound = liveBytes(lives);
+  const lowerBound = Math.max(0, ...live);
   if (lives.length === 0) return { places: new Map(), slotBytes: [], bytes: 0, lowerBound };
   const placed = (order: readonly Life[], avoided: ReadonlySet<string> = new Set()): Placing =>
     place(order, lives.length, maxSlotBytes, avoided);
@@ -89,17 +94,19 @@ function* searchPlan(
     .map((order) => ({ order, plan: placed(order) }))
     .sort((a, b) => a.plan.bytes - b.plan.bytes);
   let best = starts[0]!.plan;
-  // From each start, something that sticks out on top of a buffer is placed earlier or in another buffer, and that is
-  // kept unless it costs more.
+  // From the best two starts, something that sticks out on top of a buffer, or lies there beside it, is placed earlier or in
+  // another buffer, and that is kept unless it costs more.
   const random = mulberry32(1);
   const pick = <T>(from: readonly T[]): T => from[Math.floor(random() * from.length)]!;
-  const tries = Math.min(550, Math.ceil(5e7 / lives.length ** 2));
-  for (let { order, plan } of starts) {
+  const tries = Math.min(1100, Math.ceil(2e8 / lives.length ** 2));
+  for (let { order, plan } of starts.slice(0, 2)) {
     let avoided: ReadonlySet<string> = new Set<string>();
     for (let k = 0; k < tries && best.bytes > GOOD_ENOUGH * lowerBound; k++) {
       yield;
       const { slotOf, offsetOf, slotBytes }: Placing = plan;
-      const moved = pick(order.filter(({ id, bytes }) => offsetOf[id]! + bytes === slotBytes[slotOf[id]!]));
+      const top = pick(order.filter(({ id, bytes }) => offsetOf[id]! + bytes === slotBytes[slotOf[id]!]));
+      const beside = (l: Life) => slotOf[l.id] === slotOf[top.id] && l.first <= top.last && top.first <= l.last;
+      const moved = random() < 0.5 ? top : pick(order.filter(beside));
       let nextOrder = order;
       let nextAvoided = avoided;
       if (random() < 0.6) {
@@ -188,7 +195,7 @@ function lifetimes(dispatches: readonly Dispatch[], external: ReadonlySet<string
     }
     for (const a of own)
       for (const b of own)
-        if (a.tensor.name !== b.tensor.name && (writes(a.access) || writes(b.access)))
+        if (a.tensor.name !== b.tensor.name && writes(a.access) !== writes(b.access))
           lives.get(a.tensor.name)!.foes.add(lives.get(b.tensor.name)!.id);
   });
   return [...lives].map(([name, { id, tensor, first, last, foes }]) => ({
@@ -203,14 +210,9 @@ function lifetimes(dispatches: readonly Dispatch[], external: ReadonlySet<string
 
 const writes = (access: string): boolean => access === "write" || access === "update";
 
-function liveBytes(lives: readonly Life[]): number {
-  const change = new Map<number, number>();
-  for (const { first, last, bytes } of lives) {
-    change.set(first, (change.get(first) ?? 0) + bytes);
-    change.set(last + 1, (change.get(last + 1) ?? 0) - bytes);
-  }
-  let live = 0;
-  let most = 0;
-  for (const [, delta] of [...change].sort((a, b) => a[0] - b[0])) most = Math.max(most, (live += delta));
-  return most;
+/** Bytes alive at every dispatch. */
+function liveBytes(lives: readonly Life[]): number[] {
+  const live: number[] = [];
+  for (const { first, last, bytes } of lives) for (let i = first; i <= last; i++) live[i] = (live[i] ?? 0) + bytes;
+  return live;
 }

@@ -17,12 +17,15 @@ export interface Target {
   /** Products that subgroup matrices (tensor cores) can compute, where the device has the feature
    *  `chromium-experimental-subgroup-matrix`. */
   readonly matrices?: Matrices;
-  /** What lies between the products of two Winograd convolutions runs as one dispatch (conv/between.ts). Off until a GPU has
-   *  timed it. */
+  /** false: what lies between the products of two Winograd convolutions takes several dispatches on a GPU, too
+   *  (conv/between.ts), to time one against the other. */
   readonly merges?: boolean;
   /** Names of the convolution variants that were fastest when measured here, by `convKey`. They replace the heuristic's. */
   readonly tuned?: Readonly<Record<string, string>>;
 }
+
+/** Whether dispatches are merged: on GPUs. A software adapter pays little for dispatches, and much for barriers. */
+export const merging = ({ adapterClass, merges = true }: Target): boolean => adapterClass === "gpu" && merges;
 
 export interface Matrices {
   readonly configs: readonly MatrixConfig[];

@@ -19,7 +19,7 @@ export const targets: Readonly<Record<string, Target>> = {
   "software adapter, exact": { ...software, precision: "exact" },
   "software adapter without subgroups": { ...software, subgroups: false },
   GPU: gpu,
-  "GPU, merged": { ...gpu, merges: true },
+  "GPU, apart": { ...gpu, merges: false },
   "GPU with 1024 lanes": { ...gpu, maxLanes: 1024 },
   "GPU, f16": { ...gpu, weights: "f16" },
   "GPU, exact": { ...gpu, precision: "exact" },

@@ -1,5 +1,6 @@
 import type { Dispatch, Tensor } from "../dispatch";
-import { grid1d, read, update, write } from "../dispatch";
+import { f32, grid1d, read, update, write } from "../dispatch";
+import { AT_ONCE_BYTES } from "./packing";
 
 // Fewer dispatches on GPUs: what lies between the products of two Winograd convolutions becomes one. docs/kernels.md has the
 // reasons and the limits.
@@ -34,6 +35,19 @@ export function mergeBetween(
   /** Whether nothing writes a tensor from dispatch `from` to dispatch `to`. */
   const settled = ({ name }: Tensor, from: number, to: number) =>
     !(writers.get(name) ?? []).some((i) => i >= from && i <= to);
+  /** Whether a transform does all tiles at once, in a batch of any size. */
+  const whole = (d: Dispatch): boolean => {
+    const back = d.shader === "conv/winograd_output";
+    const product = back ? writers.get(d.bindings[4]!.tensor.name) : readersOf(d.bindings[2]!.tensor);
+    const [, tiles, sums] = dispatches[product![0]!]!.bindings.map(({ tensor }) => tensor) as [Tensor, Tensor, Tensor];
+    const [positions, k] = tiles.shape as [number, number];
+    const columns = number(d, "SAMPLE");
+    return (
+      4 * positions * Math.max(k, sums.shape[1]!) * columns <= AT_ONCE_BYTES &&
+      number(d, "COL_START") === 0 &&
+      number(d, "COLS") >= number(d, "N") * columns
+    );
+  };
   const put = (parts: readonly number[], merged: Dispatch) => {
     for (const i of parts) out[i] = undefined;
     out[parts[0]!] = merged;
@@ -43,11 +57,12 @@ export function mergeBetween(
     if (norm.shader !== "norm/group") return;
     const [rows, , , , x] = norm.bindings.map(({ tensor }) => tensor) as [Tensor, Tensor, Tensor, Tensor, Tensor];
     const inputs = readersOf(rows);
-    if (kept.has(rows.name) || !fitting(norm, at(inputs))) return;
+    if (kept.has(rows.name) || !fitting(norm, at(inputs)) || !at(inputs).every(whole)) return;
     const before = writers.get(x.name)?.at(-1) ?? -1;
     const back = dispatches[before];
     const others = norm.bindings.slice(1).filter(({ tensor }) => tensor !== x);
-    if (back && endsIn(back, norm) && others.every(({ tensor }) => settled(tensor, before, inputs.at(-1)!)))
+    const still = others.every(({ tensor }) => settled(tensor, before, inputs.at(-1)!));
+    if (back && endsIn(back, norm) && whole(back) && still)
       put([before, i, ...inputs], between(back, at(inputs)[0]!, norm));
     else put([i, ...inputs], between(undefined, at(inputs)[0]!, norm));
   });
@@ -55,16 +70,13 @@ export function mergeBetween(
     if (out[i] !== back || back.shader !== "conv/winograd_output") return;
     const y = back.bindings[0]!.tensor;
     const next = readersOf(y).find((r) => r > i && out[r] === dispatches[r] && alone(dispatches[r]!, y));
-    if (next !== undefined && fits(back, dispatches[next]!)) put([i, next], between(back, dispatches[next]!));
+    if (next !== undefined && fits(back, dispatches[next]!) && at([i, next]).every(whole))
+      put([i, next], between(back, dispatches[next]!));
   });
   return out;
 }
 
 const number = ({ constants }: Dispatch, name: string): number => Number(constants[name] ?? 0);
-
-/** Whether a transform does all tiles at once, not a chunk of them. */
-const whole = (d: Dispatch): boolean =>
-  number(d, "COL_START") === 0 && number(d, "COLS") >= number(d, "N") * number(d, "SAMPLE");
 
 /** Whether these are the input transforms of one convolution, of all channels of a group norm, and few enough. */
 function fitting(norm: Dispatch, inputs: readonly Dispatch[]): boolean {
@@ -72,26 +84,42 @@ function fitting(norm: Dispatch, inputs: readonly Dispatch[]): boolean {
   const [c1, c2, groups] = ["C1", "C2", "GROUPS"].map((name) => number(norm, name)) as [number, number, number];
   const [, , , film, x, skip] = norm.bindings.map(({ tensor }) => tensor);
   if (first?.shader !== "conv/winograd_input" || inputs.length !== (c2 > 0 ? 2 : 1)) return false;
-  if (first.bindings[0]!.tensor !== x || number(first, "C") !== c1) return false;
+  if (first.bindings[0]!.tensor !== x || (c2 > 0 && skip === x) || number(first, "C") !== c1) return false;
   if (c2 > 0 && (second!.bindings[0]!.tensor !== skip || number(norm, "FILM") === 1)) return false;
   const samples = x!.shape[0];
   return (
     film !== undefined &&
-    inputs.every((d) => whole(d) && number(d, "N") === samples) &&
+    inputs.every((d) => number(d, "N") === samples) &&
     number(first, "K") === c1 + c2 &&
     ((c1 + c2) / groups) * number(first, "SAMPLE") <= MOST_TILES
   );
 }
 
-/** Whether an output transform makes the x of a group norm, all of it at once. */
+/** Whether an output transform makes the x of a group norm. What it adds and what is joined to x are bound for writing, so they
+ *  may not be the same. */
 const endsIn = (back: Dispatch, norm: Dispatch): boolean =>
   simple(back) &&
   back.bindings[0]!.tensor === norm.bindings[4]!.tensor &&
+  (addedBy(back) === undefined || addedBy(back) !== otherOf(norm)) &&
   ((number(norm, "C1") + number(norm, "C2")) / number(norm, "GROUPS")) * number(back, "SAMPLE") <= MOST_TILES;
 
-/** Whether an output transform adds a time embedding or a residual, not both, and does all tiles at once. */
+/** Whether an output transform adds a time embedding or a residual, not both. */
 const simple = (back: Dispatch): boolean =>
-  back.shader === "conv/winograd_output" && whole(back) && number(back, "TEMB") + number(back, "RESIDUAL") < 2;
+  back.shader === "conv/winograd_output" && number(back, "TEMB") + number(back, "RESIDUAL") < 2;
+
+/** What an output transform adds: a time embedding or a residual. */
+function addedBy(back: Dispatch): Tensor | undefined {
+  const [, , temb, residual] = back.bindings.map(({ tensor }) => tensor);
+  if (number(back, "RESIDUAL") === 1) return residual;
+  return number(back, "TEMB") === 1 ? temb : undefined;
+}
+
+/** The skip joined to the x of a group norm, or what scales and shifts it. */
+function otherOf(norm: Dispatch): Tensor | undefined {
+  const [, , , film, , skip] = norm.bindings.map(({ tensor }) => tensor);
+  if (number(norm, "C2") > 0) return skip;
+  return number(norm, "FILM") === 1 ? film : undefined;
+}
 
 /** Whether a dispatch is the input transform of `y` alone, without group norm. */
 const alone = (d: Dispatch, y: Tensor): boolean =>
@@ -103,7 +131,6 @@ const alone = (d: Dispatch, y: Tensor): boolean =>
 
 const fits = (back: Dispatch, next: Dispatch): boolean =>
   simple(back) &&
-  whole(next) &&
   number(back, "N") === number(next, "N") &&
   Math.max(number(back, "SAMPLE"), number(next, "SAMPLE")) <= (MOST_TILES * CHANNEL_LANES) / GROUP_LANES;
 
@@ -117,11 +144,9 @@ function between(back: Dispatch | undefined, next: Dispatch, norm?: Dispatch): D
     ? chosen(norm, "C1", "C2", "SKIP_N", "GROUPS", "EPS", "FILM", "FILM_N", "FILM_COLUMNS", "FILM_OFFSET")
     : { C1: channels, GROUPS: channels, EPS: 1 };
   const [x, , v] = next.bindings.map(({ tensor }) => tensor) as [Tensor, Tensor, Tensor];
-  const [, gamma, beta, film, , skip] = norm?.bindings.map(({ tensor }) => tensor) ?? [];
-  const [, bias, temb, residual, m] = back?.bindings.map(({ tensor }) => tensor) ?? [];
-  const other = norm && (number(norm, "C2") > 0 ? skip : film);
-  const added = back && (number(back, "RESIDUAL") === 1 ? residual : temb);
-  const unread = (gamma ?? bias)!; // stands for what is absent
+  const [, gamma, beta] = norm?.bindings.map(({ tensor }) => tensor) ?? [];
+  const [, bias, , , m] = back?.bindings.map(({ tensor }) => tensor) ?? [];
+  const unread = (gamma ?? bias)!; // stands for what is absent and only read
   return {
     label: (back ?? norm)!.label.replace(/\/output$/, "/between"),
     shader: "conv/winograd_between",
@@ -145,13 +170,13 @@ function between(back: Dispatch | undefined, next: Dispatch, norm?: Dispatch): D
     },
     bindings: [
       update(x),
-      read(other ?? unread),
+      update((norm && otherOf(norm)) ?? f32("between/other", 1)), // stands for what is absent
       read(gamma ?? unread),
       read(beta ?? unread),
       write(v),
       read(m ?? unread),
       read(bias ?? unread),
-      read(added ?? unread),
+      update((back && addedBy(back)) ?? f32("between/added", 1)),
     ],
     workgroups: grid1d(number(next, "N") * groups),
   };

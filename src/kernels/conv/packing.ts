@@ -1,11 +1,19 @@
 import { toHalf } from "../../half";
 import { ceilDiv } from "../dispatch";
-import type { Dtype, Target } from "../target";
+import { type Dtype, merging, type Target } from "../target";
 
-/** Most bytes of a scratch tensor: larger pictures are done in chunks. */
+/** Most bytes of a scratch tensor of a large picture: the rest is done in further chunks. */
 const SCRATCH_BYTES = 32 * 2 ** 20;
 
-export const scratchLimit = (target: Target): number => Math.min(SCRATCH_BYTES, target.maxBindingBytes);
+/** Bytes of a sample's scratch tensor up to which the whole batch is done at once where dispatches are merged: chunks are not
+ *  merged, and what is must not depend on the batch. */
+export const AT_ONCE_BYTES = 8 * 2 ** 20;
+
+/** Most bytes of a scratch tensor. @param ofSample bytes of one sample's */
+export const scratchLimit = (target: Target, ofSample = Number.POSITIVE_INFINITY): number =>
+  merging(target) && ofSample <= AT_ONCE_BYTES
+    ? target.maxBindingBytes
+    : Math.min(SCRATCH_BYTES, target.maxBindingBytes);
 
 /** Work that stops every few milliseconds, so that others have their turn, and returns its result. */
 export type Parts<T> = Generator<void, T, void>;

@@ -226,7 +226,6 @@ const rowsOf = (oc: number, { product }: Winograd): number => (product === "tile
 function winogradDispatches(io: ConvTensors, s: ConvSizes, o: ConvOptions, v: Winograd, target: Target): Dispatch[] {
   const { m, stride } = v;
   const pad = o.pad === "same" ? 1 : 0;
-  const scratchBytes = v.scratchBytes ?? scratchLimit(target);
   const positions = sideOf(v) ** 2;
   const rows = s.oc; // of the sums
   const k = depthOf(s.c1 + s.c2, v);
@@ -242,6 +241,7 @@ function winogradDispatches(io: ConvTensors, s: ConvSizes, o: ConvOptions, v: Wi
   // product/stationary adds in an order that depends on the column: a sample has the same ones in any batch.
   const sample = v.product === "stationary" ? ceilDiv(tiles, unit) * unit : tiles;
   const columns = ceilDiv(s.n * sample, unit) * unit;
+  const scratchBytes = v.scratchBytes ?? scratchLimit(target, 4 * positions * Math.max(k, rows) * sample);
   const most = Math.max(unit, Math.floor(scratchBytes / (positions * Math.max(k, rows) * 4 * unit)) * unit);
   const chunk = ceilDiv(ceilDiv(columns, ceilDiv(columns, most)), unit) * unit;
   const name = io.y.name;
