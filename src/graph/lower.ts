@@ -1,6 +1,6 @@
 import { ShapeError } from "../errors";
 import { mergeBetween } from "../kernels/conv/between";
-import type { Packing } from "../kernels/conv/packing";
+import type { Packing, Room } from "../kernels/conv/packing";
 import { type ConvUse, convKey } from "../kernels/conv/variant";
 import { type Dispatch, elements, f32, type Tensor } from "../kernels/dispatch";
 import { type Dtype, merging, type Target } from "../kernels/target";
@@ -11,9 +11,9 @@ export interface PackedWeight {
   readonly tensor: Tensor;
   /** checkpoint keys, in the order `packing` takes them, and the number of values of each */
   readonly sources: readonly { readonly key: string; readonly elements: number }[];
-  /** Packs the sources' values, joined in that order. Where absent, the weight is the sources' own f32 bytes, one after the
-   *  other. */
-  readonly packing: ((all: Float32Array<ArrayBuffer>) => Packing) | undefined;
+  /** Packs the sources' values, joined in that order; the bytes may lie in `room`. Where absent, the weight is the sources' own
+   *  f32 bytes, one after the other. */
+  readonly packing: ((all: Float32Array<ArrayBuffer>, room: Room) => Packing) | undefined;
 }
 
 /** The kernels of one node. */

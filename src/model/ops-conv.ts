@@ -42,7 +42,7 @@ export const convOps: Ops<ConvOp> = {
     const weight = context.weight(
       variant.weight(`${name}.weight`, shape, target),
       layers.map((layer) => ({ key: `${layer}.weight`, elements: rows * (c1 + c2) * kernel ** 2 })),
-      (all) => packConvInParts(all, variant, shape, target),
+      (all, room) => packConvInParts(all, variant, shape, target, room),
     );
     const bias = context.weight(
       f32(`${name}.bias`, oc),

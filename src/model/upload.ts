@@ -2,7 +2,7 @@ import { LimitError, UserError } from "../errors";
 import type { Buffers } from "../gpu/buffers";
 import { Turns } from "../gpu/patience";
 import type { PackedWeight } from "../graph/lower";
-import { byteLength } from "../kernels/dispatch";
+import { byteLength, elements } from "../kernels/dispatch";
 import { type HalfReport, halfReport } from "./checkpoint/f16";
 import type { ModelCheckpoint } from "./checkpoint/model";
 
@@ -11,6 +11,9 @@ const MOST_STAGED = 16 * 2 ** 20;
 
 /** Bytes beyond those of the largest tensor in which the next one is read while one is packed. */
 const READ_AHEAD = 4 * 2 ** 20;
+
+/** Room for packing, in that of the largest packed weight: Winograd's filters are put in order first, 16 values for one. */
+const ROOM = 1 + 1 / 16;
 
 /** Values hashed at a time. */
 const HASHED = 2 ** 20;
@@ -111,6 +114,9 @@ class WeightWriter {
   /** weights of several sources that have to be packed as one, until all are there */
   readonly #waiting = new Map<string, { all: Float32Array<ArrayBuffer>; missing: number }>();
   #staged = 0;
+  /** where weights are packed, one after another */
+  #room: Float32Array<ArrayBuffer> | undefined;
+  #taken = 0;
 
   constructor(
     readonly buffers: Buffers,
@@ -151,12 +157,23 @@ class WeightWriter {
   async #packed(weight: PackedWeight, all: Float32Array<ArrayBuffer>): Promise<Uint8Array> {
     await this.turns.give();
     if (!weight.packing) return asBytes(all);
-    const packing = weight.packing(all);
+    this.#taken = 0;
+    const packing = weight.packing(all, (length) => this.#take(length));
     for (;;) {
       const part = packing.next();
       if (part.done) return part.value;
       await this.turns.give();
     }
+  }
+
+  /** The next values of the room. Memory taken anew for every weight would pile up: it is freed when the collector finds time. */
+  #take(length: number): Float32Array<ArrayBuffer> {
+    const largest = (weights: ReadonlyMap<string, PackedWeight>) =>
+      Math.max(...[...weights.values()].map(({ tensor, packing }) => (packing ? elements(tensor) : 0)));
+    this.#room ??= new Float32Array(Math.ceil(ROOM * Math.max(largest(this.stored), largest(this.full))));
+    const at = this.#taken;
+    this.#taken += length;
+    return this.#taken <= this.#room.length ? this.#room.subarray(at, this.#taken) : new Float32Array(length);
   }
 
   async #write({ tensor }: PackedWeight, bytes: Uint8Array, offset: number): Promise<void> {

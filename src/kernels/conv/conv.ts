@@ -3,7 +3,7 @@ import { type Dispatch, expectShape } from "../dispatch";
 import type { Target } from "../target";
 import { type ConvTensors, convSizes } from "./io";
 import { defaultPadding, outputSize } from "./output-size";
-import { finished, type Packing } from "./packing";
+import { finished, type Packing, type Room } from "./packing";
 import type { ConvOptions, ConvShape, ConvVariant } from "./variant";
 
 /** 3x3 or 1x1 convolution of [x, skip], with normalisation and SiLU before it, and bias, time embedding and residual after it.
@@ -35,10 +35,16 @@ export function packConv(
   return finished(packConvInParts(w, variant, shape, target));
 }
 
-/** The same in parts. */
-export function packConvInParts(w: Float32Array, variant: ConvVariant, shape: ConvShape, target: Target): Packing {
+/** The same in parts. @param room where variants pack that take much; default: new memory */
+export function packConvInParts(
+  w: Float32Array,
+  variant: ConvVariant,
+  shape: ConvShape,
+  target: Target,
+  room: Room = (length) => new Float32Array(length),
+): Packing {
   expectFilters(w, shape);
-  return variant.packing(w, shape, target);
+  return variant.packing(w, shape, target, room);
 }
 
 function expectFilters(w: Float32Array, { kernel, c1, c2, oc }: ConvShape): void {

@@ -21,6 +21,9 @@ export type Parts<T> = Generator<void, T, void>;
 /** Packing in parts: it returns the bytes. */
 export type Packing = Parts<Uint8Array<ArrayBuffer>>;
 
+/** Gives room for so many values, for as long as one weight is packed. What lies there already is undefined. */
+export type Room = (length: number) => Float32Array<ArrayBuffer>;
+
 /** Values moved or rounded between two stops: 5 to 10 ms. */
 const BETWEEN_STOPS = 2 ** 18;
 
@@ -59,7 +62,7 @@ export function* quadTiles(
 
 /** Packed weights as bytes: f32 as they are, or rounded to f16. */
 export function* packed(values: Float32Array<ArrayBuffer>, dtype: Dtype): Packing {
-  if (dtype === "f32") return new Uint8Array(values.buffer);
+  if (dtype === "f32") return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
   const halves = new Uint16Array(values.length);
   for (let at = 0; at < values.length; at += BETWEEN_STOPS) {
     if (at > 0) yield;

@@ -2,7 +2,7 @@ import { ceilDiv, type Dispatch, type Tensor } from "../dispatch";
 import type { Dtype, Target } from "../target";
 import type { ConvSizes, ConvTensors } from "./io";
 import { outputSize, type Padding } from "./output-size";
-import type { Packing } from "./packing";
+import type { Packing, Room } from "./packing";
 
 /** A 3x3 or 1x1 convolution, as far as the choice of its variant and the packing of its weights depend on it. */
 export interface ConvShape {
@@ -54,8 +54,9 @@ export interface ConvVariant {
   readonly cost: (shape: ConvShape, target: Target) => number;
   /** The tensor of the packed weights. */
   readonly weight: (name: string, shape: ConvShape, target: Target) => Tensor;
-  /** Packs weights into the bytes of that tensor, stopping every few milliseconds.   w: [OC, C1 + C2, kernel, kernel] */
-  readonly packing: (w: Float32Array, shape: ConvShape, target: Target) => Packing;
+  /** Packs weights into the bytes of that tensor, stopping every few milliseconds. The bytes may lie in `room`.
+   *  w: [OC, C1 + C2, kernel, kernel] */
+  readonly packing: (w: Float32Array, shape: ConvShape, target: Target, room: Room) => Packing;
   /** The dispatches that compute it. The batch may be another than when the weights were packed. */
   readonly dispatches: (io: ConvTensors, sizes: ConvSizes, options: ConvOptions, target: Target) => Dispatch[];
 }

@@ -5,7 +5,7 @@ import { heldCost, type StationaryTile, stationaryDepth, stationaryPlace, statio
 import { chooseGemmTile, type Tile, tileName } from "../product/tiles";
 import type { Target } from "../target";
 import { afterBindings, afterConstants, type ConvSizes, type ConvTensors, words } from "./io";
-import { type Packing, type Parts, packed, scratchLimit } from "./packing";
+import { type Packing, type Parts, packed, type Room, scratchLimit } from "./packing";
 import { implicitCost, WEIGHT_COST } from "./tile";
 import { type ConvOptions, type ConvShape, type ConvVariant, outputSides, whole } from "./variant";
 
@@ -70,7 +70,7 @@ export function winograd(o: Pick<Winograd, "m" | "stride" | "product"> & Partial
       const [rows, k] = [rowsOf(oc, v), depthOf(c1 + c2, v)];
       return { name, shape: [positions, ...(product === "tile" ? [k, rows] : [rows, k])], dtype: "f32" };
     },
-    packing: (w, shape) => packingOf(w, shape, v),
+    packing: (w, shape, _, room) => packingOf(w, shape, v, room),
     dispatches(io, sizes, options, t) {
       if (options.stride !== stride || (options.upsample && stride === 2) || (options.pad !== "same" && stride === 1))
         throw new ShapeError(
@@ -155,10 +155,16 @@ const depthOf = (channels: number, { product }: Winograd): number =>
  *
  *  In blocks that lie together at every position of the transform, each copied whole: values written one by one would go to
  *  side^2 places a megabyte apart, and take five to eight times as long. */
-function* winogradWeights(w: Float32Array, oc: number, ic: number, v: Winograd): Parts<Float32Array<ArrayBuffer>> {
+function* winogradWeights(
+  w: Float32Array,
+  oc: number,
+  ic: number,
+  v: Winograd,
+  room: Room,
+): Parts<Float32Array<ArrayBuffer>> {
   const side = sideOf(v);
-  const order = filterOrder(oc, ic, v);
-  const u = new Float32Array(side * side * order.length);
+  const order = filterOrder(oc, ic, v, room);
+  const u = room(side * side * order.length);
   const transform = blockTransform(w, order, u, v);
   for (let start = 0, n = 1; start < order.length; start += BLOCK, n++) {
     transform(start);
@@ -192,8 +198,8 @@ function blockTransform(w: Float32Array, order: Float32Array, u: Float32Array, v
   };
 }
 
-function* packingOf(w: Float32Array, { c1, c2, oc }: ConvShape, v: Winograd): Packing {
-  return yield* packed(yield* winogradWeights(w, oc, c1 + c2, v), "f32");
+function* packingOf(w: Float32Array, { c1, c2, oc }: ConvShape, v: Winograd, room: Room): Packing {
+  return yield* packed(yield* winogradWeights(w, oc, c1 + c2, v, room), "f32");
 }
 
 /** Filters of one block of `winogradWeights`. */
@@ -203,10 +209,10 @@ const BLOCK = 512;
 const BLOCKS_BETWEEN_STOPS = 32;
 
 /** Which filter (o * IC + c) lies at each place of a position's weights, counted from 1; 0 pads. f32 counts to 2^24. */
-function filterOrder(oc: number, ic: number, v: Winograd): Float32Array {
+function filterOrder(oc: number, ic: number, v: Winograd, room: Room): Float32Array {
   const k = depthOf(ic, v);
   const rows = rowsOf(oc, v);
-  const order = new Float32Array(rows * k);
+  const order = room(rows * k).fill(0);
   const place = placeOf(rows, k, v);
   for (let o = 0; o < oc; o++) for (let c = 0; c < ic; c++) order[place(o, c)] = o * ic + c + 1;
   return order;
