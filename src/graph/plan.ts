@@ -74,39 +74,45 @@ function* searchPlan(
   maxSlotBytes: number,
 ): Generator<void, BufferPlan> {
   const lives = lifetimes(dispatches, external);
-  const span = (l: Life) => l.last - l.first + 1;
   const live = liveBytes(lives);
+  const lowerBound = Math.max(0, ...live);
+  if (lives.length === 0) return { places: new Map(), slotBytes: [], bytes: 0, lowerBound };
+  const span = (l: Life) => l.last - l.first + 1;
   /** Most bytes alive at once while a tensor lives. */
   const pressure = lives.map(({ first, last }) => live.slice(first, last + 1).reduce((a, b) => Math.max(a, b)));
-  const orders: ((a: Life, b: Life) => number)[] = [
-    (a, b) => pressure[b.id]! - pressure[a.id]! || b.bytes - a.bytes,
+  const byPressure: Order = (a, b) => pressure[b.id]! - pressure[a.id]! || b.bytes - a.bytes;
+  const others: Order[] = [
     (a, b) => b.bytes - a.bytes || a.first - b.first,
     (a, b) => b.bytes * span(b) - a.bytes * span(a),
     (a, b) => span(b) - span(a) || b.bytes - a.bytes,
     (a, b) => a.first - b.first || b.bytes - a.bytes,
   ];
-  const lowerBound = Math.max(0, ...live);
-  if (lives.length === 0) return { places: new Map(), slotBytes: [], bytes: 0, lowerBound };
   const placed = (order: readonly Life[], avoided: ReadonlySet<string> = new Set()): Placing =>
     place(order, lives.length, maxSlotBytes, avoided);
-  const starts = orders
-    .map((by) => [...lives].sort(by))
-    .map((order) => ({ order, plan: placed(order) }))
-    .sort((a, b) => a.plan.bytes - b.plan.bytes);
-  let best = starts[0]!.plan;
-  // From the best two starts, something that sticks out on top of a buffer, or lies there beside it, is placed earlier or in
-  // another buffer, and that is kept unless it costs more.
-  const random = mulberry32(1);
-  const pick = <T>(from: readonly T[]): T => from[Math.floor(random() * from.length)]!;
-  const tries = Math.min(1100, Math.ceil(2e8 / lives.length ** 2));
-  for (let { order, plan } of starts.slice(0, 2)) {
+  const startOf = (by: Order) => {
+    const order = [...lives].sort(by);
+    return { order, plan: placed(order) };
+  };
+  const first = startOf(byPressure);
+  const rest = others.map(startOf).sort((a, b) => a.plan.bytes - b.plan.bytes);
+  let best = first.plan.bytes <= rest[0]!.plan.bytes ? first.plan : rest[0]!.plan;
+  // From each start, something that sticks out on top of a buffer is placed earlier or in another buffer, and that is kept
+  // unless it costs more. From the first, which is the best mostly, so is what lies in that buffer at the same time.
+  const seeded = mulberry32(1);
+  const effort = 5e7 / lives.length ** 2;
+  for (const [start, tries, random] of [
+    [first, Math.min(1100, Math.ceil(2 * effort)), mulberry32(2)],
+    ...rest.map((start) => [start, Math.min(550, Math.ceil(effort)), seeded] as const),
+  ] as const) {
+    let { order, plan } = start;
+    const pick = <T>(from: readonly T[]): T => from[Math.floor(random() * from.length)]!;
     let avoided: ReadonlySet<string> = new Set<string>();
     for (let k = 0; k < tries && best.bytes > GOOD_ENOUGH * lowerBound; k++) {
       yield;
       const { slotOf, offsetOf, slotBytes }: Placing = plan;
       const top = pick(order.filter(({ id, bytes }) => offsetOf[id]! + bytes === slotBytes[slotOf[id]!]));
       const beside = (l: Life) => slotOf[l.id] === slotOf[top.id] && l.first <= top.last && top.first <= l.last;
-      const moved = random() < 0.5 ? top : pick(order.filter(beside));
+      const moved = start === first && random() < 0.5 ? pick(order.filter(beside)) : top;
       let nextOrder = order;
       let nextAvoided = avoided;
       if (random() < 0.6) {
@@ -133,6 +139,9 @@ function* searchPlan(
 
 /** Share of the lower bound at which the search for a smaller plan stops. */
 const GOOD_ENOUGH = 1.04;
+
+/** Compares which of two lives is placed first. */
+type Order = (a: Life, b: Life) => number;
 
 /** A plan by numbers: slot and offset of every life. */
 interface Placing {
