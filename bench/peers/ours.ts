@@ -4,6 +4,7 @@ import { encodePass } from "../../src/gpu/encode";
 import { compile } from "../../src/graph/compiled";
 import { type Lowered, lower } from "../../src/graph/lower";
 import { replay } from "../../src/graph/record";
+import { finished } from "../../src/kernels/conv/packing";
 import { STEP, STEP_FLOATS } from "../../src/kernels/step/step-row";
 import type { Target } from "../../src/kernels/target";
 import { networkOps } from "../../src/model/ops";
@@ -42,14 +43,15 @@ export const ours = (device: Device, target: Target): Engine => ({
 
 function upload(device: Device, lowered: Lowered, weights: ReadonlyMap<string, Float32Array>): Buffers {
   const buffers = new Buffers(device);
-  for (const { tensor, sources, pack } of lowered.weights.values()) {
+  for (const { tensor, sources, packing } of lowered.weights.values()) {
     const all = new Float32Array(sources.reduce((sum, s) => sum + s.elements, 0));
     let at = 0;
     for (const { key, elements } of sources) {
       all.set(weights.get(key)!, at);
       at += elements;
     }
-    device.gpu.queue.writeBuffer(buffers.makeFor(tensor), 0, pack(all) as Uint8Array<ArrayBuffer>);
+    const packed = packing ? finished(packing(all, (length) => new Float32Array(length))) : all;
+    device.gpu.queue.writeBuffer(buffers.makeFor(tensor), 0, packed);
   }
   return buffers;
 }
