@@ -2,6 +2,7 @@ import { describe, expect, type TestContext, test } from "vitest";
 import { fromHalf, toHalf } from "../src/half";
 import { linearAttention } from "../src/kernels/attention/linear-attention";
 import { anyConv, anyConvSize, anyConvWeight, packAnyConv } from "../src/kernels/conv/any";
+import { finished } from "../src/kernels/conv/packing";
 import { convShape } from "../src/kernels/conv/variant";
 import { convVariants } from "../src/kernels/conv/variants";
 import { type Dispatch, f32, type Tensor } from "../src/kernels/dispatch";
@@ -293,7 +294,7 @@ test("convolution of any size", async (context) => {
   const weight = anyConvWeight("weight", 5, 3, options);
   const bias = tensor("bias", 3, 5);
   const y = f32("y", 1, 5, anyConvSize(9, options), anyConvSize(11, options));
-  const packed = packAnyConv(seeded(2, [5, 3, 7, 7]), 5, 3, 7);
+  const packed = finished(packAnyConv(seeded(2, [5, 3, 7, 7]), 5, 3, 7));
   const inputs = new Map<Tensor, Data>([x, [weight, packed], bias]);
   await expectRounded(anyConv({ x: x[0], weight, bias: bias[0], y }, options), inputs, y);
 });
