@@ -107,6 +107,7 @@ const conv: Record<string, ConvCase> = {
   },
   "3x3, one pixel": { kernel: 3, n: 1, c1: 3, oc: 5, h: 1, w: 1 },
   "3x3, first": { kernel: 3, n: 1, c1: 3, oc: 32, h: 9, w: 7 },
+  "3x3, last": { kernel: 3, n: 2, c1: 20, c2: 5, oc: 3, h: 9, w: 7, silu: true, skipN: 1, normN: 2 },
   "3x3, enlarged": { kernel: 3, n: 2, c1: 20, oc: 17, h: 5, w: 6, upsample: true },
   "3x3, stride 2": { kernel: 3, n: 1, c1: 5, oc: 6, h: 9, w: 7, stride: 2 },
   "1x1, shortcut of a join": { kernel: 1, n: 4, c1: 32, c2: 16, oc: 36, h: 6, w: 6, skipN: 2 },

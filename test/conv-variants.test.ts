@@ -26,6 +26,8 @@ function measured(s: ConvShape, t: Target): string {
     return named(four && oh * ow >= 1024 ? 4 : 2, "tile");
   }
   const subgroups = t.subgroups && !gpu;
+  if (subgroups && s.stride === 1 && s.oc <= 8) return "to few";
+  if (subgroups && s.stride === 1 && channels <= 4) return "from few";
   if (!gpu && transforms && tiles(2) >= 4) {
     const product = !subgroups ? "any" : s.oc >= 24 ? "stationary" : "quad";
     const large = product === "stationary" ? 36 * heldCost(1, tiles(4)) < 16 * heldCost(1, tiles(2)) : tiles(4) >= 4;
@@ -46,6 +48,8 @@ for (const [name, target] of Object.entries(targets))
 /** Variants that no network gets on any target, each with the reason to keep it. Tiles of a given size and subgroup matrices
  *  are for the tuner. */
 const fallbacks: Readonly<Record<string, string>> = {
+  "F(4,3) quad": "9 to 23 output channels",
+  "F(2,3) quad": "9 to 23 output channels, in exact precision or on small planes",
   "F(2,3) any": "exact precision, and planes of 4x4, on an adapter without subgroups",
   "F(2,3) stride 2 quad": "fewer output channels than are worth a tile held",
 };
@@ -62,6 +66,7 @@ const unusual: Readonly<Record<string, string>> = {
   "norm/channels": "networks of denoising-diffusion-pytorch",
   "norm/channels_tile": "networks of denoising-diffusion-pytorch",
   "pointwise/space_to_depth": "networks of denoising-diffusion-pytorch",
+  "product/quad": "convolutions to 9 to 23 channels, and attention with few channels",
   "step/retrace": "inversion by BDIA",
   "pointwise/add": "embeddings that are added, and classes",
   "pointwise/affine": "networks that shift what they read",

@@ -1,7 +1,9 @@
 import { expect, test } from "vitest";
 import { direct } from "../src/kernels/conv/direct";
+import { fromFew } from "../src/kernels/conv/from-few";
 import { outputSize } from "../src/kernels/conv/output-size";
 import { tile } from "../src/kernels/conv/tile";
+import { toFew } from "../src/kernels/conv/to-few";
 import { type ConvVariant, convShape } from "../src/kernels/conv/variant";
 import { choose } from "../src/kernels/conv/variants";
 import { winograd } from "../src/kernels/conv/winograd";
@@ -75,6 +77,33 @@ const cases: Record<string, ConvCase> = {
     skipN: 1,
     normN: 2,
   },
+  "from four channels, everything at once": {
+    kernel: 3,
+    n: 2,
+    c1: 4,
+    oc: 8,
+    h: 9,
+    w: 10,
+    silu: true,
+    normN: 2,
+    tembN: 1,
+    residualN: 2,
+  },
+  "to four channels, everything at once, enlarged": {
+    kernel: 3,
+    n: 2,
+    c1: 5,
+    c2: 4,
+    oc: 4,
+    h: 5,
+    w: 6,
+    upsample: true,
+    silu: true,
+    skipN: 1,
+    normN: 2,
+    tembN: 2,
+    residualN: 1,
+  },
   "stride 2, right and bottom padding": { kernel: 3, n: 2, c1: 18, oc: 20, h: 8, w: 10, stride: 2 },
   "stride 2, odd plane": { kernel: 3, n: 1, c1: 5, oc: 6, h: 9, w: 7, stride: 2 },
   "stride 2, padding all round": { kernel: 3, n: 2, c1: 6, oc: 9, h: 9, w: 8, stride: 2, pad: "same" },
@@ -100,6 +129,12 @@ function variantsFor(s: ConvCase): Map<string, readonly [ConvVariant, Target]> {
   found.set("tile of the size that suits", [tile(), software]);
   found.set("without subgroups", chosen(plain));
   found.set("direct without subgroups", [direct({ subgroups: false, tileM: 5, tileY: 2 }), plain]);
+  for (const variant of [fromFew, toFew])
+    for (const [suffix, target] of [
+      ["", software],
+      [" f16", f16],
+    ] as const)
+      if (variant.runs(shape, target)) found.set(variant.name + suffix, [variant, target]);
   const { stride } = shape;
   if (stride === 1) {
     found.set("F(4,3)", [winograd({ m: 4, stride, product: "quad" }), software]);
@@ -161,11 +196,16 @@ test("a weight of the wrong shape is refused with both shapes", () => {
   expect(() => convRun({ ...s, oc: 20 }, convData(s), variant, software)).toThrow(/weights/);
 });
 
-// 9 tiles of F(4,3), of 36 of F(2,3): neither fills the columns that a tile of the product holds.
-for (const m of [2, 4] as const)
-  test(`a sample is the same to the bit in any batch: F(${m},3)`, async () => {
-    const variant = winograd({ m, stride: 1, product: "stationary" });
-    const of = (n: number) => ({ kernel: 3, n, c1: 40, oc: 24, h: 12, w: 12 }) as const;
+// 9 tiles of F(4,3), of 36 of F(2,3): neither fills the columns that a tile of the product holds. Those of 4x4 and 4x2 pixels
+// leave lanes without work.
+for (const [variant, c1, oc] of [
+  [winograd({ m: 2, stride: 1, product: "stationary" }), 40, 24],
+  [winograd({ m: 4, stride: 1, product: "stationary" }), 40, 24],
+  [fromFew, 3, 24],
+  [toFew, 40, 3],
+] as const)
+  test(`a sample is the same to the bit in any batch: ${variant.name}`, async () => {
+    const of = (n: number) => ({ kernel: 3, n, c1, oc, h: 12, w: 12 }) as const;
     const data = convData(of(3));
     const run = async (n: number, x: Float32Array<ArrayBuffer>) => {
       const { dispatches, inputs, y } = convRun(of(n), { ...data, x }, variant, software);

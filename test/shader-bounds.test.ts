@@ -11,6 +11,8 @@ const allowed: readonly { readonly reason: string; readonly texts: readonly stri
     texts: [
       "difference: oy * STRIDE + r - PAD",
       "difference: ox * STRIDE + dx - PAD",
+      "difference: y0 + r * step_y - PAD",
+      "difference: x0 + q * step_x - PAD",
       "difference: at % plane / OW * STRIDE - PAD",
       "difference: at % plane % OW * STRIDE - PAD",
       "difference: pixel / OW * STRIDE - PAD",

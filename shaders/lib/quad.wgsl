@@ -11,3 +11,13 @@ fn main(at: Grid, @builtin(local_invocation_index) local: u32) {
   let id = flat(at) * (WG / 4u) + local / 4u;
   if (id < tasks()) { task(id, local % 4u); }
 }
+
+// A mask of all bits in the lane of each number, 0 in the others.
+fn lane_masks(lane: u32) -> vec4u { return select(vec4u(), vec4u(0xffffffffu), vec4u(0u, 1u, 2u, 3u) == vec4u(lane)); }
+
+// What one lane of a quad has, in all four; v is 0 in the others. On a software adapter quadBroadcast takes more instructions,
+// and subgroupBroadcast would need all quads of a subgroup to do the same task.
+fn shared_value(v: u32) -> u32 {
+  let pair = v | quadSwapX(v);
+  return pair | quadSwapY(pair);
+}

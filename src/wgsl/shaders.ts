@@ -6,11 +6,13 @@ import attentionRemember from "../../shaders/attention/remember.wgsl";
 import convAny from "../../shaders/conv/any.wgsl";
 import convDirect from "../../shaders/conv/direct.wgsl";
 import convDirectQuad from "../../shaders/conv/direct_quad.wgsl";
+import convFromFew from "../../shaders/conv/from_few.wgsl";
 import convMatrix from "../../shaders/conv/matrix.wgsl";
 import convSliced from "../../shaders/conv/sliced.wgsl";
 import convStationary from "../../shaders/conv/stationary.wgsl";
 import convSumSplits from "../../shaders/conv/sum_splits.wgsl";
 import convTile from "../../shaders/conv/tile.wgsl";
+import convToFew from "../../shaders/conv/to_few.wgsl";
 import convWinogradBetween from "../../shaders/conv/winograd_between.wgsl";
 import convWinogradInput from "../../shaders/conv/winograd_input.wgsl";
 import convWinogradOutput from "../../shaders/conv/winograd_output.wgsl";
@@ -64,6 +66,7 @@ import libStationary from "../../shaders/lib/stationary.wgsl";
 import libStepRow from "../../shaders/lib/step_row.wgsl";
 import libStore from "../../shaders/lib/store.wgsl";
 import libTile from "../../shaders/lib/tile.wgsl";
+import libTileWindow from "../../shaders/lib/tile_window.wgsl";
 import libTrig from "../../shaders/lib/trig.wgsl";
 import libUnary from "../../shaders/lib/unary.wgsl";
 import libWindow from "../../shaders/lib/window.wgsl";
@@ -162,6 +165,7 @@ const library: Readonly<Record<string, string>> = {
   step_row: libStepRow,
   store: libStore,
   tile: libTile,
+  tile_window: libTileWindow,
   trig: libTrig,
   unary: libUnary,
   window: libWindow,
@@ -180,11 +184,13 @@ const files = {
   "conv/any": convAny,
   "conv/direct": convDirect,
   "conv/direct_quad": convDirectQuad,
+  "conv/from_few": convFromFew,
   "conv/matrix": convMatrix,
   "conv/sliced": convSliced,
   "conv/stationary": convStationary,
   "conv/sum_splits": convSumSplits,
   "conv/tile": convTile,
+  "conv/to_few": convToFew,
   "conv/winograd_between": convWinogradBetween,
   "conv/winograd_input": convWinogradInput,
   "conv/winograd_output": convWinogradOutput,

@@ -1,7 +1,7 @@
 import { ceilDiv, type Dispatch, grid1d, type Tensor } from "../dispatch";
 import { tileHeight } from "../product/tiles";
 import type { Target } from "../target";
-import { type ConvSizes, type ConvTensors, convBindings, convConstants } from "./io";
+import { type ConvSizes, type ConvTensors, convBindings, convConstants, windowConstants } from "./io";
 import { convNormalised } from "./normalised";
 import { packed, quadTiles, stops } from "./packing";
 import { type ConvOptions, type ConvShape, type ConvVariant, outputSides, whole } from "./variant";
@@ -73,8 +73,8 @@ export function direct(o: { subgroups: boolean; tileM?: number; tileY?: number }
   };
 
   function dispatch(io: ConvTensors, sizes: ConvSizes, options: ConvOptions, tileM: number): Dispatch {
-    const { n, oc, h, w, oh, ow } = sizes;
-    const { kernel, stride, upsample, pad, silu } = options;
+    const { n, oc, oh, ow } = sizes;
+    const { kernel, stride, silu } = options;
     const tileY = tileYOf(oh, kernel);
     const columns = ceilDiv(oh, tileY) * ow;
     const tasks = (subgroups ? ceilDiv(columns, 4) : columns) * ceilDiv(oc, tileM) * n;
@@ -84,14 +84,9 @@ export function direct(o: { subgroups: boolean; tileM?: number; tileY?: number }
       constants: {
         ...convConstants(io, sizes, silu),
         JOINED: Number(sizes.c2 > 0),
-        H: h,
-        W: w,
-        OH: oh,
-        OW: ow,
-        PAD: kernel === 3 && pad === "same" ? 1 : 0,
+        ...windowConstants(sizes, options),
         KERNEL: kernel,
         STRIDE: stride,
-        UPSAMPLE: upsample ? 2 : 1,
         TILE_M: tileM,
         TILE_Y: tileY,
       },

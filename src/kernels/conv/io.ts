@@ -1,5 +1,6 @@
 import { ShapeError } from "../../errors";
 import { type Binding, byteLength, dims4, expectShape, read, type Tensor, write } from "../dispatch";
+import type { ConvOptions } from "./variant";
 
 /** Tensors that a convolution reads and writes. Tensors with fewer samples than y are read modulo theirs: sample n of y uses
  *  sample n % N2, so that one skip serves two decoders run as a batch. */
@@ -80,6 +81,19 @@ export const convConstants = (io: ConvTensors, sizes: ConvSizes, silu: boolean) 
   NORM: Number(!!io.norm),
   SILU: Number(silu),
   PER_WORD: io.weight.dtype === "f16" ? 2 : 1,
+});
+
+/** The constants of where pixels of the output read. shaders/lib/window.wgsl */
+export const windowConstants = (
+  { h, w, oh, ow }: ConvSizes,
+  { kernel, upsample, pad }: Pick<ConvOptions, "kernel" | "upsample" | "pad">,
+) => ({
+  H: h,
+  W: w,
+  OH: oh,
+  OW: ow,
+  PAD: kernel === 3 && pad === "same" ? 1 : 0,
+  UPSAMPLE: upsample ? 2 : 1,
 });
 
 /** The bindings of shaders/lib/after.wgsl. An absent input is bound to a tensor that is read anyway. */

@@ -1,9 +1,11 @@
 import type { Tile } from "../product/tiles";
 import type { Target } from "../target";
 import { direct } from "./direct";
+import { fromFew } from "./from-few";
 import { matrix, matrixTiles } from "./matrix";
 import { stationary } from "./stationary";
 import { tile } from "./tile";
+import { toFew } from "./to-few";
 import { type ConvShape, type ConvVariant, convKey } from "./variant";
 import { winograd } from "./winograd";
 
@@ -29,6 +31,8 @@ export const convVariants: readonly ConvVariant[] = [
   ...matrixTiles.map((size) => matrix(size)),
   tile(),
   ...otherTiles.map((size) => tile({ tile: size })),
+  fromFew,
+  toFew,
   direct({ subgroups: true }),
   direct({ subgroups: false }),
 ];

@@ -35,6 +35,9 @@ const FEW_CHANNELS = 16;
  *  make `ROWS_TO_HOLD` rows cost the same held and not. */
 const UNHELD = { quad: { instructions: 9.75, columns: 16 }, any: { instructions: 20, columns: 4 } } as const;
 
+/** Instructions, over four lanes, for a value that a transform reads and writes. */
+const TRANSFORM = 60;
+
 /** Winograd convolution F(m x m, 3 x 3).
  *  f32 weights only: F(4,3) divides a filter by up to 24 and multiplies its sums by up to 8, and f16 would be 1e-2 off.
  *  @param o tiles, tile, scratchBytes: where they should not suit the shape and target */
@@ -62,9 +65,10 @@ export function winograd(o: Pick<Winograd, "m" | "stride" | "product"> & Partial
         if (t.adapterClass === "software") return implicitCost(s, t);
         return depth * s.oc * (tiles + WEIGHT_COST) * (v.tile ? 1.1 : 1);
       }
-      if (product === "stationary") return depth * heldCost(s.oc, tiles);
+      const transforms = TRANSFORM * positions * tiles * (s.c1 + s.c2 + s.oc);
+      if (product === "stationary") return depth * heldCost(s.oc, tiles) + transforms;
       const { instructions, columns } = UNHELD[product];
-      return depth * s.oc * whole(tiles, columns) * instructions;
+      return depth * s.oc * whole(tiles, columns) * instructions + transforms;
     },
     weight: (name, { c1, c2, oc }): Tensor => {
       const [rows, k] = [rowsOf(oc, v), depthOf(c1 + c2, v)];
