@@ -5,6 +5,7 @@ import {
   type Pixels,
   paletteDistance,
   psnr,
+  roughness,
   share,
   towardContent,
 } from "../weights/portraits/measures";
@@ -121,6 +122,17 @@ describe("measures, on drawings whose factors are known", { timeout: 60_000 }, (
     expect(() => psnr(a, picture(sampleFactors(1), 32))).toThrow("64x64 and 32x32");
   });
 
+  test("roughness: none of slopes, twice the step of a checkerboard, and little of drawings", () => {
+    const drawn = (value: (x: number, y: number) => number): Pixels => {
+      const data = new Uint8ClampedArray(4 * 16 * 16);
+      for (let i = 0; i < data.length; i++) data[i] = value((i >> 2) % 16, i >> 6);
+      return { width: 16, height: 16, data };
+    };
+    expect(roughness(drawn((x, y) => 3 * x + 5 * y))).toBe(0);
+    expect(roughness(drawn((x, y) => 100 + 8 * ((x + y) & 1)))).toBe(16);
+    expect(median(seeds.slice(0, 8).map((s) => roughness(picture(sampleFactors(s)))))).toBeLessThan(8);
+  });
+
   test("median of odd and even counts", () => {
     expect(median([3, 1, 2])).toBe(2);
     expect(median([4, 1, 2, 3])).toBe(2.5);
@@ -142,6 +154,7 @@ describe("measures, on drawings whose factors are known", { timeout: 60_000 }, (
       pairs.map((pair) => ({ ...pair, results: [pair.original] })),
     );
     expect(none.paletteKept).toBe(1);
+    expect(none.gammas[0]!.roughness).toBe(1);
     expect(none.gammas[0]!.towardContent.mean).toBe(0);
     expect(none.geometryMonotone).toBe(false);
   });

@@ -1,12 +1,14 @@
-/** npm run evaluate:shipped [-- --pairs 64 --gammas 0.3,0.45,0.6 --inject-steps 25 --model portraits64
- *                              --sheet FILE.png]
+/** npm run evaluate:shipped [-- --pairs 64 --gammas 0.3,0.6,0.9 --preset fast --model portraits64 --jobs 2
+ *                              --steps N --tap TENSOR --sheet FILE.png]
  *
- *  Measures the shipped model on held-out portraits, through the engine: reconstruction (50 steps of inversion, 50 of
- *  generation), and for every pair whether the result, generated in `--inject-steps` steps from the same inversions, keeps
- *  the original's palette and moves to the content's geometry.
+ *  Measures the shipped model on held-out portraits, through the engine and with a preset's solver and steps: how well a
+ *  portrait comes back, and for every pair whether the result keeps the original's palette and moves to the content's
+ *  geometry. `--preset quick` measures DDIM in 50 + 50 steps, for four times as long.
+ *  A software adapter leaves a third of two cores idle, so the pairs are shared out among `--jobs` processes.
  *  Prints one JSON object; what is held to, and whether it holds, is in it. */
+import { fork } from "node:child_process";
 import { parseArgs } from "node:util";
-import { loadModel, openDevice } from "../src/node";
+import { loadModel, openDevice, type PresetName, presets, resolveParameters } from "../src/node";
 import type { Pixels } from "./portraits/measures";
 import { drawPortrait, sampleFactors } from "./portraits/portrait";
 import { writeSheet } from "./portraits/sheet";
@@ -15,68 +17,119 @@ import { type Pair, summarise } from "./portraits/summary";
 const { values } = parseArgs({
   options: {
     pairs: { type: "string", default: "64" },
-    gammas: { type: "string", default: "0.3,0.45,0.6" },
-    steps: { type: "string", default: "50" },
-    "inject-steps": { type: "string", default: "25" },
+    gammas: { type: "string", default: "0.3,0.6,0.9" },
+    preset: { type: "string", default: "fast" },
+    steps: { type: "string" },
+    tap: { type: "string" },
+    jobs: { type: "string", default: "2" },
     batch: { type: "string", default: "8" },
     model: { type: "string", default: "portraits64" },
     sheet: { type: "string" },
+    /** what a process of several measures, "first,count": given by the one that starts them */
+    share: { type: "string" },
   },
 });
 const count = Number(values.pairs);
 const gammas = values.gammas.split(",").map(Number);
-const steps = Number(values.steps);
-const injectSteps = Number(values["inject-steps"]);
+const preset = values.preset as PresetName;
+if (!Object.hasOwn(presets, preset))
+  throw new Error(`--preset ${preset}: expected one of ${Object.keys(presets).join(", ")}`);
+const few = values.steps ? { steps: Number(values.steps), stepsInversion: Number(values.steps) } : {};
+const { solver, steps, stepsInversion, tEdit, tBoost } = resolveParameters(few, preset);
 
 const HELD_OUT_SEED = 900_000_000; // training draws 1,000,000 .. 1,039,999
 const HOLD = { medianPsnr: 30, paletteKept: 0.9 };
 
-const device = await openDevice();
-const model = await loadModel(values.model, { device });
-const side = model.resolution;
-const portrait = (i: number): Pixels => ({
-  width: side,
-  height: side,
-  data: drawPortrait(sampleFactors(HELD_OUT_SEED + i), side),
-});
-
-/** Originals first .. first + n - 1, each with the next portrait as its content. */
-async function evaluatePairs(first: number, n: number): Promise<Pair[]> {
-  const pictures = Array.from({ length: n + 1 }, (_, i) => portrait(first + i));
-  const inversion = await model.invert(pictures, { steps });
-  const range = Array.from({ length: n }, (_, i) => i);
-  const original = inversion.select(...range);
-  const content = inversion.select(...range.map((i) => i + 1));
-  const plain = await model.inject({ content, original, steps, tBoost: 0, gamma: 0 });
-  const variants = gammas.map((gamma) => ({ gamma }));
-  const injected = await model.inject({ content, original, steps: injectSteps, tBoost: 0, variants });
-  const [reconstructions, results] = [await plain.toPixels(), await injected.toPixels()];
-  for (const owned of [plain, injected, original, content, inversion]) owned.dispose();
-  return range.map((i) => ({
-    content: pictures[i + 1]!,
-    original: pictures[i]!,
-    reconstruction: reconstructions[i]!,
-    results: results.slice(i * variants.length, (i + 1) * variants.length),
-  }));
+/** What a process reports: its model once, then its pairs as they are measured. */
+interface Report {
+  readonly model: { readonly name: string; readonly hash: string };
+  readonly first: number;
+  readonly pairs: readonly Pair[];
 }
 
-const began = performance.now();
-const pairs: Pair[] = [];
-while (pairs.length < count) {
-  pairs.push(...(await evaluatePairs(pairs.length, Math.min(Number(values.batch), count - pairs.length))));
-  const minutes = (performance.now() - began) / 60_000;
-  process.stderr.write(`${pairs.length} of ${count} pairs, ${minutes.toFixed(1)} minutes\n`);
+/** Measures pairs first .. first + count - 1: originals of these numbers, each with the next portrait as its content. */
+async function measure(first: number, count: number, report: (made: Report) => void): Promise<void> {
+  const device = await openDevice();
+  const model = await loadModel(values.model, { device });
+  const side = model.resolution;
+  const portrait = (i: number): Pixels => ({
+    width: side,
+    height: side,
+    data: drawPortrait(sampleFactors(HELD_OUT_SEED + i), side),
+  });
+  for (let done = 0; done < count; ) {
+    const n = Math.min(Number(values.batch), count - done);
+    const pictures = Array.from({ length: n + 1 }, (_, i) => portrait(first + done + i));
+    using inversion = await model.invert(pictures, { steps: stepsInversion, solver });
+    const range = Array.from({ length: n }, (_, i) => i);
+    const original = inversion.select(...range);
+    const content = inversion.select(...range.map((i) => i + 1));
+    using plain = await model.reconstruct(original);
+    const variants = gammas.map((gamma) => ({ gamma }));
+    const { tap } = values;
+    using injected = await model.inject({ content, original, preset, steps, variants, ...(tap && { tap }) });
+    const [reconstructions, results] = [await plain.toPixels(), await injected.toPixels()];
+    const pairs = range.map((i) => ({
+      content: pictures[i + 1]!,
+      original: pictures[i]!,
+      reconstruction: reconstructions[i]!,
+      results: results.slice(i * variants.length, (i + 1) * variants.length),
+    }));
+    report({ model: { name: model.name, hash: model.hash }, first: first + done, pairs });
+    done += n;
+  }
+  model.dispose();
+  device.destroy();
 }
-const summary = summarise(gammas, pairs);
-const holds =
-  summary.psnr.median >= HOLD.medianPsnr && summary.paletteKept >= HOLD.paletteKept && summary.geometryMonotone;
-console.log(
-  JSON.stringify({ model: model.name, hash: model.hash, steps, injectSteps, ...summary, hold: HOLD, holds }, null, 2),
-);
-if (values.sheet) {
-  const rows = pairs.slice(0, 8).map((p) => [p.original, p.content, p.reconstruction, ...p.results]);
-  await writeSheet(values.sheet, rows.flat(), rows[0]!.length);
+
+/** Measures a share of the pairs in a process of its own. */
+function measureApart(first: number, count: number, report: (made: Report) => void): Promise<void> {
+  const child = fork(process.argv[1]!, [...process.argv.slice(2), "--share", `${first},${count}`], {
+    serialization: "advanced",
+  });
+  child.on("message", (made) => report(made as Report));
+  return new Promise((resolve, reject) => {
+    child.on("error", reject);
+    child.on("exit", (code, signal) =>
+      code === 0 ? resolve() : reject(new Error(`a process of --jobs ended with ${signal ?? `status ${code}`}`)),
+    );
+  });
 }
-model.dispose();
-device.destroy();
-process.exitCode = holds ? 0 : 1;
+
+/** Measures all pairs, in several processes, and prints the summary. */
+async function run(): Promise<void> {
+  const began = performance.now();
+  const minutes = () => Number(((performance.now() - began) / 60_000).toFixed(1));
+  const found = new Map<number, Pair>();
+  let model: Report["model"] | undefined;
+  const collect = (made: Report) => {
+    model = made.model;
+    made.pairs.forEach((pair, i) => {
+      found.set(made.first + i, pair);
+    });
+    process.stderr.write(`${found.size} of ${count} pairs, ${minutes()} minutes\n`);
+  };
+  const jobs = Math.max(1, Math.min(Number(values.jobs), count));
+  const bounds = Array.from({ length: jobs + 1 }, (_, k) => Math.round((k * count) / jobs));
+  const shares = bounds.slice(1).map((end, k) => [bounds[k]!, end - bounds[k]!] as const);
+  await Promise.all(shares.map((share) => (jobs > 1 ? measureApart(...share, collect) : measure(...share, collect))));
+  const pairs = Array.from({ length: count }, (_, i) => found.get(i)!);
+  const summary = summarise(gammas, pairs);
+  const holds =
+    summary.psnr.median >= HOLD.medianPsnr && summary.paletteKept >= HOLD.paletteKept && summary.geometryMonotone;
+  const how = { preset, solver, steps, stepsInversion, tEdit, tBoost, tap: values.tap, minutes: minutes() };
+  console.log(
+    JSON.stringify({ model: model!.name, hash: model!.hash, ...how, ...summary, hold: HOLD, holds }, null, 2),
+  );
+  if (values.sheet) {
+    const rows = pairs.slice(0, 8).map((p) => [p.original, p.content, p.reconstruction, ...p.results]);
+    await writeSheet(values.sheet, rows.flat(), rows[0]!.length);
+  }
+  process.exitCode = holds ? 0 : 1;
+}
+
+if (values.share) {
+  const [first, own] = values.share.split(",").map(Number);
+  await measure(first!, own!, (made) => process.send!(made));
+  process.disconnect?.();
+} else await run();

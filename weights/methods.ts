@@ -1,4 +1,4 @@
-/** npm run evaluate:methods [-- --pairs 64 --gamma 0.3 --t-edit 400 --methods ddim:50,dpm++2m:20 --out FILE.jsonl]
+/** npm run evaluate:methods [-- --pairs 64 --gamma 0.3 --t-edit 400 --t-boost 0 --methods ddim:50,dpm++2m:20 --out FILE.jsonl]
  *
  *  Measures methods of inversion and generation on the shipped model, side by side on the same held-out portraits: how well
  *  a picture comes back, and whether an injection keeps the original's palette and moves to the content's geometry.
@@ -16,6 +16,7 @@ const { values } = parseArgs({
     pairs: { type: "string", default: "64" },
     gamma: { type: "string", default: "0.3" },
     "t-edit": { type: "string", default: "400" },
+    "t-boost": { type: "string", default: "0" },
     methods: { type: "string", default: "ddim:50,dpm++2m:20" },
     batch: { type: "string", default: "4" },
     model: { type: "string", default: "portraits64" },
@@ -26,6 +27,7 @@ const { values } = parseArgs({
 const count = Number(values.pairs);
 const gamma = Number(values.gamma);
 const tEdit = Number(values["t-edit"]);
+const tBoost = Number(values["t-boost"]);
 const HELD_OUT_SEED = 900_000_000; // training draws 1,000,000 .. 1,039,999
 
 /** One pair by one method. */
@@ -68,7 +70,7 @@ async function measure(method: string, first: number, n: number): Promise<Row[]>
   const original = inversion.select(...range);
   const content = inversion.select(...range.map((i) => i + 1));
   using plain = await model.reconstruct(original);
-  using injected = await model.inject({ content, original, steps, ...by, gamma, tEdit, tBoost: 0 });
+  using injected = await model.inject({ content, original, steps, ...by, gamma, tEdit, tBoost });
   const values = await plain.read();
   const each = values.length / n;
   const [reconstructions, results] = [await plain.toPixels(), await injected.toPixels()];

@@ -1,5 +1,5 @@
 /** From pictures to the figures that the shipped model is held to. Pure. */
-import { mean, median, type Pixels, paletteDistance, psnr, share, towardContent } from "./measures";
+import { mean, median, type Pixels, paletteDistance, psnr, roughness, share, towardContent } from "./measures";
 
 /** One held-out pair and what the model made of it. */
 export interface Pair {
@@ -30,6 +30,8 @@ export interface GammaSummary {
   readonly paletteKept: number;
   /** 0: geometry of the original .. 1: geometry of the content; mean and median over the pairs. */
   readonly towardContent: { readonly mean: number; readonly median: number };
+  /** Roughness of the results over that of the originals, mean over the pairs: 1 without a fine pattern. */
+  readonly roughness: number;
 }
 
 export function summarise(gammas: readonly number[], pairs: readonly Pair[]): Summary {
@@ -42,10 +44,12 @@ export function summarise(gammas: readonly number[], pairs: readonly Pair[]): Su
   );
   const atGamma = (rows: readonly (readonly number[])[], i: number) => rows.map((row) => row[i]!);
   const means = [0, ...gammas].map((_, i) => mean(atGamma(moved, i)));
+  const rough = pairs.map(({ original, results }) => results.map((r) => roughness(r) / roughness(original)));
   const perGamma = gammas.map((gamma, i) => ({
     gamma,
     paletteKept: share(kept.map((row) => row[i]!)),
     towardContent: { mean: means[i + 1]!, median: median(atGamma(moved, i + 1)) },
+    roughness: mean(atGamma(rough, i)),
   }));
   return {
     pairs: pairs.length,
