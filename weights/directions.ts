@@ -1,11 +1,15 @@
-/** node esbuild.mjs weights/directions.ts [--pairs 8 --originals 4 --scale 2 --steps 20 --solver ddim]
+/** node esbuild.mjs weights/directions.ts [--pairs 8 --originals 4 --scale 2 --steps 20 --solver ddim --only hair]
+ *                                         [--components 3 --pictures 32]
  *
  *  Measures directions in h on the shipped model. For each named factor of the drawn portraits, some portraits are drawn with
  *  and without it, all else equal, and the direction is the difference of the means. It is then added to other portraits
  *  without the factor, with the norm of h kept and without, and the feature network of weights/features says how much of the
- *  factor came (as a share of what drawing it would bring) and how far everything else moved. */
+ *  factor came (as a share of what drawing it would bring) and how far everything else moved.
+ *  With `--components`, principal components of h over drawn portraits instead, and how much of every factor each brings. */
 import { parseArgs } from "node:util";
-import { differenceOf } from "../src/experiments/directions";
+import { componentsOf, differenceOf } from "../src/experiments/directions";
+import type { Directions } from "../src/inject/directions";
+import type { Inversion } from "../src/inject/inversion";
 import { loadModel, openDevice } from "../src/node";
 import { openPortraitFeatures } from "../src/platform/portrait-features-node";
 import { mean, type Pixels, paletteDistance } from "./portraits/measures";
@@ -19,6 +23,8 @@ const { values } = parseArgs({
     steps: { type: "string", default: "20" },
     solver: { type: "string", default: "ddim" },
     only: { type: "string" },
+    components: { type: "string", default: "0" },
+    pictures: { type: "string", default: "32" },
   },
 });
 const solver = values.solver as "ddim" | "dpm++2m";
@@ -26,8 +32,14 @@ const steps = Number(values.steps);
 const scale = Number(values.scale);
 const HELD_OUT_SEED = 900_000_000; // training draws 1,000,000 .. 1,039,999
 
-/** What a factor is with and without, and which outputs of the feature network tell it. */
-const factors: Readonly<Record<string, { with: Partial<Factors>; without: Partial<Factors>; tells: RegExp }>> = {
+interface Factor {
+  readonly with: Partial<Factors>;
+  readonly without: Partial<Factors>;
+  /** the outputs of the feature network that tell it */
+  readonly tells: RegExp;
+}
+
+const factors: Readonly<Record<string, Factor>> = {
   glasses: { with: { glasses: "sunglasses" }, without: { glasses: "none" }, tells: /^glasses\./ },
   beard: { with: { beard: "full" }, without: { beard: "none" }, tells: /^beard\./ },
   smile: { with: { smile: 0.9, mouthOpen: 0 }, without: { smile: -0.6, mouthOpen: 0 }, tells: /^smile$/ },
@@ -45,51 +57,97 @@ const draw = (i: number, factor: Partial<Factors>): Pixels => ({
 const tell = async (pictures: readonly Pixels[]) =>
   (await identity.embed(pictures)).map(({ vector }) => Array.from(vector));
 const range = (n: number, from = 0) => Array.from({ length: n }, (_, i) => from + i);
+const others = range(Number(values.originals), 100);
 
-console.log("factor   norm   came  else moved  drawn moves else  palette");
-for (const [name, factor] of Object.entries(factors)) {
-  if (values.only && values.only !== name) continue;
-  const seeds = range(Number(values.pairs));
-  using direction = await differenceOf(
-    model,
-    seeds.map((i) => draw(i, factor.with)),
-    seeds.map((i) => draw(i, factor.without)),
-    { steps, solver },
+/** What the feature network says of pictures drawn with a factor and without it, and which outputs are the factor's. */
+async function drawnWith({ tells, ...factor }: Factor) {
+  const [without, drawn] = [factor.without, factor.with].map((kind) => others.map((i) => draw(i, kind)));
+  const own = names.flatMap((output, k) => (tells.test(output) ? [k] : []));
+  return { pictures: without!, own, from: await tell(without!), to: await tell(drawn!) };
+}
+
+/** How far vectors moved, in the root mean square of these outputs. */
+const moved = (outputs: readonly number[], a: readonly number[][], b: readonly number[][]) =>
+  mean(others.map((_, n) => Math.sqrt(mean(outputs.map((k) => (a[n]![k]! - b[n]![k]!) ** 2)))));
+
+/** Along the way that drawing the factor goes: its share, 1 for all of it. */
+const came = ({ own, from, to }: Awaited<ReturnType<typeof drawnWith>>, before: number[][], after: number[][]) =>
+  mean(
+    others.map((_, n) => {
+      const way = own.map((k) => to[n]![k]! - from[n]![k]!);
+      const went = own.map((k) => after[n]![k]! - before[n]![k]!);
+      return way.reduce((sum, v, i) => sum + v * went[i]!, 0) / way.reduce((sum, v) => sum + v * v, 0);
+    }),
   );
-  const others = range(Number(values.originals), 100);
-  const [pictures, drawn] = [factor.without, factor.with].map((kind) => others.map((i) => draw(i, kind)));
-  using inversion = await model.invert(pictures!, { steps, solver });
+
+/** The pictures of an inversion with a direction added, and how far their colours went. */
+async function along(original: Inversion, of: Directions, component: number, keepNorm: boolean, unmoved: Pixels[]) {
+  using result = await model.inject({
+    original,
+    steps,
+    solver,
+    gamma: 0.3,
+    tEdit: 400,
+    directions: [{ of, component, scale, keepNorm }],
+  });
+  const pictures = await result.toPixels();
+  return { told: await tell(pictures), palette: mean(pictures.map((p, n) => paletteDistance(p, unmoved[n]!))) };
+}
+
+async function reconstructed(pictures: readonly Pixels[]) {
+  const inversion = await model.invert(pictures, { steps, solver });
   using plain = await model.reconstruct(inversion);
   const unmoved = await plain.toPixels();
-  const [from, to, truth] = [await tell(unmoved), await tell(drawn!), await tell(pictures!)];
-  const own = names.map((output, k) => [output, k] as const).filter(([output]) => factor.tells.test(output));
-  const rest = names.map((_, k) => k).filter((k) => !own.some(([, o]) => o === k));
-  const rms = (a: number[], b: number[]) => Math.sqrt(mean(rest.map((k) => (a[k]! - b[k]!) ** 2)));
-  for (const keepNorm of [true, false]) {
-    using result = await model.inject({
-      original: inversion,
-      steps,
-      solver,
-      directions: [{ of: direction, scale, keepNorm }],
-    });
-    const moved = await result.toPixels();
-    const there = await tell(moved);
-    // Along the way that drawing the factor goes: its share, 1 for all of it.
-    const came = others.map((_, n) => {
-      const way = own.map(([, k]) => to[n]![k]! - truth[n]![k]!);
-      const went = own.map(([, k]) => there[n]![k]! - from[n]![k]!);
-      return way.reduce((sum, v, i) => sum + v * went[i]!, 0) / way.reduce((sum, v) => sum + v * v, 0);
-    });
-    const elseMoved = mean(others.map((_, n) => rms(there[n]!, from[n]!)));
-    const drawnElse = mean(others.map((_, n) => rms(to[n]!, truth[n]!)));
-    const palette = mean(others.map((_, n) => paletteDistance(moved[n]!, unmoved[n]!)));
-    const cells = [
-      mean(came).toFixed(2).padStart(6),
-      elseMoved.toFixed(2).padStart(11),
-      drawnElse.toFixed(2).padStart(17),
-    ];
-    console.log(name.padEnd(8), (keepNorm ? "kept" : "free").padEnd(5), ...cells, palette.toFixed(1).padStart(8));
+  return { inversion, unmoved, before: await tell(unmoved) };
+}
+
+async function differences(): Promise<void> {
+  console.log("factor   norm   came  else moved  drawn moves else  palette");
+  for (const [name, factor] of Object.entries(factors)) {
+    if (values.only && values.only !== name) continue;
+    const seeds = range(Number(values.pairs));
+    using direction = await differenceOf(
+      model,
+      seeds.map((i) => draw(i, factor.with)),
+      seeds.map((i) => draw(i, factor.without)),
+      { steps, solver },
+    );
+    const drawn = await drawnWith(factor);
+    const { inversion, unmoved, before } = await reconstructed(drawn.pictures);
+    const rest = names.map((_, k) => k).filter((k) => !drawn.own.includes(k));
+    for (const keepNorm of [true, false]) {
+      const { told, palette } = await along(inversion, direction, 0, keepNorm, unmoved);
+      const cells = [
+        came(drawn, before, told).toFixed(2).padStart(6),
+        moved(rest, told, before).toFixed(2).padStart(11),
+        moved(rest, drawn.to, drawn.from).toFixed(2).padStart(17),
+      ];
+      console.log(name.padEnd(8), (keepNorm ? "kept" : "free").padEnd(5), ...cells, palette.toFixed(1).padStart(8));
+    }
+    inversion.dispose();
   }
 }
+
+async function components(count: number): Promise<void> {
+  const pictures = range(Number(values.pictures)).map((i) => draw(i, {}));
+  using found = await componentsOf(model, pictures, count, { steps, solver });
+  const { inversion, unmoved, before } = await reconstructed(others.map((i) => draw(i, {})));
+  const drawn = await Promise.all(Object.values(factors).map(drawnWith));
+  const all = names.map((_, k) => k);
+  console.log("component", ...Object.keys(factors).map((name) => name.padStart(8)), "   moved  palette");
+  for (const component of range(count)) {
+    const { told, palette } = await along(inversion, found, component, true, unmoved);
+    const cells = drawn.map((factor) => came(factor, before, told).toFixed(2).padStart(8));
+    console.log(
+      String(component + 1).padEnd(9),
+      ...cells,
+      moved(all, told, before).toFixed(2).padStart(8),
+      palette.toFixed(1).padStart(8),
+    );
+  }
+  inversion.dispose();
+}
+
+await (Number(values.components) > 0 ? components(Number(values.components)) : differences());
 model.dispose();
 device.destroy();

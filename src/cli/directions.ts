@@ -180,7 +180,7 @@ async function sheetOf(
     const rowLabels = rows.map((_, k) => (found.info.kind === "pca" ? `component ${k + 1}` : "with - without"));
     const text = provenance(model, "directions", { ...parameters, kind: found.info.kind, scales: SCALES });
     return drawSheet(
-      { rows, rowLabels, footer: `${model.name}  ${describe(parameters, parameters.stepsInversion)}` },
+      { rows, rowLabels, footer: `${model.name}  ${describe(parameters, parameters.stepsInversion, { gamma: "" })}` },
       text,
     );
   });
