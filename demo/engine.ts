@@ -9,6 +9,7 @@ import {
   openDevice,
   type Result,
   type RunOptions,
+  type Solver,
   UserError,
 } from "../src/browser";
 import { Directions } from "../src/inject/directions";
@@ -33,6 +34,12 @@ export interface Loading {
 export interface InvertTogether extends RunOptions {
   /** Called with the pictures that a run inverts, and with the number of its steps that are done already. */
   readonly onBatch?: (batch: readonly Picture[], done: number) => void;
+}
+
+/** What tells inversions of one picture apart. */
+export interface InversionWay {
+  readonly steps: number;
+  readonly solver: Solver;
 }
 
 /** GPU bytes of inversions to keep; the least recently used go first. */
@@ -103,61 +110,61 @@ export class Engine {
   }
 
   /** Whether a run with this picture starts without inverting it: its inversion is on the GPU, or finished on the host. */
-  has(picture: Picture, steps: number): boolean {
-    return this.#kept.has(keyOf(picture, steps)) || this.#copy(picture, steps)?.snapshot.step === steps;
+  has(picture: Picture, way: InversionWay): boolean {
+    return this.#kept.has(keyOf(picture, way)) || this.#copy(picture, way)?.snapshot.step === way.steps;
   }
 
   /** Returns the inversions of these pictures. Those that are not kept are made now, several at once; one that was begun on a
    *  lost device is finished. */
-  async invert(pictures: readonly Picture[], steps: number, options: InvertTogether): Promise<Inversion[]> {
-    for (const p of pictures) if (this.#kept.has(keyOf(p, steps))) this.#use(keyOf(p, steps));
+  async invert(pictures: readonly Picture[], way: InversionWay, options: InvertTogether): Promise<Inversion[]> {
+    for (const p of pictures) if (this.#kept.has(keyOf(p, way))) this.#use(keyOf(p, way));
     const missing = () =>
-      [...new Map(pictures.map((p) => [p.key, p])).values()].filter((p) => !this.#kept.has(keyOf(p, steps)));
+      [...new Map(pictures.map((p) => [p.key, p])).values()].filter((p) => !this.#kept.has(keyOf(p, way)));
     for (let rest = missing(); rest.length > 0; rest = missing()) {
-      const copy = this.#copy(rest[0]!, steps);
-      const batch = copy?.pictures ?? rest.filter((p) => !this.#copy(p, steps)).slice(0, INVERT_TOGETHER);
-      await this.#invertBatch(batch, steps, copy, options, pictures.length);
+      const copy = this.#copy(rest[0]!, way);
+      const batch = copy?.pictures ?? rest.filter((p) => !this.#copy(p, way)).slice(0, INVERT_TOGETHER);
+      await this.#invertBatch(batch, way, copy, options, pictures.length);
     }
-    return pictures.map((p) => this.#use(keyOf(p, steps)));
+    return pictures.map((p) => this.#use(keyOf(p, way)));
   }
 
   async #invertBatch(
     batch: readonly Picture[],
-    steps: number,
+    way: InversionWay,
     copy: HostCopy | undefined,
     { onBatch, ...options }: InvertTogether,
     atLeast: number,
   ): Promise<void> {
     onBatch?.(batch, copy?.snapshot.step ?? 0);
     const all = await this.model.invert(batch.map(inputOf), {
-      steps,
+      ...way,
       snapshotEvery: 1,
-      onSnapshot: (snapshot) => this.copies.keep({ model: this.model.hash, pictures: batch, steps, snapshot }),
+      onSnapshot: (snapshot) => this.copies.keep({ model: this.model.hash, pictures: batch, ...way, snapshot }),
       ...(copy && { resume: copy.snapshot }),
       ...options,
     });
-    await this.#judge(batch, steps, all);
+    await this.#judge(batch, way, all);
     batch.forEach((p, i) => {
-      this.#keep(keyOf(p, steps), all.select(i), all, atLeast + batch.length);
+      this.#keep(keyOf(p, way), all.select(i), all, atLeast + batch.length);
     });
   }
 
   /** Whether a picture was inverted to noise that the model does not know: it is unlike what the model was trained on. */
-  isUnfamiliar(picture: Picture, steps: number): boolean {
-    return this.#unfamiliar.has(keyOf(picture, steps));
+  isUnfamiliar(picture: Picture, way: InversionWay): boolean {
+    return this.#unfamiliar.has(keyOf(picture, way));
   }
 
-  async #judge(batch: readonly Picture[], steps: number, inverted: Inversion): Promise<void> {
+  async #judge(batch: readonly Picture[], way: InversionWay, inverted: Inversion): Promise<void> {
     const all = await inverted.readXT();
     const size = all.length / batch.length;
     batch.forEach((p, n) => {
       const statistics = noiseStatistics(all.subarray(n * size, (n + 1) * size), this.model.pictureShape.width);
-      if (isUnfamiliar(statistics)) this.#unfamiliar.add(keyOf(p, steps));
+      if (isUnfamiliar(statistics)) this.#unfamiliar.add(keyOf(p, way));
     });
   }
 
-  #copy(picture: Picture, steps: number): HostCopy | undefined {
-    return this.copies.of(this.model.hash, picture, steps);
+  #copy(picture: Picture, way: InversionWay): HostCopy | undefined {
+    return this.copies.of(this.model.hash, picture, way);
   }
 
   /** Content injection; see `Model.inject`. */
@@ -226,7 +233,7 @@ export class Engine {
   }
 }
 
-const keyOf = ({ key }: Picture, steps: number): string => `${key}@${steps}`;
+const keyOf = ({ key }: Picture, { steps, solver }: InversionWay): string => `${key}@${steps} ${solver}`;
 
 const OUT_OF_MEMORY =
   "The GPU ran out of memory. Use fewer inversion steps (one h is kept for each) or a smaller model, and close other pages that use the GPU.";

@@ -1,12 +1,12 @@
 import type { RunSnapshot } from "../src/browser";
+import type { InversionWay } from "./engine";
 import type { Picture } from "./pictures";
 
 /** A copy on the host of an inversion, finished or begun. */
-export interface HostCopy {
+export interface HostCopy extends InversionWay {
   /** hash of the model */
   readonly model: string;
   readonly pictures: readonly Picture[];
-  readonly steps: number;
   readonly snapshot: RunSnapshot;
 }
 
@@ -26,15 +26,19 @@ export class HostCopies {
   }
 
   /** The newest copy that holds this picture. */
-  of(model: string, { key }: Picture, steps: number): HostCopy | undefined {
+  of(model: string, { key }: Picture, { steps, solver }: InversionWay): HostCopy | undefined {
     return this.#copies.findLast(
-      (copy) => copy.model === model && copy.steps === steps && copy.pictures.some((p) => p.key === key),
+      (copy) =>
+        copy.model === model &&
+        copy.steps === steps &&
+        copy.solver === solver &&
+        copy.pictures.some((p) => p.key === key),
     );
   }
 }
 
-const nameOf = ({ model, steps, pictures }: HostCopy): string =>
-  [model, steps, ...pictures.map(({ key }) => key)].join(" ");
+const nameOf = ({ model, steps, solver, pictures }: HostCopy): string =>
+  [model, steps, solver, ...pictures.map(({ key }) => key)].join(" ");
 
 const bytesOf = ({ x, kept }: RunSnapshot): number =>
   Object.values(kept).reduce((sum, values) => sum + values.byteLength, x.byteLength);

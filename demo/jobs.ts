@@ -4,7 +4,7 @@ import type { Engine } from "./engine";
 import { type Work as Amount, about, type Estimate } from "./estimate";
 import type { GridPair } from "./grid";
 import type { Picture } from "./pictures";
-import type { Settings } from "./settings";
+import { inversionWay, type Settings } from "./settings";
 import type { Attempt, Work } from "./tasks";
 
 /** Milliseconds between previews: reading one back costs a little. */
@@ -194,7 +194,7 @@ async function inversions(
   let followed: ((event: StepEvent) => Promise<void>) | undefined;
   let batch: readonly Picture[] = [];
   let share = 0;
-  const steps = settings.stepsInversion;
+  const way = inversionWay(settings);
   const onStep = (event: StepEvent) => {
     share = event.step / event.steps;
     stage.inverting(batch, share);
@@ -204,13 +204,13 @@ async function inversions(
     batch = next;
     const names = next.map((p) => p.name).join(" and ");
     followed = undefined;
-    if (done === steps) return stage.say(`Bringing the inversion of ${names} back to the GPU.`);
+    if (done === way.steps) return stage.say(`Bringing the inversion of ${names} back to the GPU.`);
     stage.say(done > 0 ? `Inverting ${names} on from step ${done}.` : `Inverting ${names}.`);
     const after = [{ kind: "generate", steps: settings.steps, pictures: 1 }] as const;
     const around = { before: 0, runs: 2, pictures: next.length, kind: "invert", after } as const;
     followed = follow(stage, "Inverting", around, (previews) => stage.inverting(batch, share, previews));
   };
-  const made = await on.invert(pictures, steps, { signal, onStep, onBatch });
+  const made = await on.invert(pictures, way, { signal, onStep, onBatch });
   stage.inverted();
   return made;
 }

@@ -16,7 +16,7 @@ import { examplePicture, type Picture, placed, sharedPicture } from "./pictures"
 import { PlaceDialog } from "./place";
 import { Results, signature, signatureOf } from "./results";
 import { Session } from "./session";
-import { fromHash, saysSteps, toHash } from "./settings";
+import { FIRST_PRESET, fromHash, inversionWay, presetSettings, saysSteps, toHash } from "./settings";
 import { Sliders } from "./sliders";
 import { Slot } from "./slot";
 import { Status } from "./status";
@@ -106,6 +106,7 @@ const session = new Session({
     const side = model.resolution;
     byId("span", "model-name").textContent = `${model.name.replace(/\.safetensors$/, "")} · ${side} × ${side}`;
     byId("span", "adapter").textContent = adapterName(device);
+    suit();
     return eased(device) ? "Ready. There is no GPU here, so the steps are few and slow." : "Ready.";
   },
   lost(error) {
@@ -127,6 +128,15 @@ const open = (source: Parameters<Session["open"]>[0]): Promise<void> =>
 /** A software adapter runs on the processor, which is worth knowing for anyone who waits. */
 const adapterName = ({ description, adapterClass }: Device) =>
   adapterClass === "software" ? `${description}, no GPU` : description;
+
+/** Leaves the preset of the shipped model for another one, unless something was chosen. */
+function suit(): void {
+  const { settings } = sliders;
+  const first = presetSettings(FIRST_PRESET, settings.seed);
+  if (session.shipped || stepsAsked || JSON.stringify(settings) !== JSON.stringify(first)) return;
+  sliders.set(presetSettings("quick", settings.seed));
+  changed();
+}
 
 /** Takes fewer steps on a software adapter, unless a link said how many. @returns whether it did so */
 function eased({ adapterClass }: Device): boolean {
@@ -228,7 +238,7 @@ function changed(): void {
   history.replaceState(null, "", `#${toHash(state)}`);
   changedLooks();
   clearTimeout(settling);
-  const kept = inputPictures().every((picture) => session.engine?.has(picture, sliders.settings.stepsInversion));
+  const kept = inputPictures().every((picture) => session.engine?.has(picture, inversionWay(sliders.settings)));
   if (stale() && live.checked && kept) settling = setTimeout(run, SETTLE);
 }
 
@@ -241,17 +251,18 @@ function stale(): boolean {
 
 /** Brings badges, marks of staleness and the time a run would take up to date. */
 function changedLooks(): void {
-  const { steps, stepsInversion } = sliders.settings;
+  const { steps } = sliders.settings;
+  const way = inversionWay(sliders.settings);
   for (const slot of bothSlots) {
-    slot.inverted = !!(slot.picture && session.engine?.has(slot.picture, stepsInversion));
-    slot.unfamiliar = !!(slot.picture && session.engine?.isUnfamiliar(slot.picture, stepsInversion));
+    slot.inverted = !!(slot.picture && session.engine?.has(slot.picture, way));
+    slot.unfamiliar = !!(slot.picture && session.engine?.isUnfamiliar(slot.picture, way));
   }
   grid.settings = settingsNow();
   if (tasks.running) return;
   results.stale = stale() ? "Made with other pictures or settings. Press Inject to make it anew." : undefined;
-  const missing = inputPictures().filter((picture) => !session.engine?.has(picture, stepsInversion)).length;
+  const missing = inputPictures().filter((picture) => !session.engine?.has(picture, way)).length;
   const seconds = estimate.seconds([
-    { kind: "invert", steps: stepsInversion, pictures: missing },
+    { kind: "invert", steps: way.steps, pictures: missing },
     { kind: "generate", steps, pictures: 1 },
   ]);
   byId("span", "estimate").textContent = seconds === undefined ? "" : `takes about ${about(seconds)}`;

@@ -131,12 +131,12 @@ export class Results {
 
 function describe(made: Made): string {
   const { directions, mask, settings } = made.asked;
-  const { gamma, stepsInversion, steps } = settings;
+  const { gamma, stepsInversion, steps, solver } = settings;
   const parts = [
     ...(made.content ? [`γ ${gamma}`] : []),
     ...(directions ? [directionWords(directions)] : []),
     ...(mask ? ["in the mask"] : []),
-    `${stepsInversion} + ${steps} steps`,
+    `${stepsInversion} + ${steps} steps${solver === "ddim" ? "" : ` of ${solver}`}`,
   ];
   return `${subject(made)}: ${parts.join(", ")}`;
 }

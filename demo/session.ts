@@ -27,6 +27,11 @@ export class Session {
     return this.#engine;
   }
 
+  /** The model in use is the one that comes with the page. */
+  get shipped(): boolean {
+    return this.#source === this.#shipped;
+  }
+
   /** Returns the engine, opened again where it was lost. */
   async ready(signal: AbortSignal): Promise<Engine> {
     return this.#engine ?? this.open(undefined, signal);

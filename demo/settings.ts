@@ -1,4 +1,6 @@
-import { type PresetName, presets, resolveParameters } from "../src/browser";
+import { type PresetName, presets, resolveParameters, type Solver } from "../src/browser";
+import { SOLVERS } from "../src/model/schedule";
+import type { InversionWay } from "./engine";
 
 /** Values of the sliders. */
 export interface Settings {
@@ -9,19 +11,26 @@ export interface Settings {
   readonly tBoost: number;
   readonly stepsInversion: number;
   readonly steps: number;
+  readonly solver: Solver;
   readonly seed: number;
 }
 
 /** Numbers of steps that a slider stops at. */
 export const STEPS = [6, 10, 15, 20, 25, 30, 40, 50, 75, 100, 150, 200, 300, 500, 1000] as const;
 
+/** Preset of the page as it opens: the shipped model's. */
+export const FIRST_PRESET: PresetName = "fast";
+
 export const isPreset = (name: string): name is PresetName => Object.hasOwn(presets, name);
 
 /** The settings of a preset. */
 export function presetSettings(preset: PresetName, seed = 0): Settings {
-  const { gamma, omega, tEdit, tBoost, steps } = resolveParameters({}, preset);
-  return { preset, gamma, omega, tEdit, tBoost, steps, stepsInversion: presets[preset].stepsInversion, seed };
+  const { gamma, omega, tEdit, tBoost, steps, stepsInversion, solver } = resolveParameters({}, preset);
+  return { preset, gamma, omega, tEdit, tBoost, steps, stepsInversion, solver, seed };
 }
+
+/** How pictures are inverted under these settings. */
+export const inversionWay = ({ stepsInversion: steps, solver }: Settings): InversionWay => ({ steps, solver });
 
 /** Contents of a shared link. */
 export interface Shared {
@@ -44,6 +53,7 @@ export function toHash({ settings: s, mask, content, original }: Shared): string
     boost: s.tBoost,
     inversion: s.stepsInversion,
     steps: s.steps,
+    solver: s.solver,
     seed: s.seed,
     mask: mask
       ?.map((v) =>
@@ -66,7 +76,7 @@ export function fromHash(hash: string): Shared {
     return value >= low && value <= high && (!whole || Number.isInteger(value)) ? value : fallback;
   };
   const preset = text("preset") ?? "";
-  const base = presetSettings(isPreset(preset) ? preset : "quick");
+  const base = presetSettings(isPreset(preset) ? preset : FIRST_PRESET);
   const omega = text("omega") === "off" ? "off" : number("omega", 0, 1, Number.NaN, false);
   const tEdit = number("t_edit", 0, 1000, base.tEdit);
   const settings: Settings = {
@@ -77,6 +87,7 @@ export function fromHash(hash: string): Shared {
     tBoost: Math.min(tEdit, number("boost", 0, 999, base.tBoost)),
     stepsInversion: number("inversion", 2, 1000, base.stepsInversion),
     steps: number("steps", 2, 1000, base.steps),
+    solver: SOLVERS.find((solver) => solver === text("solver")) ?? base.solver,
     seed: number("seed", 0, 2 ** 32 - 1, base.seed),
   };
   return { settings, mask: parseMask(text("mask")), content: name(text("content")), original: name(text("original")) };

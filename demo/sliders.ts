@@ -1,4 +1,5 @@
 import { presets } from "../src/browser";
+import { SOLVERS } from "../src/model/schedule";
 import { byId, make } from "./dom";
 import { isPreset, presetSettings, type Settings, STEPS } from "./settings";
 
@@ -18,7 +19,7 @@ const rows: readonly Row[] = [
   {
     key: "gamma",
     label: "Strength γ",
-    hint: "How much of the content’s shape goes in. Above 0.6 pictures fall apart.",
+    hint: "How much of the content’s shape goes in. Fewer steps want more: 0.9 in 20 is like 0.3 in 50.",
     max: 1,
     step: 0.01,
   },
@@ -65,6 +66,7 @@ const rows: readonly Row[] = [
 export class Sliders {
   readonly #inputs = new Map<Key, { input: HTMLInputElement; output: HTMLOutputElement; row: Row }>();
   readonly #preset = byId("select", "preset");
+  readonly #solver = byId("select", "solver");
   readonly #seed = byId("input", "seed");
   #settings: Settings;
   /** called after every change of a setting */
@@ -79,6 +81,10 @@ export class Sliders {
       const { value } = this.#preset;
       if (isPreset(value)) this.set(presetSettings(value, this.#settings.seed));
       this.onChange();
+    });
+    for (const name of SOLVERS) this.#solver.append(make("option", { value: name, textContent: name }));
+    this.#solver.addEventListener("change", () => {
+      this.#update({ solver: SOLVERS.find((name) => name === this.#solver.value)! });
     });
     this.#seed.addEventListener("change", () => {
       const seed = Math.min(2 ** 32 - 1, Math.max(0, Math.floor(Number(this.#seed.value) || 0)));
@@ -96,6 +102,7 @@ export class Sliders {
   set(settings: Settings): void {
     this.#settings = settings;
     this.#preset.value = settings.preset;
+    this.#solver.value = settings.solver;
     this.#seed.value = String(settings.seed);
     for (const { input, output, row } of this.#inputs.values()) {
       const value = settings[row.key];

@@ -149,7 +149,7 @@ describe("usage errors: status 2, one line, no device", () => {
     ["inject --content {}/a.png --original {}/b.jpg --out {}/bad.jpg", /--out .*name the file \*\.png/],
     ["inject --content {}/a.png --original {}/b.jpg --out {}", /--out .*name the file \*\.png/],
     [`${pair.replace("out.png", "bad.png")} --t-edit 300 --t-boost 301`, /--t-boost 301 is above --t-edit 300/],
-    [`${pair.replace("out.png", "bad.png")} --preset best`, /--preset best: .*presets are quick, paper/],
+    [`${pair.replace("out.png", "bad.png")} --preset best`, /--preset best: .*presets are fast, quick, paper/],
     ["inject --original {}/b.jpg --out {}/bad.png", /no content; give --content/],
     ["inject --content {}/a.png --out {}/bad.png", /no original; give --original/],
     [`${pair.replace("out.png", "bad.png")} --gamma 0.1 --gamma 0.2`, /--gamma: given 2 times for 1 content;/],

@@ -4,7 +4,7 @@ import { Cells } from "../demo/cells";
 import { about, Estimate } from "../demo/estimate";
 import { grown, kept, pinched, shifted, turned } from "../demo/gestures";
 import { portOf } from "../demo/serve.mjs";
-import { fromHash, presetSettings, saysSteps, toHash } from "../demo/settings";
+import { FIRST_PRESET, fromHash, presetSettings, saysSteps, toHash } from "../demo/settings";
 import type { Pixels, Square } from "../src/api";
 import { squareMatrix } from "../src/inject/placement";
 import { PARAMETERS, readPngText } from "../src/platform/png-text";
@@ -89,17 +89,17 @@ describe("gestures", () => {
 });
 
 describe("links", () => {
-  const quick = presetSettings("quick");
+  const first = presetSettings(FIRST_PRESET);
 
   test("bring settings, pictures and mask back", () => {
-    const settings = { ...quick, gamma: 0.55, omega: 0.2, seed: 9 };
+    const settings = { ...presetSettings("quick"), gamma: 0.55, omega: 0.2, solver: "dpm++2m", seed: 9 } as const;
     const all = { settings, mask: [0, 1, 0.2, 0], content: "drawn-7", original: "portrait-03" };
     expect(fromHash(`#${toHash(all)}`)).toEqual(all);
   });
 
-  test.each(["omega=", "gamma=", "steps=", "t_edit=", "omega=x", "omega=%20", "gamma=2", "steps=1.5"])(
+  test.each(["omega=", "gamma=", "steps=", "t_edit=", "omega=x", "omega=%20", "gamma=2", "steps=1.5", "solver=euler"])(
     "keep the preset's value for %s",
-    (hash) => expect(fromHash(`#${hash}`).settings).toEqual(quick),
+    (hash) => expect(fromHash(`#${hash}`).settings).toEqual(first),
   );
 
   test("say how many steps to take, or do not", () => {
@@ -136,8 +136,7 @@ test("the server's port: given in either form, or refused in a line", () => {
 
 test("the example of a result was made of the page's first pair, with its first settings", () => {
   const made = JSON.parse(readPngText(readFileSync("demo/example.png"))[PARAMETERS]!);
-  const { stepsInversion, ...quick } = presetSettings("quick");
-  expect(made).toMatchObject({ ...quick, stepsInversion, model: "portraits64" });
+  expect(made).toMatchObject({ ...presetSettings(FIRST_PRESET), model: "portraits64" });
   const main = readFileSync("demo/main.ts", "utf8");
   expect(main).toContain(
     `original: "${made.original.replace(".png", "")}", content: "${made.contents[0].replace(".png", "")}"`,

@@ -154,5 +154,5 @@ test("presets fill in what is not given", () => {
     stepsInversion: 1000,
   });
   expect(resolveParameters({ gamma: 0.5 }, "faces").gamma).toBe(0.5);
-  expect(() => resolveParameters({}, "vivid" as "paper")).toThrow('no preset "vivid"; presets are quick, paper');
+  expect(() => resolveParameters({}, "vivid" as "paper")).toThrow('no preset "vivid"; presets are fast, quick, paper');
 });

@@ -32,7 +32,7 @@ const refused: [what: string, call: () => unknown, message: string][] = [
   ["f32 as content", () => inject({ content: new Float32Array(4) }), "a Float32Array of 4 goes in as { tensor }"],
   ["a promise", () => inject({ content: Promise.resolve(picture) }), "a Promise of a picture; await it first"],
   ["f32 pixels", () => inject({ content: { data: new Float32Array(4), width: 1, height: 1 } }), "expected RGBA bytes"],
-  ["an unknown preset", () => inject({ preset: "fasces" }), 'preset "fasces": expected one of quick, paper'],
+  ["an unknown preset", () => inject({ preset: "fasces" }), 'preset "fasces": expected one of fast, quick, paper'],
   ["seed -1", () => inject({ seed: -1 }), "seed -1: expected a whole number from 0 to 4294967295"],
   ["inversions in a list", () => inject({ content: [loaded] }), "a list with an Inversion"],
   ["a content's omega", () => inject({ content: undefined, contents: [{ inversion: picture, omega: 2 }] }), "omega 2"],

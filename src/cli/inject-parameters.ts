@@ -36,7 +36,7 @@ export function withParameterOptions(command: Command, without: readonly string[
   const options = [
     new Option(
       "--preset <name>",
-      "values of all parameters not given: quick, paper, faces, afhq, artistic (default: the model's own, else quick)",
+      "values of all parameters not given: fast, quick, paper, faces, afhq, artistic (default: the model's own, else quick)",
     ),
     new Option(
       "--omega <value>",
@@ -111,7 +111,7 @@ function methodOf(model = ""): string {
   return isModelPreset(name) ? modelPresets[name].method : "quick";
 }
 
-/** Words for the parameters that vary on a sheet. */
+/** Words for the parameters that vary on a sheet; an empty gamma is left out: without a content it does nothing. */
 type Shown = { readonly [K in "gamma" | "omega" | "tEdit" | "tBoost"]?: string };
 
 /** Parameters in a few words, for the foot of a strip. */
@@ -119,7 +119,7 @@ export function describe(parameters: InjectParameters, stepsInversion: number, s
   const { gamma, omega, tEdit, tBoost, steps, solver, method, seed, rule, dtLambda, faithful } = parameters;
   return [
     rule === "slerp" ? "" : typeof rule === "string" ? rule : "own rule",
-    `γ ${shown.gamma ?? gamma}`,
+    shown.gamma === "" ? "" : `γ ${shown.gamma ?? gamma}`,
     `ω ${shown.omega ?? omega}`,
     `t_edit ${shown.tEdit ?? tEdit}`,
     `t_boost ${shown.tBoost ?? tBoost}`,
