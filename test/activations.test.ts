@@ -50,9 +50,9 @@ describe.each([
 });
 
 describe("bytes", () => {
-  /** The least memory that the tensors of a plain step need on a GPU whose weights are f16. */
+  /** The least memory that the tensors of a plain step need on a GPU without Winograd, whose scratch tensors are f32. */
   const bytes = (config: UNetConfig, batch: number, activations: "f32" | "f16") => {
-    const target: Target = { ...gpu, weights: "f16", activations };
+    const target: Target = { ...gpu, weights: "f16", precision: "exact", activations };
     return planOf(lower(plainStep(unet(config, batch)), target, stepOps));
   };
 

@@ -18,7 +18,8 @@ function measured(s: ConvShape, t: Target): string {
   const [oh, ow] = outputSides(s);
   const tiles = (m: number) => Math.ceil(oh / m) * Math.ceil(ow / m);
   if (s.kernel === 1) return gpu ? "tile" : t.subgroups ? "stationary" : "direct";
-  const transforms = t.weights === "f32" && channels >= 16 * s.stride;
+  const rounds = t.weights === "f32" || (t.precision === "fast" && (gpu || !t.subgroups)); // once transformed
+  const transforms = rounds && channels >= 16 * s.stride;
   const four = t.precision === "fast" && s.stride === 1;
   const named = (m: number, product: string) => `F(${m},3)${s.stride === 2 ? " stride 2" : ""} ${product}`;
   if (gpu && channels >= 16) {

@@ -1,4 +1,6 @@
 import { expect, test } from "vitest";
+import { fromHalf } from "../src/half";
+import { packConv } from "../src/kernels/conv/conv";
 import { direct } from "../src/kernels/conv/direct";
 import { fromFew } from "../src/kernels/conv/from-few";
 import { outputSize } from "../src/kernels/conv/output-size";
@@ -112,6 +114,8 @@ const cases: Record<string, ConvCase> = {
 const f16: Target = { ...software, weights: "f16" };
 const gpu: Target = { ...software, adapterClass: "gpu" };
 const plain: Target = { ...software, subgroups: false };
+const gpuF16: Target = { ...gpu, weights: "f16" };
+const plainF16: Target = { ...plain, weights: "f16" };
 
 /** Variants that can do the case, each with a target, by name. */
 function variantsFor(s: ConvCase): Map<string, readonly [ConvVariant, Target]> {
@@ -154,6 +158,15 @@ function variantsFor(s: ConvCase): Map<string, readonly [ConvVariant, Target]> {
       winograd({ m: 2, stride, product: "tile", tile: { tileM: 32, tileN: 16, slices: 4 } }),
       gpu,
     ]);
+    found.set("F(4,3) f16 for GPUs, in chunks", [
+      winograd({ m: 4, stride, product: "tile", scratchBytes: 36 * 40 * 4 * 8 }),
+      gpuF16,
+    ]);
+    found.set("F(2,3) f16 for GPUs", [
+      winograd({ m: 2, stride, product: "tile", tile: { tileM: 64, tileN: 64 } }),
+      gpuF16,
+    ]);
+    found.set("F(4,3) f16 without subgroups", [winograd({ m: 4, stride, product: "any" }), plainF16]);
     found.set("F(2,3) for GPUs, in chunks", [
       winograd({
         m: 2,
@@ -172,6 +185,8 @@ function variantsFor(s: ConvCase): Map<string, readonly [ConvVariant, Target]> {
       winograd({ m: 2, stride, product: "tile", scratchBytes: 25 * 40 * 4 * 8 }),
       gpu,
     ]);
+    found.set("F(2,3) f16 for GPUs", [winograd({ m: 2, stride, product: "tile" }), gpuF16]);
+    found.set("F(2,3) f16 without subgroups", [winograd({ m: 2, stride, product: "any" }), plainF16]);
   }
   return found;
 }
@@ -182,13 +197,64 @@ for (const [name, s] of Object.entries(cases))
       const data = convData(s);
       const { dispatches, inputs, y } = convRun(s, data, variant, target);
       const [actual] = await runDispatches(dispatches, inputs, [y]);
-      const tolerance = variant.name.startsWith("F(4,3)") ? 5e-5 : 5e-6;
-      const expected = convReference(s, target.weights === "f16" ? roundedWeights(data) : data);
+      const transformed = variant.name.startsWith("F(");
+      const tolerance =
+        transformed && target.weights === "f16"
+          ? variant.tolerance("f16")
+          : variant.name.startsWith("F(4,3)")
+            ? 5e-5
+            : 5e-6;
+      const expected = convReference(s, target.weights === "f16" && !transformed ? roundedWeights(data) : data);
       expectClose(actual!, expected, [s.n, s.oc, outputSize(s.h, s), outputSize(s.w, s)], {
         rtol: 0,
         atol: tolerance,
       });
     });
+
+/** How far weights rounded to f16 after their transform move outputs, over how far weights rounded before a direct convolution
+ *  do: the roots of the mean squares. */
+for (const [name, variant, most] of [
+  ["F(4,3)", winograd({ m: 4, stride: 1, product: "tile" }), 6],
+  ["F(2,3)", winograd({ m: 2, stride: 1, product: "tile" }), 2],
+  ["F(2,3) stride 2", winograd({ m: 2, stride: 2, product: "tile" }), 2],
+] as const)
+  test(`transformed weights in f16 move outputs at most ${most} times as far as weights in f16 do: ${name}`, async () => {
+    const s: ConvCase = {
+      kernel: 3,
+      n: 1,
+      c1: 32,
+      oc: 32,
+      h: 16,
+      w: 16,
+      stride: name.endsWith("2") ? 2 : 1,
+      pad: "same",
+    };
+    const data = convData(s);
+    const exact = convReference(s, data);
+    const off = (values: ArrayLike<number>) =>
+      Math.sqrt(exact.reduce((sum, v, i) => sum + (values[i]! - v) ** 2, 0) / exact.length);
+    const { dispatches, inputs, y } = convRun(s, data, variant, gpuF16);
+    const [actual] = await runDispatches(dispatches, inputs, [y]);
+    const ratio = off(actual!) / off(convReference(s, roundedWeights(data)));
+    expect(ratio).toBeGreaterThan(1);
+    expect(ratio).toBeLessThan(most);
+  });
+
+test("weights near the end of f16 stay finite once they are transformed", () => {
+  for (const [m, stride] of [
+    [4, 1],
+    [2, 1],
+    [2, 2],
+  ] as const) {
+    const variant = winograd({ m, stride, product: "tile" });
+    const shape = convShape({ kernel: 3, n: 1, c1: 16, oc: 4, h: 8, w: 8, stride });
+    for (const signs of [() => 1, (i: number) => (i % 2 === 0 ? 1 : -1)]) {
+      const w = Float32Array.from({ length: 4 * 16 * 9 }, (_, i) => 65504 * signs(i % 9));
+      const halves = fromHalf(new Uint16Array(packConv(w, variant, shape, gpuF16).buffer));
+      expect(halves.every(Number.isFinite), variant.name).toBe(true);
+    }
+  }
+});
 
 test("a weight of the wrong shape is refused with both shapes", () => {
   const s = cases["one pixel"]!;

@@ -154,7 +154,7 @@ for (const [where, target] of Object.entries(targets))
           const { dispatches, inputs, y } = convRun(s, d, variant, at);
           const [got] = await runDispatches(dispatches, inputs, [y]);
           try {
-            expectClose(got!, expected, y.shape, { rtol: 2 ** -11 * 1.01, atol: variant.tolerance * scale });
+            expectClose(got!, expected, y.shape, { rtol: 2 ** -11 * 1.01, atol: variant.tolerance(weights) * scale });
           } catch (error) {
             throw new Error(`${variant.name}, weights in ${weights}: ${(error as Error).message}`);
           }

@@ -55,7 +55,7 @@ function convCase(name: string, s: ConvCase, variant?: ConvVariant): KernelCase 
         variant: chosen.name,
         ...convRun(s, data, chosen, target),
         expected: (points) => convReference(s, data, points),
-        tolerance: target.weights === "f16" ? 2e-2 : chosen.tolerance,
+        tolerance: target.weights === "f16" ? 2e-2 : chosen.tolerance(target.weights),
       };
     },
     variants: (target) => candidates(convShape(s), target).map((v) => convCase(name, s, v)),

@@ -4,6 +4,7 @@
 // import output_size, winograd, winograd_back, after, added, lanes
 const OUT_M: u32 = M;
 const OUT_STRIDE: u32 = STRIDE;
+const OUT_NARROW: bool = NARROW;
 alias Out = array<f32, Y_UNIT>;
 override ROWS: u32;            // uniform
 override TILES_Y: u32;         // uniform

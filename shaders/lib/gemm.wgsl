@@ -1,6 +1,6 @@
 // Products C[z, m, n] = sum_k A[z, m, k] B[z, k, n]: their sizes and operands. C: f32 [BATCHES, M, N].
 // A: f32 [M, K] at A_START + z / INNER * A_OUTER + z % INNER * A_INNER; stored [K, M] where A_COLUMNS; B: f32 [K, N] likewise.
-// The shader sets Left, the element of A, and Right, that of B and C. Starts and strides count them.
+// The shader sets Left, the element of A, and Right, that of B and C. Starts and strides count them, where A is f32.
 // import grid
 override M: u32;               // uniform
 override N: u32;               // uniform

@@ -11,7 +11,9 @@ fn unpacked(word: u32, i: u32) -> f32 {
   return bitcast<f32>(word);
 }
 
+// Four may be f32, too: words by their bits.
 fn unpacked4(v: Four) -> vec4f {
-  if (PER_WORD == 2u) { return vec4f(unpack2x16float(v[0]), unpack2x16float(v[1])); }
-  return bitcast<vec4f>(vec4u(v[0], v[1], v[2 % (4u / PER_WORD)], v[3 % (4u / PER_WORD)]));
+  if (PER_WORD == 2u) { return vec4f(unpack2x16float(bitcast<u32>(v[0])), unpack2x16float(bitcast<u32>(v[1]))); }
+  return vec4f(
+    bitcast<f32>(v[0]), bitcast<f32>(v[1]), bitcast<f32>(v[2 % (4u / PER_WORD)]), bitcast<f32>(v[3 % (4u / PER_WORD)]));
 }

@@ -10,6 +10,7 @@ const M: u32 = 4u;             // output pixels along a tile's side: 4 or 2; 2 w
 const STRIDE: u32 = 1u;
 const SIDE: u32 = (M - 1u) * STRIDE + 3u;
 const TILES: u32 = 1u;
+const NARROW: bool = false;    // weights are f16: their transform keeps them as large and as exact as it can
 
 // Columns that lanes share out, and the first tile, counted over all samples, of a lane's.
 fn width() -> u32 { return COLS / TILES; }

@@ -14,6 +14,14 @@ fn source(i: u32) -> u32 { return (i + UPSAMPLE - 1u) / UPSAMPLE; }
 fn forth(d: array<f32, 6>) -> array<f32, 6> {
   if (STRIDE == 2u) { return array(d[0] - d[2], d[2], d[2] - d[4], d[1], d[3], 0.0); }
   if (M == 2u) { return array(d[0] - d[2], d[1] + d[2], d[2] - d[1], d[1] - d[3], 0.0, 0.0); }
+  if (NARROW) {                                              // at 2/3 and 3/2: lib/winograd_back says why
+    let even = d[4] - 2.25 * d[2];
+    let odd = 2.0 / 3.0 * d[3] - 1.5 * d[1];
+    let even2 = d[4] - 4.0 / 9.0 * d[2];
+    let odd2 = 1.5 * d[3] - 2.0 / 3.0 * d[1];
+    return array(
+      d[0] - 97.0 / 36.0 * d[2] + d[4], even + odd, even - odd, even2 + odd2, even2 - odd2, d[1] - 97.0 / 36.0 * d[3] + d[5]);
+  }
   let even = d[4] - 4.0 * d[2];
   let odd = d[3] - 4.0 * d[1];
   let even2 = d[4] - d[2];

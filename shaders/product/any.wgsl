@@ -1,7 +1,7 @@
 // C[z, m, n] = sum_k A[z, m, k] B[z, k, n] of any sizes, without subgroups. lib/gemm describes the operands.
-// A task is TILE_M rows x TILE_N columns.
-// import gemm, lanes
-alias Left = f32;
+// A: f32, or f16 pairs. A task is TILE_M rows x TILE_N columns.
+// import gemm, half, lanes
+alias Left = f32;              // a word of A: u32 where PER_WORD is 2
 alias Right = f32;
 const TILE_M: u32 = 8u;
 const TILE_N: u32 = 4u;
@@ -25,7 +25,8 @@ fn task(id: u32) {
     for (var j = 0u; j < TILE_N; j++) { columns[j] = b[b0 + k * N + min(n0 + j, N - 1u)]; } // unroll
     let step = select(k, k * M, A_COLUMNS);
     for (var i = 0u; i < TILE_M; i++) { // unroll
-      let v = a[a_at[i] + step];
+      let at = a_at[i] + step;
+      let v = unpacked(bitcast<u32>(a[at / PER_WORD]), at);
       for (var j = 0u; j < TILE_N; j++) { sums[i][j] += v * columns[j]; } // unroll
     }
   }

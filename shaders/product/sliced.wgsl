@@ -1,9 +1,11 @@
 // C[z, m, n] = sum_k A[z, m, k] B[z, k, n] for GPUs that a product is too small to fill: of Winograd convolutions and of
 // attention. lib/gemm describes the operands, lib/sliced how lanes share the work.
-// N, K, and M where A_COLUMNS, are multiples of 4. C has M rows, of those of A up to a multiple of 4.
+// N, K, and M where A_COLUMNS, are multiples of 4. C has M rows, of those of A up to a multiple of 4. A: f32, or f16 pairs where
+// PER_WORD is 2 and Four vec2u.
 // Tasks: ceil(M / TILE_M) * ceil(N / TILE_N) * BATCHES.
-// import gemm, sliced, workgroups
-alias Left = vec4f;
+// import gemm, half, sliced, workgroups
+alias Four = vec4f;            // of A
+alias Left = Four;
 alias Right = vec4f;
 
 fn finish(v: vec4f, m: u32, n: u32, z: u32) {
@@ -39,12 +41,12 @@ fn work(id: u32, local: u32) {
 fn load(at: ptr<function, Source>, k: u32, rows: ptr<function, Rows>, columns: ptr<function, Columns>) {
   if (A_COLUMNS) {
     let width = ceil_div(M, 4u);
-    for (var u = 0u; u < STEP; u++) { (*rows)[u] = a[(*at).a_at[0] + u * width]; } // unroll
+    for (var u = 0u; u < STEP; u++) { (*rows)[u] = unpacked4(a[(*at).a_at[0] + u * width]); } // unroll
     (*at).a_at[0] += STEP * width;
   } else {
     for (var q = 0u; q < 4u; q++) { // unroll
       for (var f = 0u; f < STEP / 4u; f++) { // unroll
-        let four = a[(*at).a_at[q] + f];
+        let four = unpacked4(a[(*at).a_at[q] + f]);
         for (var u = 0u; u < 4u; u++) { (*rows)[4u * f + u][q] = four[u]; } // unroll
       }
       (*at).a_at[q] += STEP / 4u;

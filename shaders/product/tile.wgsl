@@ -1,10 +1,11 @@
 // C[z, m, n] = sum_k A[z, m, k] B[z, k, n] for GPUs: large products of Winograd convolutions and of attention. lib/gemm
 // describes the operands. N, and M or K, along which A lies, are multiples of 4. C has M rows, of those of A up to a multiple
-// of 4.
+// of 4. A: f32, or f16 pairs where PER_WORD is 2 and Four vec2u.
 // lib/tile says how; product/sliced is for smaller products.
 // Tasks: ceil(M / TILE_M) * ceil(N / TILE_N) * BATCHES.
-// import gemm, tile
-alias Left = vec4f;
+// import gemm, half, tile
+alias Four = vec4f;            // of A
+alias Left = Four;
 alias Right = vec4f;
 const A_LOADS: u32 = ROW_FOURS / LANES;
 const B_LOADS: u32 = COLUMN_FOURS / LANES;
@@ -46,11 +47,11 @@ fn load(next: ptr<function, Next>, at: Source, step: u32, local: u32) {
     if (A_COLUMNS) {
       let k = step * DEPTH + e / (TILE_M / 4u);
       let m = at.m0 / 4u + e % (TILE_M / 4u);
-      if (k < K && m < a_width) { v = a[at.a0 + k * a_width + m]; }
+      if (k < K && m < a_width) { v = unpacked4(a[at.a0 + k * a_width + m]); }
     } else {
       let k = step * (DEPTH / 4u) + e % (DEPTH / 4u);
       let m = at.m0 + e / (DEPTH / 4u);
-      if (k < K / 4u && m < M) { v = a[at.a0 + m * (K / 4u) + k]; }
+      if (k < K / 4u && m < M) { v = unpacked4(a[at.a0 + m * (K / 4u) + k]); }
     }
     (*next).a[i] = v;
   }

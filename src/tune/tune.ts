@@ -133,7 +133,7 @@ async function check(
   try {
     trial = await openTrial(device, use, variant, target, data);
     const worstError = await device.guarded("tune", trial.worstError);
-    const allowed = variant.tolerance + (target.activations === "f16" ? ROUNDED : 0);
+    const allowed = variant.tolerance(target.weights) + (target.activations === "f16" ? ROUNDED : 0);
     if (worstError <= allowed) return { result: { variant, worstError }, trial };
     trial.destroy();
     return { result: { variant, worstError, refused: `off by ${worstError}, allowed ${allowed}` } };

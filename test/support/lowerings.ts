@@ -18,10 +18,12 @@ export const targets: Readonly<Record<string, Target>> = {
   "software adapter, f16": { ...software, weights: "f16" },
   "software adapter, exact": { ...software, precision: "exact" },
   "software adapter without subgroups": { ...software, subgroups: false },
+  "software adapter without subgroups, f16": { ...software, subgroups: false, weights: "f16" },
   GPU: gpu,
   "GPU, apart": { ...gpu, merges: false },
   "GPU with 1024 lanes": { ...gpu, maxLanes: 1024 },
   "GPU, f16": { ...gpu, weights: "f16" },
+  "GPU, f16, exact": { ...gpu, weights: "f16", precision: "exact" },
   "GPU, exact": { ...gpu, precision: "exact" },
 };
 

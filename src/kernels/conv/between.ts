@@ -151,7 +151,7 @@ function between(back: Dispatch | undefined, next: Dispatch, norm?: Dispatch): D
     label: (back ?? norm)!.label.replace(/\/output$/, "/between"),
     shader: "conv/winograd_between",
     constants: {
-      ...chosen(next, "N", "H", "W", "PAD", "TILES_X", "SAMPLE", "COLS", "M", "STRIDE", "UPSAMPLE", "SILU"),
+      ...chosen(next, "N", "H", "W", "PAD", "TILES_X", "SAMPLE", "COLS", "M", "STRIDE", "NARROW", "UPSAMPLE", "SILU"),
       ...sizes,
       PLANE: number(next, "H") * number(next, "W"),
       NORM: Number(norm !== undefined),
@@ -165,8 +165,17 @@ function between(back: Dispatch | undefined, next: Dispatch, norm?: Dispatch): D
             OUT_COLS: number(back, "COLS"),
             OUT_M: number(back, "M"),
             OUT_STRIDE: number(back, "STRIDE"),
+            OUT_NARROW: number(back, "NARROW"),
           }
-        : { OUT_TILES_X: 0, OUT_TILES_Y: 0, OUT_SAMPLE: 0, OUT_COLS: 0, OUT_M: number(next, "M"), OUT_STRIDE: 1 }),
+        : {
+            OUT_TILES_X: 0,
+            OUT_TILES_Y: 0,
+            OUT_SAMPLE: 0,
+            OUT_COLS: 0,
+            OUT_M: number(next, "M"),
+            OUT_STRIDE: 1,
+            OUT_NARROW: number(next, "NARROW"),
+          }),
     },
     bindings: [
       update(x),

@@ -30,7 +30,7 @@ export function direct(o: { subgroups: boolean; tileM?: number; tileY?: number }
   const rowsOf = (s: ConvShape, t: Target) => whole(s.oc, tileMOf(s, t));
   return {
     name: subgroups ? "direct quad" : "direct",
-    tolerance: 2e-5,
+    tolerance: () => 2e-5,
     runs: (_, t) => !subgroups || (t.subgroups && t.adapterClass === "software"),
     cost(s, t) {
       const [oh, ow] = outputSides(s);

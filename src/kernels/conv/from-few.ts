@@ -23,7 +23,7 @@ const wordsOf = (channels: number, t: Target): number => ceilDiv(9 * channels, 4
 /** 3x3 convolution from up to four channels, for software adapters with subgroups. shaders/conv/from_few.wgsl */
 export const fromFew: ConvVariant = {
   name: "from few",
-  tolerance: 2e-5,
+  tolerance: () => 2e-5,
   runs: ({ kernel, stride, c1, c2 }, t) =>
     kernel === 3 && stride === 1 && c1 <= MOST_CHANNELS && c2 === 0 && t.subgroups && t.adapterClass === "software",
   cost(s) {

@@ -72,7 +72,7 @@ function fits({ tileM, tileN }: Tile, s: ConvShape): boolean {
  *  @param o splits: parts of the channels, where they should not suit the sizes */
 export const matrix = (tile: Tile, o: { splits?: number } = {}): ConvVariant => ({
   name: `matrix ${tileName(tile)}`,
-  tolerance: 5e-3, // of f16 operands
+  tolerance: () => 5e-3, // of f16 operands
   onlyTuned: true,
   runs: (s, t) => matrixTile(tile, t) !== undefined && fits(tile, s),
   cost: (s, t) => implicitCost(s, t, 1 / 4),

@@ -16,7 +16,7 @@ import type { ConvVariant } from "./variant";
  *  shaders/conv/stationary.wgsl */
 export const stationary: ConvVariant = {
   name: "stationary",
-  tolerance: 2e-5,
+  tolerance: () => 2e-5,
   runs: ({ kernel, c1, c2, h, w }, t) =>
     kernel === 1 &&
     t.subgroups &&

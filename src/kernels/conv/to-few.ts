@@ -29,7 +29,7 @@ const unitOf = (rows: number, { weights }: Target): number => 2 * rows + (weight
 /** 3x3 convolution to up to eight channels, for software adapters with subgroups. shaders/conv/to_few.wgsl */
 export const toFew: ConvVariant = {
   name: "to few",
-  tolerance: 2e-5,
+  tolerance: () => 2e-5,
   runs: ({ kernel, stride, oc }, t) =>
     kernel === 3 && stride === 1 && oc <= MOST_CHANNELS && t.subgroups && t.adapterClass === "software",
   cost(s) {

@@ -44,8 +44,8 @@ export interface ConvOptions {
 export interface ConvVariant {
   /** Names it in reports, and in the files of the tuner. */
   readonly name: string;
-  /** Largest absolute error of outputs near 1, with room for deep sums. */
-  readonly tolerance: number;
+  /** Largest absolute error of outputs near 1, with room for deep sums, from the weights as they are stored. */
+  readonly tolerance: (weights: Dtype) => number;
   /** Chosen only where it was measured: its speed varies too much to be estimated. */
   readonly onlyTuned?: boolean;
   /** Whether it can compute the shape, on the target, at the target's precision and type of weights. */

@@ -3,7 +3,7 @@ import { ceilDiv, type Dispatch, f32, grid1d, read, type Tensor, write } from ".
 import { type GemmShape, gemmAny, gemmQuad, gemmStationary, gemmTile } from "../product/gemm";
 import { heldCost, type StationaryTile, stationaryDepth, stationaryPlace, stationaryTile } from "../product/stationary";
 import { chooseGemmTile, type Tile, tileName } from "../product/tiles";
-import type { Target } from "../target";
+import type { Dtype, Target } from "../target";
 import { afterBindings, afterConstants, type ConvSizes, type ConvTensors, words } from "./io";
 import { type Packing, type Parts, packed, type Room, scratchLimit } from "./packing";
 import { implicitCost, WEIGHT_COST } from "./tile";
@@ -38,8 +38,11 @@ const UNHELD = { quad: { instructions: 9.75, columns: 16 }, any: { instructions:
 /** Instructions, over four lanes, for a value that a transform reads and writes. */
 const TRANSFORM = 60;
 
+/** Largest errors of outputs near 1. In f16 every weight is rounded once it is transformed. */
+const TOLERANCE = { f32: { 2: 2e-4, 4: 2e-4 }, f16: { 2: 3e-3, 4: 1e-2 } } as const;
+
 /** Winograd convolution F(m x m, 3 x 3).
- *  f32 weights only: F(4,3) divides a filter by up to 24 and multiplies its sums by up to 8, and f16 would be 1e-2 off.
+ *  f16 weights are rounded once they are transformed, so `exact` has none of it, nor has a software adapter with subgroups.
  *  @param o tiles, tile, scratchBytes: where they should not suit the shape and target */
 export function winograd(o: Pick<Winograd, "m" | "stride" | "product"> & Partial<Winograd>): ConvVariant {
   // Parts of equal parity share no input, and lanes of a GPU are many.
@@ -48,10 +51,10 @@ export function winograd(o: Pick<Winograd, "m" | "stride" | "product"> & Partial
   const positions = sideOf(v) ** 2;
   return {
     name: `F(${m},3)${stride === 2 ? " stride 2" : ""} ${v.tile ? tileName(v.tile) : product}`,
-    tolerance: 2e-4,
+    tolerance: (weights) => TOLERANCE[weights][m],
     runs: (s, t) =>
       s.kernel === 3 &&
-      t.weights === "f32" &&
+      (t.weights === "f32" || (t.precision === "fast" && (t.adapterClass === "gpu" || !t.subgroups))) &&
       (m === 2 || t.precision === "fast") &&
       s.stride === stride &&
       !(s.upsample && stride === 2) &&
@@ -70,11 +73,11 @@ export function winograd(o: Pick<Winograd, "m" | "stride" | "product"> & Partial
       const { instructions, columns } = UNHELD[product];
       return depth * s.oc * whole(tiles, columns) * instructions + transforms;
     },
-    weight: (name, { c1, c2, oc }): Tensor => {
+    weight: (name, { c1, c2, oc }, t): Tensor => {
       const [rows, k] = [rowsOf(oc, v), depthOf(c1 + c2, v)];
-      return { name, shape: [positions, ...(product === "tile" ? [k, rows] : [rows, k])], dtype: "f32" };
+      return { name, shape: [positions, ...(product === "tile" ? [k, rows] : [rows, k])], dtype: t.weights };
     },
-    packing: (w, shape, _, room) => packingOf(w, shape, v, room),
+    packing: (w, shape, t, room) => packingOf(w, shape, v, t.weights, room),
     dispatches(io, sizes, options, t) {
       if (options.stride !== stride || (options.upsample && stride === 2) || (options.pad !== "same" && stride === 1))
         throw new ShapeError(
@@ -95,20 +98,23 @@ interface Column {
  *  Terms that rows of G share are computed once: this takes most of the time of loading. */
 type TransformLines = (a: Column, b: Column, c: Column, to: Column, step: number, count: number) => void;
 
-/** F(2,3): (1, 0, 0), (1, 1, 1) / 2, (1, -1, 1) / 2, (0, 0, 1) */
-const linesOf2: TransformLines = (a, b, c, { from: to, at }, step, count) => {
-  for (let e = 0; e < count; e++) {
-    const va = a.from[a.at + e]!;
-    const vc = c.from[c.at + e]!;
-    const p = va / 2;
-    const q = b.from[b.at + e]! / 2;
-    const r = vc / 2;
-    to[at + e] = va;
-    to[at + e + step] = p + q + r;
-    to[at + e + 2 * step] = p - q + r;
-    to[at + e + 3 * step] = vc;
-  }
-};
+/** F(2,3): (1, 0, 0), (1, 1, 1) / 2, (1, -1, 1) / 2, (0, 0, 1)
+ *  @param scale 1/2; 1/4 for f16, so that no sum is larger than the taps */
+const linesOf2 =
+  (scale: number): TransformLines =>
+  (a, b, c, { from: to, at }, step, count) => {
+    for (let e = 0; e < count; e++) {
+      const va = a.from[a.at + e]!;
+      const vc = c.from[c.at + e]!;
+      const p = va * scale;
+      const q = b.from[b.at + e]! * scale;
+      const r = vc * scale;
+      to[at + e] = va;
+      to[at + e + step] = p + q + r;
+      to[at + e + 2 * step] = p - q + r;
+      to[at + e + 3 * step] = vc;
+    }
+  };
 
 /** F(4,3): (1, 0, 0) / 4, -(1, 1, 1) / 6, -(1, -1, 1) / 6, (1, 2, 4) / 24, (1, -2, 4) / 24, (0, 0, 1) */
 const linesOf4: TransformLines = (a, b, c, { from: to, at }, step, count) => {
@@ -130,23 +136,50 @@ const linesOf4: TransformLines = (a, b, c, { from: to, at }, step, count) => {
   }
 };
 
-/** Stride 2: outputs y[0], y[1] take the even taps from samples 0, 2, 4 by F(2, 2), and the odd one from samples 1, 3 as it
- *  is.   Huang et al. 2020, arXiv:2002.00552 */
-const linesOfStride2: TransformLines = (a, b, c, { from: to, at }, step, count) => {
+/** F(4,3) for f16, at 0, +-2/3, +-3/2 and infinity: (1, 0, 0), -(81, +-54, 36) / 260, (8, +-12, 18) / 65, (0, 0, 1).
+ *  No sum is larger than the taps, and none is much smaller.   shaders/lib/winograd_back.wgsl */
+const narrowLinesOf4: TransformLines = (a, b, c, { from: to, at }, step, count) => {
   for (let e = 0; e < count; e++) {
     const va = a.from[a.at + e]!;
     const vb = b.from[b.at + e]!;
     const vc = c.from[c.at + e]!;
+    const p = (81 * va + 36 * vc) / 260;
+    const q = (54 * vb) / 260;
+    const r = (8 * va + 18 * vc) / 65;
+    const s = (12 * vb) / 65;
     to[at + e] = va;
-    to[at + e + step] = va + vc;
-    to[at + e + 2 * step] = vc;
-    to[at + e + 3 * step] = vb;
-    to[at + e + 4 * step] = vb;
+    to[at + e + step] = -p - q;
+    to[at + e + 2 * step] = q - p;
+    to[at + e + 3 * step] = r + s;
+    to[at + e + 4 * step] = r - s;
+    to[at + e + 5 * step] = vc;
   }
 };
 
-const linesOf = ({ m, stride }: Winograd): TransformLines =>
-  stride === 2 ? linesOfStride2 : m === 4 ? linesOf4 : linesOf2;
+/** Stride 2: outputs y[0], y[1] take the even taps from samples 0, 2, 4 by F(2, 2), and the odd one from samples 1, 3 as it
+ *  is.   Huang et al. 2020, arXiv:2002.00552
+ *  @param scale 1; 1/2 for f16, so that no sum is larger than the taps */
+const linesOfStride2 =
+  (scale: number): TransformLines =>
+  (a, b, c, { from: to, at }, step, count) => {
+    for (let e = 0; e < count; e++) {
+      const va = a.from[a.at + e]!;
+      const vb = b.from[b.at + e]!;
+      const vc = c.from[c.at + e]!;
+      to[at + e] = va;
+      to[at + e + step] = (va + vc) * scale;
+      to[at + e + 2 * step] = vc;
+      to[at + e + 3 * step] = vb;
+      to[at + e + 4 * step] = vb;
+    }
+  };
+
+function linesOf({ m, stride }: Winograd, weights: Dtype): TransformLines {
+  const narrow = weights === "f16";
+  if (stride === 2) return linesOfStride2(narrow ? 1 / 2 : 1);
+  if (m === 2) return linesOf2(narrow ? 1 / 4 : 1 / 2);
+  return narrow ? narrowLinesOf4 : linesOf4;
+}
 
 /** Input samples along a tile's side, and so positions of the transform. */
 const sideOf = ({ m, stride }: Winograd): number => (m - 1) * stride + 3;
@@ -155,7 +188,8 @@ const sideOf = ({ m, stride }: Winograd): number => (m - 1) * stride + 3;
 const depthOf = (channels: number, { product }: Winograd): number =>
   product === "stationary" ? stationaryDepth(channels) : ceilDiv(channels, 4) * 4;
 
-/** U = G w G^T: f32 [side^2, OC, K], in units of K for product/stationary, or [side^2, K, OC] for product/tile.   w: OIHW
+/** U = G w G^T: [side^2, OC, K], in units of K for product/stationary, or [side^2, K, OC] for product/tile.   w: OIHW
+ *  @param weights the type to which they are rounded afterwards
  *
  *  In blocks that lie together at every position of the transform, each copied whole: values written one by one would go to
  *  side^2 places a megabyte apart, and take five to eight times as long. */
@@ -164,12 +198,13 @@ function* winogradWeights(
   oc: number,
   ic: number,
   v: Winograd,
+  weights: Dtype,
   room: Room,
 ): Parts<Float32Array<ArrayBuffer>> {
   const side = sideOf(v);
   const order = filterOrder(oc, ic, v, room);
   const u = room(side * side * order.length);
-  const transform = blockTransform(w, order, u, v);
+  const transform = blockTransform(w, order, u, side, linesOf(v, weights));
   for (let start = 0, n = 1; start < order.length; start += BLOCK, n++) {
     transform(start);
     if (n % BLOCKS_BETWEEN_STOPS === 0) yield;
@@ -178,9 +213,13 @@ function* winogradWeights(
 }
 
 /** Transforms the block of filters that begins at `start`, into u. */
-function blockTransform(w: Float32Array, order: Float32Array, u: Float32Array, v: Winograd): (start: number) => void {
-  const side = sideOf(v);
-  const lines = linesOf(v);
+function blockTransform(
+  w: Float32Array,
+  order: Float32Array,
+  u: Float32Array,
+  side: number,
+  lines: TransformLines,
+): (start: number) => void {
   const step = BLOCK + 16; // off the power of two, or all positions share a few lines of the cache
   const taps = new Float64Array(9 * step);
   const rows = new Float64Array(3 * side * step);
@@ -202,8 +241,8 @@ function blockTransform(w: Float32Array, order: Float32Array, u: Float32Array, v
   };
 }
 
-function* packingOf(w: Float32Array, { c1, c2, oc }: ConvShape, v: Winograd, room: Room): Packing {
-  return yield* packed(yield* winogradWeights(w, oc, c1 + c2, v, room), "f32");
+function* packingOf(w: Float32Array, { c1, c2, oc }: ConvShape, v: Winograd, weights: Dtype, room: Room): Packing {
+  return yield* packed(yield* winogradWeights(w, oc, c1 + c2, v, weights, room), weights);
 }
 
 /** Filters of one block of `winogradWeights`. */
@@ -268,6 +307,7 @@ function winogradDispatches(io: ConvTensors, s: ConvSizes, o: ConvOptions, v: Wi
       COLS: cols,
       M: m,
       STRIDE: stride,
+      ...(io.weight.dtype === "f16" && { NARROW: 1 }),
     };
     const channels = s.c1 + s.c2;
     const part = (suffix: string, x: Tensor, start: number, end: number): Dispatch => ({
@@ -300,7 +340,8 @@ function winogradDispatches(io: ConvTensors, s: ConvSizes, o: ConvOptions, v: Wi
     const inputs = io.skip
       ? [part("input", io.x, 0, s.c1), part("skip", io.skip, s.c1, k)]
       : [part("input", io.x, 0, k)];
-    const operands = [read(io.weight), read(transformed), write(sums)] as const;
+    const weight = io.weight.dtype === "f16" ? words(io.weight) : io.weight;
+    const operands = [read(weight), read(transformed), write(sums)] as const;
     const product = {
       m: s.oc,
       n: cols,

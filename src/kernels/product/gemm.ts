@@ -18,7 +18,7 @@ export interface Strides {
   readonly inner: number;
 }
 
-/** c[z] = a[z] b[z].   a: f32 [m, k] or, with `aColumns`, [k, m]; b: f32 [k, n]; c: f32 [batches, m, n]. */
+/** c[z] = a[z] b[z].   a: f32, or pairs of f16 in words for `gemmAny` and `gemmTile`, [m, k] or, with `aColumns`, [k, m]; b: f32 [k, n]; c: f32 [batches, m, n]. */
 export interface GemmShape {
   readonly m: number;
   readonly n: number;
@@ -49,6 +49,10 @@ const sizes = ({ m, n, k, batches, inner, a, b, aColumns }: GemmShape, unitA: nu
   A_COLUMNS: Number(aColumns),
 });
 
+/** What tells the shaders that A is weights in f16: words of pairs. Activations in f16 are no words (src/wgsl/halves.ts). */
+const pairs = ([{ tensor }]: Operands, types: Readonly<Record<string, string>>) =>
+  tensor.dtype === "u32" ? { PER_WORD: 2, ...types } : {};
+
 /** The product of any sizes, without subgroups.   shaders/product/any.wgsl */
 export function gemmAny(label: string, bindings: Operands, s: GemmShape): Dispatch {
   const tileM = Math.min(8, s.m);
@@ -57,7 +61,7 @@ export function gemmAny(label: string, bindings: Operands, s: GemmShape): Dispat
   return {
     label,
     shader: "product/any",
-    constants: { ...sizes(s, 1, 1), TILE_M: tileM, TILE_N: tileN },
+    constants: { ...sizes(s, 1, 1), ...pairs(bindings, { Left: "u32" }), TILE_M: tileM, TILE_N: tileN },
     bindings,
     workgroups: grid1d(ceilDiv(tiles, 64)),
   };
@@ -66,11 +70,12 @@ export function gemmAny(label: string, bindings: Operands, s: GemmShape): Dispat
 /** The product on a GPU. n, k and the strides are multiples of 4, and so is m where A is stored in columns.
  *  shaders/product/sliced.wgsl for a tile with slices, else shaders/product/tile.wgsl */
 export function gemmTile(label: string, bindings: Operands, s: GemmShape, tile: Tile): Dispatch {
+  const common = { ...sizes(s, 4, 4), ...pairs(bindings, { Four: "vec2u" }) };
   return {
     label,
     ...(tile.slices
-      ? { shader: "product/sliced", constants: { ...sizes(s, 4, 4), ...slicedConstants(tile, s.k) } }
-      : { shader: "product/tile", constants: { ...sizes(s, 4, 4), ...tileConstants(tile), DEPTH: 16 } }),
+      ? { shader: "product/sliced", constants: { ...common, ...slicedConstants(tile, s.k) } }
+      : { shader: "product/tile", constants: { ...common, ...tileConstants(tile), DEPTH: 16 } }),
     bindings,
     workgroups: grid1d(workgroupsOf(s.m, s.n, tile) * s.batches),
   };
