@@ -9,6 +9,7 @@ import { convRun } from "../src/tune/conv-run";
 import { shaders } from "../src/wgsl/shaders";
 import { expectClose } from "./support/close";
 import { runDispatches } from "./support/device";
+import { emulated, targetWith } from "./support/matrices";
 import { roundedWeights } from "./support/rounded-weights";
 
 // No adapter here has subgroup matrices. So the shader is compiled, by the back end of Dawn that has every feature and
@@ -16,23 +17,6 @@ import { roundedWeights } from "./support/rounded-weights";
 
 const f32x8: MatrixConfig = { component: "f32", m: 8, n: 8, k: 8 };
 const f16x16: MatrixConfig = { component: "f16", m: 16, n: 16, k: 16 };
-
-const targetWith = (
-  configs: readonly MatrixConfig[],
-  {
-    maxLanes = 32,
-    weights = "f32",
-    f16 = true,
-    workgroupBytes = 16384,
-  }: { maxLanes?: number; weights?: "f32" | "f16"; f16?: boolean; workgroupBytes?: number } = {},
-): Target => ({
-  adapterClass: "gpu",
-  subgroups: true,
-  precision: "fast",
-  weights,
-  maxBindingBytes: 2 ** 27,
-  matrices: { configs, maxLanes, f16, workgroupBytes },
-});
 
 /** The tiles that run here, with the matrices that they are divided into. */
 const tilesFor = (oc: number, side: number, target: Target) =>
@@ -147,7 +131,7 @@ const cases: Record<string, Case> = {
 
 for (const [name, { config, maxLanes, weights, splits = 1, ...s }] of Object.entries(cases))
   test(`${name}: matrices ${config.m}x${config.n}x${config.k}, ${maxLanes} lanes, ${weights} weights`, async () => {
-    Object.assign(shaders, { "conv/matrix_emulated": emulated(shaders["conv/matrix"]) });
+    Object.assign(shaders, { "conv/matrix_emulated": emulated(shaders["conv/matrix"], "row_major") });
     const variant = matrix({ tileM: 32, tileN: 32 }, { splits });
     const target = targetWith([config], { maxLanes, weights });
     const data = convData(s);
@@ -160,48 +144,6 @@ for (const [name, { config, maxLanes, weights, splits = 1, ...s }] of Object.ent
     const expected = convReference(s, weights === "f16" ? roundedWeights(data) : data);
     expectClose(actual!, expected, y.shape, { rtol: 0, atol: 3e-6 });
   });
-
-/** The shader without matrix built-ins: a lane of a subgroup keeps its own elements of each sum, and operands are where they
- *  begin in workgroup memory. */
-function emulated(source: string): string {
-  const replacements: [string | RegExp, string][] = [
-    ["enable chromium_experimental_subgroup_matrix;", ""],
-    [/alias Left = .*/, "alias Left = u32;"],
-    [/alias Right = .*/, "alias Right = u32;"],
-    [/alias Sum = .*/, "const EACH: u32 = 256u / SUBGROUPS;\nalias Sum = array<f32, MATRIX_M * MATRIX_N / EACH>;"],
-    [/,\s*@builtin\(subgroup_id\) subgroup: u32\) \{/, ") {\n  let subgroup = local / EACH; lane = local % EACH;"],
-    ["subgroupMatrixLoad<Right, row_major>(&inputs, ", "load_right("],
-    ["subgroupMatrixLoad<Left, col_major>(&weights, ", "load_left("],
-    ["subgroupMatrixMultiplyAccumulate(", "multiply_accumulate("],
-    ["subgroupMatrixStore<row_major>(&results, ", "store_matrix("],
-  ];
-  let code = source;
-  for (const [from, to] of replacements) {
-    expect(code.split(from), `${from}`).toHaveLength(2);
-    code = code.replace(from, to);
-  }
-  return `${code}
-var<private> lane: u32;
-fn load_left(at: u32, stride: u32) -> Left { return select(0xffffffu, at, stride == W_ROW); }
-fn load_right(at: u32, stride: u32) -> Right { return select(0xffffffu, at, stride == X_ROW); }
-fn multiply_accumulate(a: Left, b: Right, c: Sum) -> Sum {
-  var sum = c;
-  for (var e = 0u; e < MATRIX_M * MATRIX_N / EACH; e++) {
-    let at = lane + e * EACH;
-    for (var k = 0u; k < MATRIX_K; k++) {
-      sum[e] += weights[a + k * W_ROW + at / MATRIX_N] * inputs[b + k * X_ROW + at % MATRIX_N];
-    }
-  }
-  return sum;
-}
-fn store_matrix(first: u32, c: Sum, stride: u32) {
-  for (var e = 0u; e < MATRIX_M * MATRIX_N / EACH; e++) {
-    let at = lane + e * EACH;
-    results[first + at / MATRIX_N * stride + at % MATRIX_N] = c[e];
-  }
-}
-`;
-}
 
 test("Dawn compiles the shader with the built-ins, for operands in f32 and f16", async () => {
   Object.assign(globalThis, globals);

@@ -58,6 +58,8 @@ const fallbacks: Readonly<Record<string, string>> = {
 /** Shaders that no network gets on any target, each with the reason to keep it. */
 const unusual: Readonly<Record<string, string>> = {
   "conv/matrix": "see the variant",
+  "conv/matrix_patch": "see the variant",
+  "conv/tile_half": "see the variant",
   "attention/context": "networks of denoising-diffusion-pytorch",
   "attention/keys": "networks of denoising-diffusion-pytorch",
   "attention/merge": "networks of denoising-diffusion-pytorch",

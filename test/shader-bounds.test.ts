@@ -19,6 +19,8 @@ const allowed: readonly { readonly reason: string; readonly texts: readonly stri
       "difference: pixel % OW * STRIDE - PAD",
       "difference: place / TILES_X * (STEP / UPSAMPLE) - PAD",
       "difference: place % TILES_X * (STEP / UPSAMPLE) - PAD",
+      "difference: task.oy + e % PATCH / PATCH_W - PAD",
+      "difference: task.ox + e % PATCH_W - PAD",
     ],
   },
   {

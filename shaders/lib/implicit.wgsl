@@ -1,9 +1,8 @@
 // Implicit matrix products for GPUs: a workgroup computes TILE_M channels x TILE_N pixels from tiles of weights and of
 // gathered input in workgroup memory. A step is one tap of DEPTH channels, so that a lane works out once where its pixel
-// reads. With SPLITS > 1, y: f32 [SPLITS, N, OC, OH, OW] holds sums over parts of the channels, for conv/sum_splits.
+// reads.
 // w: f32, or f16 pairs, [ceil((C1 + C2) / 16), KERNEL^2, 16, OC rounded up to fours].
-// import conv, added_uniform, window, store, grid
-override SPLITS: u32 = 1u;     // uniform
+// import conv, added_uniform, window, splits, grid
 const DEPTH: u32 = 16u;
 
 // What a workgroup computes: its part of the channels, first row and column, and the steps from `first` on.
@@ -86,17 +85,4 @@ fn load(next: ptr<function, Next>, source: Source, step: u32, local: u32) {
   let tap = tap_of(source, step);
   let c0 = step / TAPS * DEPTH + local / TILE_N;
   for (var i = 0u; i < X_LOADS; i++) { (*next).x[i] = input(source.n, tap, c0 + i * (LANES / TILE_N)); } // unroll
-}
-
-// Stores the sum of channel o at pixel p, counted over all samples.
-fn finish(sum: f32, split: u32, o: u32, p: u32) {
-  let plane = OH * OW;
-  let n = p / plane;
-  if (n < N && o < OC) {
-    if (SPLITS == 1u) {
-      store(sum + base(n, o), n, o, p % plane, plane);
-    } else {
-      y[((split * N + n) * OC + o) * plane + p % plane] = sum;
-    }
-  }
 }

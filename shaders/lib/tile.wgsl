@@ -3,8 +3,10 @@
 // are loaded while these are multiplied, DEPTH deep.
 //
 // The shader declares Source, where a lane's operands are; Next, what it loads of a step; load(next, source, step, local);
-// keep(next, local), which writes that to memory; and memory: vec4f, rows, [k][row], and from ROW_FOURS on columns, [k][column].
+// keep(next, local), which writes that to memory; and memory: vec4<Element>, rows, [k][row], and from ROW_FOURS on columns,
+// [k][column]. It imports tile_full or tile_half, which multiply.
 // import workgroups
+alias Element = f32;           // of memory
 const LANES_M: u32 = 16u;
 const LANES_N: u32 = 16u;
 const ROWS: u32 = 1u;          // blocks that a lane keeps, down
@@ -39,20 +41,6 @@ fn products(sums: ptr<function, Sums>, source: Source, first: u32, last: u32, lo
       workgroupBarrier();
     }
     if (step < last) { load(&next, source, step, local); }
-    if (step > first) {
-      for (var k = 0u; k < DEPTH / SLICES; k++) { multiply(sums, row + k * (TILE_M / 4u), column + k * (TILE_N / 4u)); }
-    }
-  }
-}
-
-// Adds the products of one k: of the rows from fours row_at on, LANES_M apart, and the columns from column_at on.
-fn multiply(sums: ptr<function, Sums>, row_at: u32, column_at: u32) {
-  var columns: array<vec4f, COLUMNS>;
-  for (var j = 0u; j < COLUMNS; j++) { columns[j] = memory[column_at + j * LANES_N]; } // unroll
-  for (var i = 0u; i < ROWS; i++) { // unroll
-    let rows = memory[row_at + i * LANES_M];
-    for (var q = 0u; q < 4u; q++) { // unroll
-      for (var j = 0u; j < COLUMNS; j++) { (*sums)[4u * i + q][j] += rows[q] * columns[j]; } // unroll
-    }
+    if (step > first) { multiply(sums, row, column); }
   }
 }

@@ -3,7 +3,7 @@
 // of 4. A: f32, or f16 pairs where PER_WORD is 2 and Four vec2u.
 // lib/tile says how; product/sliced is for smaller products.
 // Tasks: ceil(M / TILE_M) * ceil(N / TILE_N) * BATCHES.
-// import gemm, half, tile
+// import gemm, half, tile, tile_full
 alias Four = vec4f;            // of A
 alias Left = Four;
 alias Right = vec4f;
@@ -22,7 +22,7 @@ struct Next {
   b: array<vec4f, B_LOADS>,
 }
 
-var<workgroup> memory: array<vec4f, ROW_FOURS + COLUMN_FOURS>;
+var<workgroup> memory: array<vec4<Element>, ROW_FOURS + COLUMN_FOURS>;
 
 fn work(id: u32, local: u32) {
   if (id >= tiles(TILE_M, TILE_N)) { return; }
@@ -69,13 +69,13 @@ fn keep(next: ptr<function, Next>, local: u32) {
   for (var i = 0u; i < A_LOADS; i++) { // unroll
     let e = local + i * LANES;
     if (A_COLUMNS) {
-      memory[e] = (*next).a[i];
+      memory[e] = vec4<Element>((*next).a[i]);
     } else {
       let row = e / (DEPTH / 4u);
       for (var q = 0u; q < 4u; q++) { // unroll
-        memory[(e % (DEPTH / 4u) * 4u + q) * (TILE_M / 4u) + row / 4u][row % 4u] = (*next).a[i][q];
+        memory[(e % (DEPTH / 4u) * 4u + q) * (TILE_M / 4u) + row / 4u][row % 4u] = Element((*next).a[i][q]);
       }
     }
   }
-  for (var i = 0u; i < B_LOADS; i++) { memory[ROW_FOURS + local + i * LANES] = (*next).b[i]; } // unroll
+  for (var i = 0u; i < B_LOADS; i++) { memory[ROW_FOURS + local + i * LANES] = vec4<Element>((*next).b[i]); } // unroll
 }

@@ -14,6 +14,8 @@ export interface Target {
   readonly maxBindingBytes: number;
   /** Lanes that a workgroup may have; 256, which every device allows, where absent. */
   readonly maxLanes?: number;
+  /** Shaders may compute in f16: the device has the feature `shader-f16`. */
+  readonly f16?: boolean;
   /** Products that subgroup matrices (tensor cores) can compute, where the device has the feature
    *  `chromium-experimental-subgroup-matrix`. */
   readonly matrices?: Matrices;

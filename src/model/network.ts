@@ -23,7 +23,7 @@ import { identify, upload } from "./upload";
 export interface NetworkOptions {
   /** How the weights of convolutions and linear layers are stored on the GPU; arithmetic is f32 either way. f16 is half
    *  the bytes. A weight that f16 would damage stays f32: see `WeightStorage`. On a software adapter f16 is slower, as it
-   *  does without Winograd. */
+   *  does without Winograd. "fast" rounds the weights of Winograd on a GPU, 1e-3 off; "exact" rounds nothing else. */
   readonly dtype?: "f32" | "f16";
   /** How the tensors that layers exchange are stored on the GPU; arithmetic is f32 either way, and so are h where it is kept,
    *  the prediction and the pictures. f16 is half the bytes, and rounds each to 11 bits; it needs the WebGPU feature
@@ -269,6 +269,7 @@ export function targetOf(
     ...(activations === "f16" && { activations }),
     maxBindingBytes: device.gpu.limits.maxStorageBufferBindingSize,
     maxLanes: device.gpu.limits.maxComputeInvocationsPerWorkgroup,
+    ...(device.has("shader-f16") && { f16: true }),
     ...(matrices && { matrices }),
   };
 }

@@ -8,10 +8,12 @@ import convDirect from "../../shaders/conv/direct.wgsl";
 import convDirectQuad from "../../shaders/conv/direct_quad.wgsl";
 import convFromFew from "../../shaders/conv/from_few.wgsl";
 import convMatrix from "../../shaders/conv/matrix.wgsl";
+import convMatrixPatch from "../../shaders/conv/matrix_patch.wgsl";
 import convSliced from "../../shaders/conv/sliced.wgsl";
 import convStationary from "../../shaders/conv/stationary.wgsl";
 import convSumSplits from "../../shaders/conv/sum_splits.wgsl";
 import convTile from "../../shaders/conv/tile.wgsl";
+import convTileHalf from "../../shaders/conv/tile_half.wgsl";
 import convToFew from "../../shaders/conv/to_few.wgsl";
 import convWinogradBetween from "../../shaders/conv/winograd_between.wgsl";
 import convWinogradInput from "../../shaders/conv/winograd_input.wgsl";
@@ -38,6 +40,7 @@ import libGroupSum from "../../shaders/lib/group_sum.wgsl";
 import libHalf from "../../shaders/lib/half.wgsl";
 import libHalved from "../../shaders/lib/halved.wgsl";
 import libImplicit from "../../shaders/lib/implicit.wgsl";
+import libImplicitTile from "../../shaders/lib/implicit_tile.wgsl";
 import libInput from "../../shaders/lib/input.wgsl";
 import libJoined from "../../shaders/lib/joined.wgsl";
 import libJoinedBlocks from "../../shaders/lib/joined_blocks.wgsl";
@@ -62,10 +65,13 @@ import libQuad from "../../shaders/lib/quad.wgsl";
 import libSamples from "../../shaders/lib/samples.wgsl";
 import libSliced from "../../shaders/lib/sliced.wgsl";
 import libSoftmax from "../../shaders/lib/softmax.wgsl";
+import libSplits from "../../shaders/lib/splits.wgsl";
 import libStationary from "../../shaders/lib/stationary.wgsl";
 import libStepRow from "../../shaders/lib/step_row.wgsl";
 import libStore from "../../shaders/lib/store.wgsl";
 import libTile from "../../shaders/lib/tile.wgsl";
+import libTileFull from "../../shaders/lib/tile_full.wgsl";
+import libTileHalf from "../../shaders/lib/tile_half.wgsl";
 import libTileWindow from "../../shaders/lib/tile_window.wgsl";
 import libTrig from "../../shaders/lib/trig.wgsl";
 import libUnary from "../../shaders/lib/unary.wgsl";
@@ -137,6 +143,7 @@ const library: Readonly<Record<string, string>> = {
   half: libHalf,
   halved: libHalved,
   implicit: libImplicit,
+  implicit_tile: libImplicitTile,
   input: libInput,
   joined: libJoined,
   joined_blocks: libJoinedBlocks,
@@ -161,10 +168,13 @@ const library: Readonly<Record<string, string>> = {
   samples: libSamples,
   sliced: libSliced,
   softmax: libSoftmax,
+  splits: libSplits,
   stationary: libStationary,
   step_row: libStepRow,
   store: libStore,
   tile: libTile,
+  tile_full: libTileFull,
+  tile_half: libTileHalf,
   tile_window: libTileWindow,
   trig: libTrig,
   unary: libUnary,
@@ -186,10 +196,12 @@ const files = {
   "conv/direct_quad": convDirectQuad,
   "conv/from_few": convFromFew,
   "conv/matrix": convMatrix,
+  "conv/matrix_patch": convMatrixPatch,
   "conv/sliced": convSliced,
   "conv/stationary": convStationary,
   "conv/sum_splits": convSumSplits,
   "conv/tile": convTile,
+  "conv/tile_half": convTileHalf,
   "conv/to_few": convToFew,
   "conv/winograd_between": convWinogradBetween,
   "conv/winograd_input": convWinogradInput,

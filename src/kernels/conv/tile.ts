@@ -10,7 +10,7 @@ import {
   tileName,
   workgroupsOf,
 } from "../product/tiles";
-import type { Target } from "../target";
+import type { Dtype, Target } from "../target";
 import { afterBindings, afterConstants, type ConvSizes, type ConvTensors, convBindings, convConstants } from "./io";
 import { packed, stops } from "./packing";
 import { type ConvOptions, type ConvShape, type ConvVariant, outputSides, whole } from "./variant";
@@ -77,16 +77,22 @@ export interface ImplicitProduct {
   readonly lanes: number;
   /** Channels of a step. */
   readonly depth: number;
+  /** Its pixels, where they are a block of one sample. Splits are then of whole steps of channels, with all their taps. */
+  readonly block?: { readonly height: number; readonly width: number };
   readonly splits?: number | undefined;
 }
 
 /** The dispatches of an implicit product; a second one adds the parts where the channels are split. */
 export function implicitDispatches(io: ConvTensors, sizes: ConvSizes, o: ConvOptions, p: ImplicitProduct): Dispatch[] {
   const { n, c1, c2, oc, h, w, oh, ow } = sizes;
-  const workgroups = workgroupsOf(oc, n * oh * ow, p.tile);
-  const alone = workgroupsOf(oc, oh * ow, p.tile); // of one sample: its sums are split alike in any batch
-  const steps = ceilDiv(c1 + c2, p.depth) * o.kernel ** 2;
-  const splits = p.splits ?? chooseSplits(alone, p.lanes, steps);
+  const workgroups = (samples: number) =>
+    p.block
+      ? ceilDiv(oc, p.tile.tileM) * samples * ceilDiv(oh, p.block.height) * ceilDiv(ow, p.block.width)
+      : workgroupsOf(oc, samples * oh * ow, p.tile);
+  const chunks = ceilDiv(c1 + c2, p.depth);
+  // By one sample: its sums are split alike in any batch.
+  const wanted = p.splits ?? chooseSplits(workgroups(1), p.lanes, chunks * o.kernel ** 2);
+  const splits = p.block ? Math.min(wanted, chunks) : wanted;
   const parts = f32(`${io.y.name}/parts`, splits, n, oc, oh, ow);
   const product: Dispatch = {
     label: splits > 1 ? parts.name : io.y.name,
@@ -106,7 +112,7 @@ export function implicitDispatches(io: ConvTensors, sizes: ConvSizes, o: ConvOpt
       ...p.constants,
     },
     bindings: convBindings(splits > 1 ? { ...io, y: parts } : io),
-    workgroups: grid1d(workgroups * splits),
+    workgroups: grid1d(workgroups(n) * splits),
   };
   if (splits === 1) return [product];
   return [
@@ -163,4 +169,29 @@ export const tile = (o: { tile?: Tile; splits?: number } = {}): ConvVariant => (
       splits: o.splits,
     });
   },
+});
+
+/** `tile` with operands, products and sums of 16 terms in f16.   shaders/conv/tile_half.wgsl
+ *  @param o splits: parts of the channels, where they should not suit the sizes; element: f32 where an adapter without f16 is
+ *  to run its code */
+export const tileHalf = (size: Tile, o: { splits?: number; element?: Dtype } = {}): ConvVariant => ({
+  name: `tile half ${tileName(size)}`,
+  tolerance: () => 1e-2,
+  onlyTuned: true,
+  runs: (_, t) => t.f16 === true && t.weights === "f16" && t.adapterClass === "gpu",
+  cost(s, t) {
+    const [oh, ow] = outputSides(s);
+    const waste = (whole(s.oc, size.tileM) * whole(oh * ow, size.tileN)) / (s.oc * oh * ow);
+    return implicitCost(s, t, waste / 4); // a guess: no GPU has run it
+  },
+  ...implicitWeights,
+  dispatches: (io, sizes, options) =>
+    implicitDispatches(io, sizes, options, {
+      shader: "conv/tile_half",
+      constants: { ...tileConstants(size), Element: o.element ?? "f16" },
+      tile: size,
+      lanes: lanesOf(size),
+      depth: DEPTH,
+      splits: o.splits,
+    }),
 });

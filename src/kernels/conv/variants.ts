@@ -3,8 +3,9 @@ import type { Target } from "../target";
 import { direct } from "./direct";
 import { fromFew } from "./from-few";
 import { matrix, matrixTiles } from "./matrix";
+import { matrixPatch, patchTiles } from "./matrix-patch";
 import { stationary } from "./stationary";
-import { tile } from "./tile";
+import { tile, tileHalf } from "./tile";
 import { toFew } from "./to-few";
 import { type ConvShape, type ConvVariant, convKey } from "./variant";
 import { winograd } from "./winograd";
@@ -13,6 +14,13 @@ import { winograd } from "./winograd";
 const otherTiles: readonly Tile[] = [
   { tileM: 64, tileN: 64 },
   { tileM: 32, tileN: 32, slices: 2 },
+];
+
+/** Tiles of f16 arithmetic. */
+const halfTiles: readonly Tile[] = [
+  { tileM: 128, tileN: 128 },
+  { tileM: 64, tileN: 64 },
+  { tileM: 32, tileN: 32 },
 ];
 
 const transforms = [
@@ -28,9 +36,11 @@ export const convVariants: readonly ConvVariant[] = [
     ...(["stationary", "quad", "any", "tile"] as const).map((product) => winograd({ ...transform, product })),
     ...otherTiles.map((tile) => winograd({ ...transform, product: "tile", tile })),
   ]),
+  ...patchTiles.map((size) => matrixPatch(size)),
   ...matrixTiles.map((size) => matrix(size)),
   tile(),
   ...otherTiles.map((size) => tile({ tile: size })),
+  ...halfTiles.map((size) => tileHalf(size)),
   fromFew,
   toFew,
   direct({ subgroups: true }),
@@ -56,8 +66,18 @@ export function variantFor(shape: ConvShape, target: Target): ConvVariant {
   return byCost(shape, target).find((variant) => variant.name === name) ?? choose(shape, target);
 }
 
-/** Variants worth timing, the chosen one first: at most `most`, from the lowest estimated time. */
+/** Tiles of a kernel that only the tuner may choose, of which it tries the first by estimated time. */
+const TILES_TRIED = 2;
+
+/** Variants worth timing, the chosen one first, each kind from the lowest estimated time: at most `most` of those that may be
+ *  chosen without timing, and two tiles of each kernel that may not. */
 export function candidates(shape: ConvShape, target: Target, most = 6): ConvVariant[] {
   const chosen = choose(shape, target);
-  return [chosen, ...byCost(shape, target).filter((variant) => variant !== chosen)].slice(0, most);
+  const others = byCost(shape, target).filter((variant) => variant !== chosen);
+  const kernelOf = ({ name }: ConvVariant) => name.replace(/ [\dx]+$/, "");
+  const tried = others.filter(({ onlyTuned }) => onlyTuned);
+  return [
+    ...[chosen, ...others.filter(({ onlyTuned }) => !onlyTuned)].slice(0, most),
+    ...tried.filter((v) => tried.filter((w) => kernelOf(w) === kernelOf(v)).indexOf(v) < TILES_TRIED),
+  ];
 }
