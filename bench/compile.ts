@@ -5,8 +5,8 @@
 import { parseArgs } from "node:util";
 import { openDevice } from "../src/gpu/open-node";
 import { pipelineKey } from "../src/gpu/pipelines";
+import { convVariants } from "../src/kernels/conv/tuner-variants";
 import { convShape } from "../src/kernels/conv/variant";
-import { convVariants } from "../src/kernels/conv/variants";
 import { type Dispatch, f32 } from "../src/kernels/dispatch";
 import { activation } from "../src/kernels/pointwise/activation";
 import { type ConvCase, convData } from "../src/reference/conv";

@@ -1,7 +1,8 @@
 import { expect, test } from "vitest";
-import { tile, tileHalf } from "../src/kernels/conv/tile";
+import { tile } from "../src/kernels/conv/tile";
+import { tileHalf } from "../src/kernels/conv/tile-half";
+import { convVariants } from "../src/kernels/conv/tuner-variants";
 import { convShape } from "../src/kernels/conv/variant";
-import { convVariants } from "../src/kernels/conv/variants";
 import type { Target } from "../src/kernels/target";
 import { type ConvCase, convData, convReference } from "../src/reference/conv";
 import { convRun } from "../src/tune/conv-run";

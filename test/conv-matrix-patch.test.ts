@@ -1,13 +1,14 @@
 import { expect, test } from "vitest";
 import { create, globals } from "webgpu";
 import { matrixPatch, type PatchTile, patchMatrices, patchTiles } from "../src/kernels/conv/matrix-patch";
+import { candidates } from "../src/kernels/conv/tuner-variants";
 import { convShape } from "../src/kernels/conv/variant";
-import { candidates } from "../src/kernels/conv/variants";
 import type { MatrixConfig } from "../src/kernels/target";
 import { type ConvCase, convData, convReference } from "../src/reference/conv";
 import { convRun } from "../src/tune/conv-run";
 import { shaders } from "../src/wgsl/shaders";
 import { specialise } from "../src/wgsl/specialise";
+import { allShaders } from "../src/wgsl/tuner-shaders";
 import { expectClose } from "./support/close";
 import { runDispatches } from "./support/device";
 import { emulated, targetWith } from "./support/matrices";
@@ -119,7 +120,7 @@ const cases: Record<string, Case> = {
 
 for (const [name, { tile, config, maxLanes, weights, splits, ...s }] of Object.entries(cases))
   test(`${name}: ${tile.tileM}x${tile.height}x${tile.width}, matrices ${config.m}x${config.n}x${config.k}, ${weights} weights`, async () => {
-    Object.assign(shaders, { "conv/matrix_patch_emulated": emulated(shaders["conv/matrix_patch"], "col_major") });
+    Object.assign(shaders, { "conv/matrix_patch_emulated": emulated(allShaders["conv/matrix_patch"], "col_major") });
     const target = targetWith([config], { maxLanes, weights, workgroupBytes: 32768 });
     const data = convData(s);
     const { dispatches, inputs, y } = convRun(s, data, matrixPatch(tile, splits ? { splits } : {}), target);
@@ -147,7 +148,7 @@ test("Dawn compiles the shader with the built-ins, for every tile of an H100 and
       for (const tile of fitting[i]!) {
         const { dispatches } = convRun(s, convData(s), matrixPatch(tile), target);
         const { constants } = dispatches.find(({ shader }) => shader === "conv/matrix_patch")!;
-        const { code } = specialise("conv/matrix_patch", shaders["conv/matrix_patch"], constants);
+        const { code } = specialise("conv/matrix_patch", allShaders["conv/matrix_patch"], constants);
         device.pushErrorScope("validation");
         const module = device.createShaderModule({ code });
         expect((await device.popErrorScope())?.message).toBeUndefined();

@@ -7,10 +7,13 @@ import type { MatrixConfig, Target } from "../src/kernels/target";
 import { type ConvCase, convData, convReference } from "../src/reference/conv";
 import { convRun } from "../src/tune/conv-run";
 import { shaders } from "../src/wgsl/shaders";
+import { allShaders } from "../src/wgsl/tuner-shaders";
 import { expectClose } from "./support/close";
 import { runDispatches } from "./support/device";
 import { emulated, targetWith } from "./support/matrices";
 import { roundedWeights } from "./support/rounded-weights";
+
+Object.assign(shaders, allShaders); // as kernels/conv/tuner-variants.ts does
 
 // No adapter here has subgroup matrices. So the shader is compiled, by the back end of Dawn that has every feature and
 // executes nothing, and its arithmetic runs with plain functions in place of the matrix built-ins.
@@ -131,7 +134,7 @@ const cases: Record<string, Case> = {
 
 for (const [name, { config, maxLanes, weights, splits = 1, ...s }] of Object.entries(cases))
   test(`${name}: matrices ${config.m}x${config.n}x${config.k}, ${maxLanes} lanes, ${weights} weights`, async () => {
-    Object.assign(shaders, { "conv/matrix_emulated": emulated(shaders["conv/matrix"], "row_major") });
+    Object.assign(shaders, { "conv/matrix_emulated": emulated(allShaders["conv/matrix"], "row_major") });
     const variant = matrix({ tileM: 32, tileN: 32 }, { splits });
     const target = targetWith([config], { maxLanes, weights });
     const data = convData(s);

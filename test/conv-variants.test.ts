@@ -1,9 +1,10 @@
 import { expect, test } from "vitest";
+import { convVariants } from "../src/kernels/conv/tuner-variants";
 import { type ConvShape, type ConvVariant, outputSides } from "../src/kernels/conv/variant";
-import { choose, convVariants } from "../src/kernels/conv/variants";
+import { choose } from "../src/kernels/conv/variants";
 import { heldCost } from "../src/kernels/product/stationary";
 import type { Target } from "../src/kernels/target";
-import { shaders } from "../src/wgsl/shaders";
+import { allShaders } from "../src/wgsl/tuner-shaders";
 import { lowerings, networkConfigs, targets } from "./support/lowerings";
 
 /** Every network, lowered for every target. */
@@ -88,7 +89,7 @@ test("every variant is chosen for some network on some target, or is a fallback 
   const forTuner = (name: string) => /\d+x\d+(x\d+)?$/.test(name);
   const missed = convVariants.filter((v) => !reached.has(v) && !forTuner(v.name)).map(({ name }) => name);
   expect(missed).toEqual(Object.keys(fallbacks));
-  const unused = Object.keys(shaders).filter((name) => !used.has(name));
+  const unused = Object.keys(allShaders).filter((name) => !used.has(name));
   expect(unused.filter((name) => !(name in unusual))).toEqual([]);
   expect(Object.keys(unusual).filter((name) => used.has(name))).toEqual([]);
 });

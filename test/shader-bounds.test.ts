@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { shaders } from "../src/wgsl/shaders";
+import { allShaders } from "../src/wgsl/tuner-shaders";
 import { suspects } from "./support/wgsl-integers";
 
 /** Differences of u32 and loops up to a sum that were looked at: why none leaves a tensor. All others are of a form that
@@ -72,7 +72,7 @@ const known = new Set(allowed.flatMap(({ texts }) => texts));
 
 test("no shader's arithmetic wraps, but where this file says why it may", () => {
   const found = new Map<string, string[]>();
-  for (const [name, code] of Object.entries(shaders))
+  for (const [name, code] of Object.entries(allShaders))
     for (const { kind, text } of suspects(code))
       found.set(`${kind}: ${text}`, [...(found.get(`${kind}: ${text}`) ?? []), name]);
   const unknown = [...found]

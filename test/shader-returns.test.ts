@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { shaders } from "../src/wgsl/shaders";
+import { allShaders } from "../src/wgsl/tuner-shaders";
 
 // A function that returns early, under a condition that the adapter learns at run time, takes SwiftShader twice as long to
 // compile with every call that an unrolled loop makes: docs/software-adapter.md.
@@ -52,8 +52,8 @@ function suspects(linked: string): string[] {
   return [...called].flatMap((name) => earlyReturns(bodies.get(name)!).map((condition) => `${name}: ${condition}`));
 }
 
-test.each(Object.keys(shaders))("%s: nothing that an unrolled loop calls returns early", (name) => {
-  expect(suspects(shaders[name as keyof typeof shaders])).toEqual([]);
+test.each(Object.keys(allShaders))("%s: nothing that an unrolled loop calls returns early", (name) => {
+  expect(suspects(allShaders[name as keyof typeof allShaders])).toEqual([]);
 });
 
 test("early returns are found, under constants they are allowed", () => {

@@ -4,8 +4,8 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { create, globals } from "webgpu";
 import { elementwise } from "../src/wgsl/elementwise";
 import { inHalves } from "../src/wgsl/halves";
-import { shaders } from "../src/wgsl/shaders";
 import { type Constants, specialise } from "../src/wgsl/specialise";
+import { allShaders } from "../src/wgsl/tuner-shaders";
 
 // Dawn's null back end has every feature, validates every shader and executes none.
 
@@ -44,7 +44,7 @@ function formsOf(text: string): Constants[] {
   ];
 }
 
-for (const [name, text] of Object.entries(shaders))
+for (const [name, text] of Object.entries(allShaders))
   test(`${name} compiles in every form, for Node and for browsers`, async () => {
     for (const constants of formsOf(text))
       for (const source of [text, elementwise(text)])
@@ -55,7 +55,7 @@ for (const [name, text] of Object.entries(shaders))
 const halfArrays = (code: string) =>
   [...code.matchAll(/(\w+): array<(?:array<)?(?:f16|vec.h|mat...h)\b/g)].map((m) => m[1]!);
 
-for (const [name, text] of Object.entries(shaders))
+for (const [name, text] of Object.entries(allShaders))
   test(`${name} compiles with all its tensors in f16, and with each alone`, async () => {
     const bindings = [...text.matchAll(/@binding\((\d+)\) var<storage/g)].map((m) => Number(m[1]));
     const all = inHalves(text, bindings);
@@ -68,12 +68,12 @@ for (const [name, text] of Object.entries(shaders))
     expect(halfArrays(all).length > 0).toBe(!words.includes(name));
   });
 
-test("every shader is in the list of src/wgsl/shaders.ts", () => {
+test("every shader is in the list of src/wgsl/shaders.ts, or of tuner-shaders.ts", () => {
   const folder = fileURLToPath(new URL("../shaders", import.meta.url));
   const files = readdirSync(folder, { recursive: true, encoding: "utf8" })
     .filter((file) => file.endsWith(".wgsl") && !file.startsWith("lib"))
     .map((file) => file.replaceAll("\\", "/").replace(/\.wgsl$/, ""));
-  expect(Object.keys(shaders).sort()).toEqual(files.sort());
+  expect(Object.keys(allShaders).sort()).toEqual(files.sort());
 });
 
 test("a shader that does not compile is found", async () => {

@@ -6,8 +6,9 @@ import { randomCheckpoint } from "../bench/random-checkpoint";
 import { openDevice } from "../src/gpu/open-node";
 import { lower } from "../src/graph/lower";
 import { direct } from "../src/kernels/conv/direct";
+import { candidates } from "../src/kernels/conv/tuner-variants";
 import { type ConvShape, type ConvUse, convKey } from "../src/kernels/conv/variant";
-import { candidates, choose } from "../src/kernels/conv/variants";
+import { choose } from "../src/kernels/conv/variants";
 import type { Target } from "../src/kernels/target";
 import type { Folder } from "../src/model/checkpoint/opfs";
 import type { DdpmConfig } from "../src/model/config";
@@ -72,7 +73,7 @@ test("a graph names each kind of its convolutions once, and lowers to the tuned 
   const { graph } = unet(modelPresets.celebahq.config, 1);
   const { convs } = lower(graph, software, networkOps);
   const use = convs.find(({ shape }) => shape.kernel === 3 && shape.c1 === 512 && shape.h === 8 && shape.c2 === 0)!;
-  const tunedTo = { "3x3 1x[512+0]->512 8x8 f32": direct({ subgroups: true }).name };
+  const tunedTo = { "3x3 1x[512+0]->512 8x8 f32": direct({ subgroups: true }) };
   expect(use.norm && use.silu).toBe(true);
   const tuned = lower(graph, { ...software, tuned: tunedTo }, networkOps);
   const shaderOf = (lowered: typeof tuned, name: string) =>

@@ -1,7 +1,8 @@
 import { linearAttention } from "../../src/kernels/attention/linear-attention";
 import { outputSize } from "../../src/kernels/conv/output-size";
+import { candidates } from "../../src/kernels/conv/tuner-variants";
 import { type ConvVariant, convShape } from "../../src/kernels/conv/variant";
-import { candidates, choose } from "../../src/kernels/conv/variants";
+import { choose } from "../../src/kernels/conv/variants";
 import { type Dispatch, f32, type Tensor } from "../../src/kernels/dispatch";
 import { channelNorm } from "../../src/kernels/norm/channel-norm";
 import { chooseGroupNorm, groupNorm } from "../../src/kernels/norm/group-norm";

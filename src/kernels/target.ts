@@ -1,7 +1,9 @@
+import type { ConvVariant } from "./conv/variant";
+
 /** Type of stored weights and activations; arithmetic is f32 always. */
 export type Dtype = "f32" | "f16";
 
-/** Everything that the choice of a kernel variant may depend on, besides shapes. Plain data. */
+/** Everything that the choice of a kernel variant may depend on, besides shapes. */
 export interface Target {
   readonly adapterClass: "software" | "gpu";
   /** The device has the feature `subgroups` (and, as every adapter known to us, subgroups of at least 4 lanes). */
@@ -22,8 +24,8 @@ export interface Target {
   /** false: what lies between the products of two Winograd convolutions takes several dispatches on a GPU, too
    *  (conv/between.ts), to time one against the other. */
   readonly merges?: boolean;
-  /** Names of the convolution variants that were fastest when measured here, by `convKey`. They replace the heuristic's. */
-  readonly tuned?: Readonly<Record<string, string>>;
+  /** The convolution variants that were fastest when measured here, by `convKey`. They replace the heuristic's. */
+  readonly tuned?: Readonly<Record<string, ConvVariant>>;
 }
 
 /** Whether dispatches are merged: on GPUs. A software adapter pays little for dispatches, and much for barriers. */

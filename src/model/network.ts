@@ -11,7 +11,7 @@ import { replay } from "../graph/record";
 import { STEP, STEP_FLOATS } from "../kernels/step/step-row";
 import type { Target } from "../kernels/target";
 import { memoryStore, type TuneStore } from "../tune/store";
-import { type TuneResult, tuneQuick } from "../tune/tune";
+import type { TuneResult } from "../tune/tune";
 import type { HalfReport } from "./checkpoint/f16";
 import type { ModelCheckpoint } from "./checkpoint/model";
 import { hShape, isConditional, type UNetConfig } from "./config";
@@ -243,6 +243,7 @@ async function tunedTarget(
   const target = targetOf(device, options);
   if (options.tune !== "quick") return { target, results: [] };
   const { tuneStore: store = memoryStore(), signal, onTuned } = options;
+  const { tuneQuick } = await import("../tune/tune");
   const { tuned, results } = await tuneQuick(device, lower(graph, target, networkOps).convs, target, {
     store,
     signal,

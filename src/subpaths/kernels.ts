@@ -5,8 +5,9 @@ export { ShapeError } from "../errors";
 export { type PreparedKernels, prepareKernels } from "../gpu/prepare-kernels";
 export { linearAttention } from "../kernels/attention/linear-attention";
 export { conv, packConv } from "../kernels/conv/conv";
+export { convVariants } from "../kernels/conv/tuner-variants";
 export { type ConvOptions, type ConvShape, type ConvVariant, convShape } from "../kernels/conv/variant";
-export { choose as chooseConv, convVariants } from "../kernels/conv/variants";
+export { choose as chooseConv } from "../kernels/conv/variants";
 export {
   type Access,
   type Binding,
@@ -39,5 +40,5 @@ export { gaussian } from "../kernels/step/noise";
 export { predictX0 } from "../kernels/step/predict-x0";
 export { STEP, STEP_FLOATS } from "../kernels/step/step-row";
 export type { Target } from "../kernels/target";
-export { shaders } from "../wgsl/shaders";
 export { specialise } from "../wgsl/specialise";
+export { allShaders as shaders } from "../wgsl/tuner-shaders";

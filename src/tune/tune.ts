@@ -1,10 +1,10 @@
 import type { Device } from "../gpu/device";
 import { Stopwatch } from "../gpu/stopwatch";
+import { candidates } from "../kernels/conv/tuner-variants";
 import { type ConvUse, type ConvVariant, convKey } from "../kernels/conv/variant";
-import { candidates } from "../kernels/conv/variants";
 import type { Target } from "../kernels/target";
 import type { ConvData } from "../reference/conv";
-import { shaders } from "../wgsl/shaders";
+import { allShaders } from "../wgsl/tuner-shaders";
 import type { TuneStore } from "./store";
 import { openTrial, type Trial } from "./trial";
 import { trialData } from "./trial-data";
@@ -76,7 +76,7 @@ export async function tuneQuick(
     watch.destroy();
   }
   if (results.some(({ trials }) => trials.length > 0)) await store.write(name, JSON.stringify(remembered));
-  return { tuned: Object.fromEntries(results.map(({ key, variant }) => [key, variant.name])), results };
+  return { tuned: Object.fromEntries(results.map(({ key, variant }) => [key, variant])), results };
 }
 
 interface Contestant {
@@ -158,7 +158,7 @@ const ROUNDED = 2e-3;
 
 /** Winners hold for one adapter, one precision, one storage of activations, and these shaders. */
 async function storeKey({ description }: Device, { precision, subgroups, activations }: Target): Promise<string> {
-  const text = JSON.stringify([description, precision, subgroups, shaders, activations]);
+  const text = JSON.stringify([description, precision, subgroups, allShaders, activations]);
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text)));
   return `tune-${[...digest.slice(0, 12)].map((b) => b.toString(16).padStart(2, "0")).join("")}.json`;
 }

@@ -7,13 +7,10 @@ import convAny from "../../shaders/conv/any.wgsl";
 import convDirect from "../../shaders/conv/direct.wgsl";
 import convDirectQuad from "../../shaders/conv/direct_quad.wgsl";
 import convFromFew from "../../shaders/conv/from_few.wgsl";
-import convMatrix from "../../shaders/conv/matrix.wgsl";
-import convMatrixPatch from "../../shaders/conv/matrix_patch.wgsl";
 import convSliced from "../../shaders/conv/sliced.wgsl";
 import convStationary from "../../shaders/conv/stationary.wgsl";
 import convSumSplits from "../../shaders/conv/sum_splits.wgsl";
 import convTile from "../../shaders/conv/tile.wgsl";
-import convTileHalf from "../../shaders/conv/tile_half.wgsl";
 import convToFew from "../../shaders/conv/to_few.wgsl";
 import convWinogradBetween from "../../shaders/conv/winograd_between.wgsl";
 import convWinogradInput from "../../shaders/conv/winograd_input.wgsl";
@@ -71,7 +68,6 @@ import libStepRow from "../../shaders/lib/step_row.wgsl";
 import libStore from "../../shaders/lib/store.wgsl";
 import libTile from "../../shaders/lib/tile.wgsl";
 import libTileFull from "../../shaders/lib/tile_full.wgsl";
-import libTileHalf from "../../shaders/lib/tile_half.wgsl";
 import libTileWindow from "../../shaders/lib/tile_window.wgsl";
 import libTrig from "../../shaders/lib/trig.wgsl";
 import libUnary from "../../shaders/lib/unary.wgsl";
@@ -120,7 +116,7 @@ import stepWeighted from "../../shaders/step/weighted.wgsl";
 import { link } from "./link";
 
 /** The parts that shaders share, by name: the text of shaders/lib/<name>.wgsl. */
-const library: Readonly<Record<string, string>> = {
+export const library: Readonly<Record<string, string>> = {
   act: libAct,
   added: libAdded,
   added_sizes: libAddedSizes,
@@ -174,7 +170,6 @@ const library: Readonly<Record<string, string>> = {
   store: libStore,
   tile: libTile,
   tile_full: libTileFull,
-  tile_half: libTileHalf,
   tile_window: libTileWindow,
   trig: libTrig,
   unary: libUnary,
@@ -195,13 +190,10 @@ const files = {
   "conv/direct": convDirect,
   "conv/direct_quad": convDirectQuad,
   "conv/from_few": convFromFew,
-  "conv/matrix": convMatrix,
-  "conv/matrix_patch": convMatrixPatch,
   "conv/sliced": convSliced,
   "conv/stationary": convStationary,
   "conv/sum_splits": convSumSplits,
   "conv/tile": convTile,
-  "conv/tile_half": convTileHalf,
   "conv/to_few": convToFew,
   "conv/winograd_between": convWinogradBetween,
   "conv/winograd_input": convWinogradInput,
@@ -245,7 +237,8 @@ const files = {
   "step/weighted": stepWeighted,
 } satisfies Record<string, string>;
 
-/** Every shader by name, linked: the text of shaders/<name>.wgsl and of the parts that it imports. */
+/** Shaders by name, linked: the text of shaders/<name>.wgsl and of the parts that it imports. Those of tuner-shaders.ts join
+ *  them when the tuner is loaded. */
 export const shaders = Object.fromEntries(
   Object.entries(files).map(([name, source]) => [name, link(source, library)]),
 ) as Readonly<Record<keyof typeof files, string>>;

@@ -1,8 +1,8 @@
 import { ShapeError } from "../../src/errors";
 import { outputSize } from "../../src/kernels/conv/output-size";
 import { tile } from "../../src/kernels/conv/tile";
+import { convVariants } from "../../src/kernels/conv/tuner-variants";
 import { type ConvShape, type ConvVariant, convShape } from "../../src/kernels/conv/variant";
-import { convVariants } from "../../src/kernels/conv/variants";
 import { winograd } from "../../src/kernels/conv/winograd";
 import { type Tile, tileName } from "../../src/kernels/product/tiles";
 import type { Dtype, Target } from "../../src/kernels/target";

@@ -3,7 +3,7 @@
 // Results are compared with slow, obvious ones. Exit status 1 if a trial fails, which is printed with what repeats it.
 
 import { elements } from "../../src/kernels/dispatch";
-import { shaders } from "../../src/wgsl/shaders";
+import { allShaders } from "../../src/wgsl/tuner-shaders";
 import { runOn } from "../support/run";
 import { fuzzCommand } from "./command";
 import { benches, closeBenches } from "./devices";
@@ -62,7 +62,7 @@ await fuzzCommand({
   check: ({ seen }, count) =>
     count < 1000
       ? []
-      : Object.keys(shaders)
+      : Object.keys(allShaders)
           .filter((name) => !seen.has(name) && !unreached[name])
           .map((name) => `${name} never ran`),
 });

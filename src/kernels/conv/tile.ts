@@ -10,13 +10,13 @@ import {
   tileName,
   workgroupsOf,
 } from "../product/tiles";
-import type { Dtype, Target } from "../target";
+import type { Target } from "../target";
 import { afterBindings, afterConstants, type ConvSizes, type ConvTensors, convBindings, convConstants } from "./io";
 import { packed, stops } from "./packing";
 import { type ConvOptions, type ConvShape, type ConvVariant, outputSides, whole } from "./variant";
 
 /** Channels whose weights belong together: one step of conv/tile. */
-const DEPTH = 16;
+export const DEPTH = 16;
 
 /** Lanes below which a GPU has idle cores. */
 const ENOUGH_LANES = 2 ** 15;
@@ -169,29 +169,4 @@ export const tile = (o: { tile?: Tile; splits?: number } = {}): ConvVariant => (
       splits: o.splits,
     });
   },
-});
-
-/** `tile` with operands, products and sums of 16 terms in f16.   shaders/conv/tile_half.wgsl
- *  @param o splits: parts of the channels, where they should not suit the sizes; element: f32 where an adapter without f16 is
- *  to run its code */
-export const tileHalf = (size: Tile, o: { splits?: number; element?: Dtype } = {}): ConvVariant => ({
-  name: `tile half ${tileName(size)}`,
-  tolerance: () => 1e-2,
-  onlyTuned: true,
-  runs: (_, t) => t.f16 === true && t.weights === "f16" && t.adapterClass === "gpu",
-  cost(s, t) {
-    const [oh, ow] = outputSides(s);
-    const waste = (whole(s.oc, size.tileM) * whole(oh * ow, size.tileN)) / (s.oc * oh * ow);
-    return implicitCost(s, t, waste / 4); // a guess: no GPU has run it
-  },
-  ...implicitWeights,
-  dispatches: (io, sizes, options) =>
-    implicitDispatches(io, sizes, options, {
-      shader: "conv/tile_half",
-      constants: { ...tileConstants(size), Element: o.element ?? "f16" },
-      tile: size,
-      lanes: lanesOf(size),
-      depth: DEPTH,
-      splits: o.splits,
-    }),
 });
