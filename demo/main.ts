@@ -107,7 +107,9 @@ const session = new Session({
     byId("span", "model-name").textContent = `${model.name.replace(/\.safetensors$/, "")} · ${side} × ${side}`;
     byId("span", "adapter").textContent = adapterName(device);
     suit();
-    return eased(device) ? "Ready. There is no GPU here, so the steps are few and slow." : "Ready.";
+    if (device.adapterClass !== "software") return "Ready.";
+    ease();
+    return "Ready. There is no GPU here, so steps are slow.";
   },
   lost(error) {
     // A run in progress reports it, with how far it was.
@@ -138,13 +140,12 @@ function suit(): void {
   changed();
 }
 
-/** Takes fewer steps on a software adapter, unless a link said how many. @returns whether it did so */
-function eased({ adapterClass }: Device): boolean {
+/** Takes fewer steps, unless a link said how many. */
+function ease(): void {
   const { settings } = sliders;
-  if (adapterClass !== "software" || stepsAsked || settings.steps <= FEW_STEPS) return false;
+  if (stepsAsked || settings.steps <= FEW_STEPS) return;
   sliders.set({ ...settings, steps: FEW_STEPS, stepsInversion: FEW_STEPS });
   changed();
-  return true;
 }
 
 const stage: Stage = {

@@ -36,14 +36,14 @@ async function shoot(name: string, fullPage = true): Promise<void> {
 
 /** The same run in Node: the largest difference of any channel. */
 async function differenceFromNode({ pixels, parameters }: Downloaded): Promise<number> {
-  const { stepsInversion, mask } = parameters;
+  const { stepsInversion, solver, mask } = parameters;
   const options = Object.fromEntries(
     Object.entries(parameters).filter(([key]) => Object.hasOwn(defaults, key)),
   ) as unknown as InjectParameters;
   using device = await openDevice();
   const network = await loadModel(model, { device });
   const files = ["portrait-01.png", "portrait-02.png"].map((file) => readFileSync(join(examples, file)));
-  const both = await network.invert(files, { steps: stepsInversion });
+  const both = await network.invert(files, { steps: stepsInversion, solver });
   const side = Math.sqrt(mask?.length ?? 0);
   const result = await network.inject({
     ...options,

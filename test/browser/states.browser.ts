@@ -21,10 +21,10 @@ beforeAll(async () => {
 
 afterAll(() => demo?.close());
 
-test("takes fewer steps without a GPU, says so, and shows an example of a result", async () => {
-  expect(await page.textContent("#status")).toBe("Ready. There is no GPU here, so the steps are few and slow.");
+test("says that there is no GPU, begins with few steps, and shows an example of a result", async () => {
+  expect(await page.textContent("#status")).toBe("Ready. There is no GPU here, so steps are slow.");
   expect([await demo.shown("steps"), await demo.shown("stepsInversion")]).toEqual(["20", "20"]);
-  expect(await page.textContent("#result-note")).toMatch(/^An example: .* γ 0\.3\. Press Inject/);
+  expect(await page.textContent("#result-note")).toMatch(/^An example: .* γ 0\.9\. Press Inject/);
   expect(await page.isVisible("#result-frame.filled")).toBe(true);
 });
 
