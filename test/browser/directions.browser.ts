@@ -67,7 +67,7 @@ beforeAll(async () => {
   model = await loadModel(network, { device: await openDevice(), resolution: 32 });
   pca = await fileOf("pca", 2);
   glasses = await fileOf("difference", 1);
-  demo = await Demo.start(`gamma=0.5&inversion=${STEPS}&steps=${STEPS}&boost=0`);
+  demo = await Demo.start(`preset=quick&gamma=0.5&inversion=${STEPS}&steps=${STEPS}&boost=0`);
   ({ page } = demo);
   await demo.says(/^Ready/);
   await page.uncheck("#live");
