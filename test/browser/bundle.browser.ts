@@ -15,7 +15,7 @@ import { launchChromium } from "./chromium";
 import { type Watch, watch } from "./watch";
 
 /** Bytes of the library a page downloads, gzip: what it was, and some room. Raise it knowingly. */
-const MOST_GZIP = 141 * 1024;
+const MOST_GZIP = 138 * 1024;
 
 const folder = mkdtempSync(join(tmpdir(), "injectfusion-bundle-"));
 const pages = join("test", "browser", "pages");
