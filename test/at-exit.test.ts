@@ -1,5 +1,6 @@
 import { execFile } from "node:child_process";
 import { expect, test } from "vitest";
+import { ownLines } from "./support/own-lines";
 
 // Memcheck of Valgrind found reads of freed tables in a thread that compiles after
 // such an exit, before devices were destroyed first.
@@ -10,7 +11,7 @@ test.each([
 ])("a process that exits %s destroys its device first, and keeps its exit status", async (_, how, said) => {
   const { code, stdout, stderr } = await new Promise<{ code: unknown; stdout: string; stderr: string }>((resolve) =>
     execFile("node", ["esbuild.mjs", "test/support/exits.ts", how], (error, stdout, stderr) =>
-      resolve({ code: error?.code, stdout, stderr }),
+      resolve({ code: error?.code, stdout, stderr: ownLines(stderr) }),
     ),
   );
   expect({ code, stderr }).toEqual({ code: 7, stderr: "" });

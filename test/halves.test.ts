@@ -153,8 +153,10 @@ for (const [where, target] of Object.entries(targets))
         for (const variant of variants) {
           const { dispatches, inputs, y } = convRun(s, d, variant, at);
           const [got] = await runDispatches(dispatches, inputs, [y]);
+          const between = dispatches.length > 1 ? 2 ** -11 : 0; // what a normalised input loses when it is stored in f16
+          const atol = (variant.tolerance(weights) + between) * scale;
           try {
-            expectClose(got!, expected, y.shape, { rtol: 2 ** -11 * 1.01, atol: variant.tolerance(weights) * scale });
+            expectClose(got!, expected, y.shape, { rtol: 2 ** -11 * 1.01, atol });
           } catch (error) {
             throw new Error(`${variant.name}, weights in ${weights}: ${(error as Error).message}`);
           }

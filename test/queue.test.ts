@@ -20,6 +20,7 @@ import { runCli } from "../src/cli/cli";
 import { DeviceLostError } from "../src/errors";
 import type { Model } from "../src/inject/model";
 import { fakeContext, fakeEngine } from "./support/fake-engine";
+import { ownLines } from "./support/own-lines";
 import { lacking, PASSWORD, startPostgres, startRedis, type TestServer } from "./support/servers";
 
 // Grids through a queue: real servers on loopback, real worker processes, a tiny network of random weights.
@@ -56,7 +57,8 @@ function start(args: string): Run {
 
 async function cli(args: string) {
   const { written, ended } = start(args);
-  return { code: await ended, ...written };
+  const code = await ended;
+  return { code, stdout: written.stdout, stderr: ownLines(written.stderr) };
 }
 
 /** Runs the program in this process, in the test's folder, on the stand-in for the library. */

@@ -1,10 +1,11 @@
 import { execFile } from "node:child_process";
 import { expect, test } from "vitest";
+import { ownLines } from "./support/own-lines";
 
 const run = (...args: string[]) =>
   new Promise<{ code: unknown; stdout: string; stderr: string }>((resolve) =>
     execFile("node", ["esbuild.mjs", "test/support/worker-exits.ts", ...args], (error, stdout, stderr) =>
-      resolve({ code: error?.code, stdout, stderr }),
+      resolve({ code: error?.code, stdout, stderr: ownLines(stderr) }),
     ),
   );
 

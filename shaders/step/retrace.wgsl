@@ -21,7 +21,7 @@ fn each(n: u32, i: u32, id: u32) {
   for (var k = 0u; k < WIDE; k++) { // unroll
     let clean = clean_of(weights, noisy[k], o[k]);
     left[k] -= back_signal * clean + back_noise * noise_of(weights, noisy[k], o[k]);
-    shifted[k] += signal * (clean_of(weights, noisy[k], o_injected[k]) - clean);
+    shifted[k] += signal * (weights.y * (o_injected[k] - o[k])); // P~ - P, and 0 to the bit where nothing is injected
   }
   rest[id] = left;
   moved[id] = shifted;
