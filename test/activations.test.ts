@@ -4,6 +4,7 @@ import { planOf } from "../src/graph/compiled";
 import { dispatchesOf, lower } from "../src/graph/lower";
 import { Model } from "../src/inject/model";
 import { stepOps } from "../src/inject/ops";
+import { resolveParameters } from "../src/inject/parameters";
 import { plainStep } from "../src/inject/step-graphs";
 import { byteLength } from "../src/kernels/dispatch";
 import type { Target } from "../src/kernels/target";
@@ -121,9 +122,15 @@ describe("against f32, on adapters with shader-f16", () => {
     const images: Float32Array[] = [];
     for (const options of [{}, { dtype: "f16", activations: "f16" }] as const) {
       const model = new Model(await load(options), platform, { name: "portraits64" });
-      const inverted = await model.invert([content, original], { steps: 4 });
-      const given = { content: inverted.select(0), original: inverted.select(1), gamma: 0.4, steps: 4, tBoost: 0 };
-      const result = await model.inject(given);
+      const { solver, stepsInversion, steps } = resolveParameters({}, "fast");
+      const inverted = await model.invert([content, original], { steps: stepsInversion, solver });
+      const result = await model.inject({
+        content: inverted.select(0),
+        original: inverted.select(1),
+        preset: "fast",
+        steps,
+        tBoost: 0,
+      });
       images.push(await result.read());
       result[Symbol.dispose]();
       inverted.dispose();

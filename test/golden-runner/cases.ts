@@ -2,7 +2,7 @@ import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import type { Device } from "../../src/gpu/device";
 import type { ModelCheckpoint } from "../../src/model/checkpoint/model";
-import { Network } from "../../src/model/network";
+import { Network, type NetworkOptions } from "../../src/model/network";
 import { runContainers, TOLERANCE } from "./containers";
 import { runUNet, type UNetManifest } from "./diffusers";
 import { type RunManifest, runDiffusersRun } from "./diffusers-runs";
@@ -15,23 +15,24 @@ import { runSchedule } from "./schedule";
 import { runSchedulers } from "./schedulers";
 import { type OfficialArguments, runGeneration, runInversion } from "./trajectories";
 
-/** Every check of one case. A case of an unknown kind is a failure. */
+/** Every check of one case. A case of an unknown kind is a failure.
+ *  @param options of the networks; where they store in f16, the tolerances are f16's */
 export async function* runCase(
   folder: string,
   name: string,
   device: Device,
-  precision?: "fast" | "exact",
+  options: NetworkOptions = {},
 ): AsyncGenerator<CaseResult> {
   if (name === "containers") return yield* runContainerCase(folder, device);
   const manifest = readManifest<NetworkManifest & Manifest>(folder, name);
   const tensors = await readTensors(join(folder, manifest.file ?? `${name}.safetensors`));
   const family = String(manifest.family ?? "");
   if (family.startsWith("diffusers UNet2DModel") && manifest.checkpoint && !manifest.steps)
-    yield* runUNet(folder, manifest as unknown as UNetManifest, tensors, device);
+    yield* runUNet(folder, manifest as unknown as UNetManifest, tensors, device, options);
   else if (family.startsWith("diffusers UNet2DModel") && manifest.steps)
-    yield* runDiffusersRun(folder, manifest as unknown as RunManifest, tensors, device);
+    yield* runDiffusersRun(folder, manifest as unknown as RunManifest, tensors, device, options);
   else if (family.startsWith("lucidrains"))
-    yield* runLucidrains(folder, manifest as unknown as LucidrainsManifest, tensors, device);
+    yield* runLucidrains(folder, manifest as unknown as LucidrainsManifest, tensors, device, options);
   else if (family === "diffusers schedulers")
     yield* runSchedulers(manifest.configs as Parameters<typeof runSchedulers>[0], tensors, device);
   else if (family === "diffusers DPMSolverMultistepScheduler")
@@ -39,16 +40,17 @@ export async function* runCase(
   else if (manifest.bank_keys || manifest.args || manifest.weights) {
     // One evaluation is held to 1e-4 of the values, which is finer than Winograd F(4,3); whole runs use the default.
     const whole = manifest.bank_keys !== undefined || manifest.args !== undefined;
-    using model = await openNetwork(folder, manifest, device, precision ?? (whole ? "fast" : "exact"));
-    if (manifest.bank_keys) yield* runInversion(model, manifest.bank_keys as number[], tensors);
+    const own = { precision: whole ? "fast" : "exact", ...options } as const;
+    using model = await openNetwork(folder, manifest, device, own);
+    if (manifest.bank_keys) yield* runInversion(model, manifest.bank_keys as number[], tensors, own);
     else if (manifest.args) {
       const inversion = String(manifest.inversion_case);
       const inverted = await readTensors(join(folder, `${inversion}.safetensors`));
-      yield* runGeneration(model, manifest.args as OfficialArguments, tensors, inverted);
+      yield* runGeneration(model, manifest.args as OfficialArguments, tensors, inverted, own);
     } else {
-      if (tensors.has("x") && tensors.has("t")) yield* runForward(model, tensors);
+      if (tensors.has("x") && tensors.has("t")) yield* runForward(model, tensors, own);
       for (const subcase of (manifest.subcases ?? []) as unknown as Parameters<typeof runStepCase>[1][])
-        yield* runStepCase(model, subcase, tensors);
+        yield* runStepCase(model, subcase, tensors, own);
     }
   } else if (manifest.seq || tensors.has("alphas_cumprod_f32")) yield* runSchedule(manifest, tensors);
   else yield* runKernelCase(manifest, tensors, { device, load: (file) => readTensors(join(folder, file)) });

@@ -8,8 +8,8 @@ import { openModelCheckpoint } from "../../src/model/checkpoint/model";
 import { readSchedule } from "../../src/model/checkpoint/scheduler-config";
 import { openSource } from "../../src/model/checkpoint/source-node";
 import { hShape } from "../../src/model/config";
-import { Network } from "../../src/model/network";
-import { compare } from "./compare";
+import { Network, type NetworkOptions } from "../../src/model/network";
+import { allowed, compare } from "./compare";
 import type { CaseResult, Values } from "./kernels";
 
 /** A run of diffusers' DDIM schedulers over a UNet2DModel. */
@@ -37,9 +37,10 @@ export async function* runDiffusersRun(
   manifest: RunManifest,
   tensors: ReadonlyMap<string, Values>,
   device: Device,
+  options: NetworkOptions,
 ): AsyncGenerator<CaseResult> {
   const checkpoint = await openModelCheckpoint(await openSource(join(folder, manifest.checkpoint)));
-  const network = await Network.load(checkpoint, device, { precision: "exact" });
+  const network = await Network.load(checkpoint, device, { precision: "exact", ...options });
   try {
     const schedule = readSchedule({ _class_name: "DDIMScheduler", ...manifest.scheduler_config }, "scheduler_config");
     const net = network.unet(1);
@@ -83,7 +84,7 @@ export async function* runDiffusersRun(
       await start.ready();
       const kept = await execute(network, plan, new Map([["start", start.get("start")!]]), {});
       try {
-        yield* compareSteps(device, manifest, tensors, (name) => kept.get(name)!);
+        yield* compareSteps(device, manifest, tensors, (name) => kept.get(name)!, options);
       } finally {
         kept.destroy();
       }
@@ -101,6 +102,7 @@ async function* compareSteps(
   { steps }: RunManifest,
   tensors: ReadonlyMap<string, Values>,
   bufferOf: (name: string) => GPUBuffer,
+  options: NetworkOptions,
 ): AsyncGenerator<CaseResult> {
   let floor = { x: 1e-6, h: 1e-6 };
   for (const { phase, step, noise_floor_max_abs: own } of steps) {
@@ -114,7 +116,7 @@ async function* compareSteps(
       const name = `${phase}.${part}.${step}`;
       const expected = tensors.get(name)!;
       const found = new Float32Array(await readBuffer(device, bufferOf(name))).subarray(0, expected.data.length);
-      yield compare(name, found, expected, FLOORS * tolerance, true);
+      yield compare(name, found, expected, allowed(FLOORS * tolerance, options), true);
     }
   }
 }

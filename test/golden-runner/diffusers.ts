@@ -5,13 +5,13 @@ import type { Graph } from "../../src/graph/graph";
 import { STEP, STEP_FLOATS } from "../../src/kernels/step/step-row";
 import { openModelCheckpoint } from "../../src/model/checkpoint/model";
 import { openSource } from "../../src/model/checkpoint/source-node";
-import { labelData, Network } from "../../src/model/network";
-import { compare } from "./compare";
+import { labelData, Network, type NetworkOptions } from "../../src/model/network";
+import { allowed, compare, type Tolerance } from "./compare";
 import { evaluate } from "./evaluate";
 import type { CaseResult, Values } from "./kernels";
 
 /** Largest error of one forward, relative to the rms: 3e-5 is fair, and what the floor of f32 against f64 asks for. */
-const TOLERANCE = 3e-5;
+export const TOLERANCE = 3e-5;
 
 /** A case of one UNet2DModel. */
 export interface UNetManifest {
@@ -28,22 +28,27 @@ export async function* runUNet(
   manifest: UNetManifest,
   tensors: ReadonlyMap<string, Values>,
   device: Device,
+  options: NetworkOptions,
 ): AsyncGenerator<CaseResult> {
+  const tolerance = allowed(TOLERANCE, options);
   const path = join(folder, manifest.checkpoint);
   if (manifest.expect?.startsWith("refuse")) return yield await refused(path);
-  yield* await withNetwork(path, device, {}, (network) => runForward(network, manifest, tensors));
+  yield* await withNetwork(path, device, {}, options, (network) => runForward(network, manifest, tensors, tolerance));
   if (tensors.has("eps_fp16_weights"))
-    yield* await withNetwork(path, device, { variant: "fp16" }, (network) => runHalf(network, tensors));
+    yield* await withNetwork(path, device, { variant: "fp16" }, options, (network) =>
+      runHalf(network, tensors, tolerance),
+    );
 }
 
 async function withNetwork(
   path: string,
   device: Device,
-  options: { variant?: string },
+  file: { variant?: string },
+  options: NetworkOptions,
   checks: (network: Network) => AsyncGenerator<CaseResult>,
 ): Promise<CaseResult[]> {
-  const checkpoint = await openModelCheckpoint(await openSource(path, options));
-  const network = await Network.load(checkpoint, device, { precision: "exact" });
+  const checkpoint = await openModelCheckpoint(await openSource(path, file));
+  const network = await Network.load(checkpoint, device, { precision: "exact", ...options });
   try {
     const results: CaseResult[] = [];
     for await (const result of checks(network)) results.push(result);
@@ -55,27 +60,32 @@ async function withNetwork(
 }
 
 /** The variant of the weights that is rounded to f16. */
-async function* runHalf(network: Network, tensors: ReadonlyMap<string, Values>): AsyncGenerator<CaseResult> {
+async function* runHalf(
+  network: Network,
+  tensors: ReadonlyMap<string, Values>,
+  tolerance: Tolerance,
+): AsyncGenerator<CaseResult> {
   const x = tensors.get("x")!;
   const { eps, h } = await network.forward(x.data, [...tensors.get("t")!.data]);
-  yield perPicture("eps_fp16_weights", eps, tensors.get("eps_fp16_weights")!, x.shape[0]!);
-  yield perPicture("h_fp16_weights", h, tensors.get("h_fp16_weights")!, x.shape[0]!);
+  yield perPicture("eps_fp16_weights", eps, tensors.get("eps_fp16_weights")!, x.shape[0]!, tolerance);
+  yield perPicture("h_fp16_weights", h, tensors.get("h_fp16_weights")!, x.shape[0]!, tolerance);
 }
 
 async function* runForward(
   network: Network,
   { class_labels }: UNetManifest,
   tensors: ReadonlyMap<string, Values>,
+  tolerance: Tolerance,
 ): AsyncGenerator<CaseResult> {
   const x = tensors.get("x")!;
   const t = [...tensors.get("t")!.data];
   const labels = class_labels ?? undefined;
   const { eps, h } = await network.forward(x.data, t, labels);
-  yield perPicture("eps", eps, tensors.get("eps")!, x.shape[0]!);
-  yield perPicture("h", h, tensors.get("h")!, x.shape[0]!);
+  yield perPicture("eps", eps, tensors.get("eps")!, x.shape[0]!, tolerance);
+  yield perPicture("h", h, tensors.get("h")!, x.shape[0]!, tolerance);
   const { graph } = network.unet(1);
   const levels = network.config.channelMult.length;
-  yield* recordedActivations(network, tensors, (module) => nameOf(graph, module, levels), labels);
+  yield* recordedActivations(network, tensors, (module) => nameOf(graph, module, levels), labels, tolerance);
 }
 
 /** Outputs of upstream's modules, recorded for the first picture as `act.MODULE`.
@@ -85,6 +95,7 @@ export async function* recordedActivations(
   tensors: ReadonlyMap<string, Values>,
   nameOf: (module: string) => string | undefined,
   labels: readonly number[] | undefined,
+  tolerance: Tolerance,
 ): AsyncGenerator<CaseResult> {
   const { graph } = network.unet(1);
   const x = tensors.get("x")!;
@@ -107,7 +118,8 @@ export async function* recordedActivations(
     inputs,
     recorded.map(({ output }) => output),
   );
-  for (const { name, output, values } of recorded) yield perPicture(name, found.get(output)!.data, values, 1);
+  for (const { name, output, values } of recorded)
+    yield perPicture(name, found.get(output)!.data, values, 1, tolerance);
 }
 
 /** The tensor of the graph that is an upstream module's output, where one is. */
@@ -132,13 +144,19 @@ const lastLayer = (graph: Graph, level: string): string | undefined =>
   graph.nodes.findLast(({ output }) => output.startsWith(`${level}.`) && /\.(?:block|attn)\.\d+$/.test(output))?.output;
 
 /** As `compare`, with every error relative to the rms of each picture: a case may hold a faint one. */
-export function perPicture(id: string, found: Float32Array, expected: Values, pictures: number): CaseResult {
+export function perPicture(
+  id: string,
+  found: Float32Array,
+  expected: Values,
+  pictures: number,
+  tolerance: Tolerance,
+): CaseResult {
   const each = expected.data.length / pictures;
   let worst: CaseResult | undefined;
-  if (found.length !== expected.data.length) return compare(id, found, expected, TOLERANCE);
+  if (found.length !== expected.data.length) return compare(id, found, expected, tolerance);
   for (let n = 0; n < pictures; n++) {
     const part = expected.data.subarray(n * each, (n + 1) * each);
-    const result = compare(id, found.subarray(n * each, (n + 1) * each), { data: part }, TOLERANCE);
+    const result = compare(id, found.subarray(n * each, (n + 1) * each), { data: part }, tolerance);
     if (!worst || !(result.worstRel <= worst.worstRel)) worst = result;
   }
   return worst!;

@@ -7,7 +7,7 @@ import { openContainer } from "../../src/model/checkpoint/checkpoint";
 import type { ConfigHints } from "../../src/model/checkpoint/described";
 import { openModelCheckpoint } from "../../src/model/checkpoint/model";
 import { openSource } from "../../src/model/checkpoint/source-node";
-import { Network } from "../../src/model/network";
+import { Network, type NetworkOptions } from "../../src/model/network";
 import { platform } from "../../src/platform/node";
 import type { Values } from "./kernels";
 
@@ -37,19 +37,19 @@ export async function readTensors(path: string): Promise<Map<string, Values>> {
 export const readManifest = <T>(folder: string, name: string): T =>
   JSON.parse(readFileSync(join(folder, `${name}.json`), "utf8")) as T;
 
-/** The network of a manifest, its weights from the same folder. `precision: "exact"` unless asked otherwise. */
+/** The network of a manifest, its weights from the same folder. */
 export async function openNetwork(
   folder: string,
   manifest: NetworkManifest,
   device: Device,
-  precision: "fast" | "exact" = "fast",
+  options: NetworkOptions = {},
 ): Promise<Model> {
   const file = typeof manifest.weights === "string" ? manifest.weights : manifest.weights?.[0];
   if (!file) throw new UserError(`${manifest.case}: the manifest names no weights`);
   const source = await openSource(join(folder, file));
   const checkpoint = await openModelCheckpoint(source, hintsOf(manifest.config));
   try {
-    return new Model(await Network.load(checkpoint, device, { precision }), platform, { name: manifest.case });
+    return new Model(await Network.load(checkpoint, device, options), platform, { name: manifest.case });
   } finally {
     checkpoint.close();
   }

@@ -1,18 +1,26 @@
-// npm run golden -- DIR [--filter RE] [--precision fast|exact] [--verbose]: runs every case of a golden directory; one line a case, exit 1 on a failure.
+// npm run golden -- DIR [--filter RE] [--precision fast|exact] [--dtype f16] [--activations f16] [--verbose]: runs every case of a golden directory; one line a case, exit 1 on a failure.
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { openDevice } from "../../src/gpu/open-node";
+import type { NetworkOptions } from "../../src/model/network";
 import { casesOf, runCase } from "./cases";
 import type { CaseResult } from "./kernels";
 
 async function main(): Promise<number> {
   const { positionals, values } = parseArgs({
     allowPositionals: true,
-    options: { filter: { type: "string" }, verbose: { type: "boolean" }, precision: { type: "string" } },
+    options: {
+      filter: { type: "string" },
+      verbose: { type: "boolean" },
+      precision: { type: "string" },
+      dtype: { type: "string" },
+      activations: { type: "string" },
+    },
   });
   const folder = resolve(positionals[0] ?? "test/golden");
   const filter = new RegExp(values.filter ?? "");
-  const precision = values.precision as "fast" | "exact" | undefined;
+  const { precision, dtype, activations } = values;
+  const network = { ...(precision && { precision }), ...(dtype && { dtype }), ...(activations && { activations }) };
   let failures = 0;
   let passed = 0;
   using device = await openDevice();
@@ -23,7 +31,7 @@ async function main(): Promise<number> {
     const failed: string[] = [];
     const started = performance.now();
     try {
-      for await (const result of runCase(folder, name, device, precision)) {
+      for await (const result of runCase(folder, name, device, network as NetworkOptions)) {
         checks++;
         if (values.verbose)
           console.log(

@@ -8,10 +8,10 @@ import { plainStep, TENSOR } from "../../src/inject/step-graphs";
 import { type ModelCheckpoint, openModelCheckpoint } from "../../src/model/checkpoint/model";
 import { openSource } from "../../src/model/checkpoint/source-node";
 import { hShape } from "../../src/model/config";
-import { Network } from "../../src/model/network";
+import { Network, type NetworkOptions } from "../../src/model/network";
 import { alphaBars, samplingSteps } from "../../src/model/schedule";
-import { compare } from "./compare";
-import { perPicture, recordedActivations } from "./diffusers";
+import { allowed, compare } from "./compare";
+import { perPicture, recordedActivations, TOLERANCE } from "./diffusers";
 import type { CaseResult, Values } from "./kernels";
 
 /** A case of lucidrains' Unet: a Trainer's file, forwards with both sets of weights, and a DDIM run. */
@@ -54,7 +54,9 @@ export async function* runLucidrains(
   manifest: LucidrainsManifest,
   tensors: ReadonlyMap<string, Values>,
   device: Device,
+  options: NetworkOptions,
 ): AsyncGenerator<CaseResult> {
+  const tolerance = allowed(TOLERANCE, options);
   const path = join(folder, manifest.checkpoint);
   const { unet, diffusion } = manifest.config;
   const size = diffusion.image_size;
@@ -71,16 +73,16 @@ export async function* runLucidrains(
     ["model", false],
   ] as const) {
     const checkpoint = await open(ema);
-    const network = await Network.load(checkpoint, device, { precision: "exact" });
+    const network = await Network.load(checkpoint, device, { precision: "exact", ...options });
     try {
       const x = tensors.get("x")!;
       const { eps, h } = await network.forward(x.data, [...tensors.get("t")!.data]);
-      yield perPicture(`${name}.out`, eps, tensors.get(`${name}.out`)!, x.shape[0]!);
-      yield perPicture(`${name}.h`, h, tensors.get(`${name}.h`)!, x.shape[0]!);
+      yield perPicture(`${name}.out`, eps, tensors.get(`${name}.out`)!, x.shape[0]!, tolerance);
+      yield perPicture(`${name}.h`, h, tensors.get(`${name}.h`)!, x.shape[0]!, tolerance);
       if (!ema) continue;
       yield* schedule(checkpoint, manifest, tensors);
-      yield* recordedActivations(network, tensors, (module) => nameOf(network, module), undefined);
-      if (manifest.ddim_times) yield* ddim(network, checkpoint, manifest, tensors);
+      yield* recordedActivations(network, tensors, (module) => nameOf(network, module), undefined, tolerance);
+      if (manifest.ddim_times) yield* ddim(network, checkpoint, manifest, tensors, options);
     } finally {
       network.destroy();
       checkpoint.close();
@@ -123,6 +125,7 @@ async function* ddim(
   checkpoint: ModelCheckpoint,
   manifest: LucidrainsManifest,
   tensors: ReadonlyMap<string, Values>,
+  options: NetworkOptions,
 ): AsyncGenerator<CaseResult> {
   const { schedule } = checkpoint;
   const net = network.unet(1);
@@ -195,12 +198,18 @@ async function* ddim(
       floor = { x_start: Math.max(floor.x_start, floors.x_start[k]!), h: Math.max(floor.h, floors.h[k]!) };
       for (const part of ["h", "x_start"] as const) {
         const expected = tensors.get(`ddim.${part}.${k}`)!;
-        yield compare(`ddim.${part}.${k}`, await read(`${part}.${k}`, expected), expected, FLOORS * floor[part], true);
+        yield compare(
+          `ddim.${part}.${k}`,
+          await read(`${part}.${k}`, expected),
+          expected,
+          allowed(FLOORS * floor[part], options),
+          true,
+        );
       }
     }
     const expected = tensors.get("ddim.picture")!;
     const picture = (await read("picture", expected)).map((v) => (v + 1) / 2);
-    yield compare("ddim.picture", picture, expected, FLOORS * floors.picture.max_abs, true);
+    yield compare("ddim.picture", picture, expected, allowed(FLOORS * floors.picture.max_abs, options), true);
   } finally {
     kept.destroy();
   }

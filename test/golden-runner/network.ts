@@ -5,9 +5,10 @@ import { calibratedStep, injectedStep, plainStep, TENSOR } from "../../src/injec
 import { type Step, stepTable } from "../../src/inject/step-table";
 import { STEP, STEP_FLOATS } from "../../src/kernels/step/step-row";
 import { hShape } from "../../src/model/config";
+import type { NetworkOptions } from "../../src/model/network";
 import type { NetworkOp } from "../../src/model/ops";
 import { alphaBars } from "../../src/model/schedule";
-import { compare } from "./compare";
+import { allowed, compare, type Tolerance } from "./compare";
 import { evaluate } from "./evaluate";
 import type { CaseResult, Values } from "./kernels";
 
@@ -35,23 +36,28 @@ function ancestralRows(steps: readonly Step[]): Float32Array {
 }
 
 /** eps, h and every recorded activation of one forward. */
-export async function* runForward(model: Model, tensors: ReadonlyMap<string, Values>): AsyncGenerator<CaseResult> {
+export async function* runForward(
+  model: Model,
+  tensors: ReadonlyMap<string, Values>,
+  options: NetworkOptions,
+): AsyncGenerator<CaseResult> {
+  const tolerance = allowed(TOLERANCE, options);
   const x = tensors.get("x")!;
   const t = [...tensors.get("t")!.data];
   const net = model.network.unet(x.shape[0]!);
   const { eps, h } = await model.forward(x.data, t);
   const out = tensors.get("out");
-  if (out) yield compare("out", eps, out, TOLERANCE);
+  if (out) yield compare("out", eps, out, tolerance);
   const expectedEps = tensors.get("eps");
   if (expectedEps) {
     const per = expectedEps.data.length / x.shape[0]!;
     const own = eps.length / x.shape[0]!;
     const first = Float32Array.from(expectedEps.data, (_, i) => eps[Math.floor(i / per) * own + (i % per)]!);
-    yield compare("eps", first, expectedEps, TOLERANCE);
+    yield compare("eps", first, expectedEps, tolerance);
   }
-  yield compare("middle_h", h, tensors.get("middle_h")!, TOLERANCE);
+  yield compare("middle_h", h, tensors.get("middle_h")!, tolerance);
   const steps = rows(t.map((time) => ({ t: time, next: -1 })));
-  yield* activations(model, net.graph, tensors, { x: x.data, steps });
+  yield* activations(model, net.graph, tensors, { x: x.data, steps }, tolerance);
 }
 
 /** Every recorded activation, from one run of the graph. Some of the official modules are fused here: their values are
@@ -61,6 +67,7 @@ async function* activations(
   graph: Graph<NetworkOp>,
   tensors: ReadonlyMap<string, Values>,
   inputs: Record<string, Float32Array>,
+  tolerance: Tolerance,
 ): AsyncGenerator<CaseResult> {
   const recorded = [...tensors].filter(([name]) => name.startsWith("act.") || name === "temb.sinusoidal");
   const nodes = recorded.map(([name]) => nodeOf(graph, name));
@@ -74,7 +81,7 @@ async function* activations(
         ok: false,
         worstAbs: Infinity,
         worstRel: Infinity,
-        tolerance: TOLERANCE,
+        tolerance: 0,
         reason: "no such tensor",
       };
       continue;
@@ -85,7 +92,7 @@ async function* activations(
     if (node.op.kind === "linear" && node.op.siluOut)
       golden = { ...expected, data: Float32Array.from(expected.data, (v) => v / (1 + Math.exp(-v))) };
     // Some cases record the first sample only.
-    yield compare(name, data.subarray(0, golden.data.length), golden, TOLERANCE);
+    yield compare(name, data.subarray(0, golden.data.length), golden, tolerance);
   }
 }
 
@@ -119,6 +126,7 @@ export async function* runStepCase(
   model: Model,
   { id, scalars, tensors: roles }: StepCase,
   tensors: ReadonlyMap<string, Values>,
+  options: NetworkOptions,
 ): AsyncGenerator<CaseResult> {
   const of = (role: string): Values | undefined =>
     tensors.get(roles?.[role] ?? "") ?? (roles ? undefined : tensors.get(`${id}.${role}`));
@@ -180,7 +188,7 @@ export async function* runStepCase(
   };
   for (const [role, data] of Object.entries(found)) {
     const expected = of(role);
-    if (expected) yield compare(`${id}.${role}`, data, expected, TOLERANCE);
+    if (expected) yield compare(`${id}.${role}`, data, expected, allowed(TOLERANCE, options));
   }
 }
 

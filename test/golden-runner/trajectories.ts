@@ -2,20 +2,28 @@ import { withHooks } from "../../src/inject/hooks";
 import { Inversion } from "../../src/inject/inversion";
 import type { Model } from "../../src/inject/model";
 import { Store } from "../../src/inject/store";
+import { psnrOfValues } from "../../src/metrics/psnr";
 import { hShape } from "../../src/model/config";
+import type { NetworkOptions } from "../../src/model/network";
 import { timeSteps } from "../../src/model/schedule";
-import { compare } from "./compare";
+import { allowed, compare } from "./compare";
 import type { CaseResult, Values } from "./kernels";
 
 /** Absolute, in [-1, 1]. */
 const TOLERANCE = 2e-3;
+
+/** How near, in dB, results of tiny networks in ten steps come where f16 is stored. The shipped model comes nearer:
+ *  test/activations.test.ts. */
+const PSNR_IN_F16 = 40;
 
 /** Inverts the recorded pictures as one batch, and compares x_T and every h of the content's bank. */
 export async function* runInversion(
   model: Model,
   bankKeys: readonly number[],
   tensors: ReadonlyMap<string, Values>,
+  options: NetworkOptions,
 ): AsyncGenerator<CaseResult> {
+  const tolerance = allowed(TOLERANCE, options);
   const top = Math.max(...[...tensors.keys()].map((k) => Number(/\.x_t(\d+)$/.exec(k)?.[1] ?? 0)));
   const pictures = ["content", "style"].map((who) => ({ tensor: tensors.get(`${who}.x0`)!.data }));
   using inversion = await model.invert(pictures, { steps: bankKeys.length + 1, top, faithful: true });
@@ -31,13 +39,13 @@ export async function* runInversion(
   const xT = await inversion.readXT();
   for (const [n, who] of ["content", "style"].entries()) {
     const half = xT.subarray((n * xT.length) / 2, ((n + 1) * xT.length) / 2);
-    yield compare(`${who}.x_t${top}`, half, tensors.get(`${who}.x_t${top}`)!, TOLERANCE, true);
+    yield compare(`${who}.x_t${top}`, half, tensors.get(`${who}.x_t${top}`)!, tolerance, true);
   }
   for (const t of times) {
     const expected = tensors.get(`bank.h_t${t}`);
     if (!expected) continue;
     const h = await inversion.readH(t);
-    yield compare(`bank.h_t${t}`, h.subarray(0, h.length / 2), expected, TOLERANCE, true);
+    yield compare(`bank.h_t${t}`, h.subarray(0, h.length / 2), expected, tolerance, true);
   }
 }
 
@@ -62,6 +70,7 @@ export async function* runGeneration(
   args: OfficialArguments,
   tensors: ReadonlyMap<string, Values>,
   inverted: ReadonlyMap<string, Values>,
+  network: NetworkOptions,
 ): AsyncGenerator<CaseResult> {
   const shape = hShape(model.config);
   const xT = new Float32Array(tensors.get("x_T")!.data);
@@ -103,10 +112,23 @@ export async function* runGeneration(
   using result = await model.inject(withHooks(options, { noise }));
   const final = tensors.get("x0_final") ?? tensors.get(`x.${timeSteps(args.n_gen_step).length - 1}`)!;
   const found = await result.read();
+  if (network.dtype === "f16") return yield atLeast("x0_final", psnrOfValues(final.data, found), PSNR_IN_F16);
   yield compare("x0_final", found, final, TOLERANCE, true);
   const level = (v: number) => Math.round(Math.min(1, Math.max(-1, v)) * 127.5 + 127.5);
   const off = final.data.reduce((worst, v, i) => Math.max(worst, Math.abs(level(v) - level(found[i]!))), 0);
   yield { id: "8-bit picture", ok: off <= 1, worstAbs: off, worstRel: off / 255, tolerance: 1 };
+}
+
+function atLeast(id: string, db: number, tolerance: number): CaseResult {
+  const ok = db >= tolerance;
+  return {
+    id,
+    ok,
+    worstAbs: 0,
+    worstRel: 0,
+    tolerance,
+    ...(!ok && { reason: `${db.toFixed(1)} dB, expected ${tolerance}` }),
+  };
 }
 
 const zeros = (n: number): Float32Array => new Float32Array(n);
