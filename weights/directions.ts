@@ -12,8 +12,9 @@ import type { Directions } from "../src/inject/directions";
 import type { Inversion } from "../src/inject/inversion";
 import { loadModel, openDevice } from "../src/node";
 import { openPortraitFeatures } from "../src/platform/portrait-features-node";
+import { heldOut } from "./portraits/held-out";
 import { mean, type Pixels, paletteDistance } from "./portraits/measures";
-import { drawPortrait, type Factors, sampleFactors } from "./portraits/portrait";
+import type { Factors } from "./portraits/portrait";
 
 const { values } = parseArgs({
   options: {
@@ -30,7 +31,6 @@ const { values } = parseArgs({
 const solver = values.solver as "ddim" | "dpm++2m";
 const steps = Number(values.steps);
 const scale = Number(values.scale);
-const HELD_OUT_SEED = 900_000_000; // training draws 1,000,000 .. 1,039,999
 
 interface Factor {
   readonly with: Partial<Factors>;
@@ -49,11 +49,7 @@ const factors: Readonly<Record<string, Factor>> = {
 const device = await openDevice();
 const model = await loadModel("portraits64", { device });
 const { identity, names } = await openPortraitFeatures();
-const draw = (i: number, factor: Partial<Factors>): Pixels => ({
-  width: model.resolution,
-  height: model.resolution,
-  data: drawPortrait({ ...sampleFactors(HELD_OUT_SEED + i), ...factor }, model.resolution),
-});
+const draw = (i: number, factor: Partial<Factors>) => heldOut(i, model.resolution, factor);
 const tell = async (pictures: readonly Pixels[]) =>
   (await identity.embed(pictures)).map(({ vector }) => Array.from(vector));
 const range = (n: number, from = 0) => Array.from({ length: n }, (_, i) => from + i);

@@ -9,8 +9,7 @@
 import { fork } from "node:child_process";
 import { parseArgs } from "node:util";
 import { loadModel, openDevice, type PresetName, presets, resolveParameters } from "../src/node";
-import type { Pixels } from "./portraits/measures";
-import { drawPortrait, sampleFactors } from "./portraits/portrait";
+import { heldOut } from "./portraits/held-out";
 import { writeSheet } from "./portraits/sheet";
 import { type Pair, summarise } from "./portraits/summary";
 
@@ -37,7 +36,6 @@ if (!Object.hasOwn(presets, preset))
 const few = values.steps ? { steps: Number(values.steps), stepsInversion: Number(values.steps) } : {};
 const { solver, steps, stepsInversion, tEdit, tBoost } = resolveParameters(few, preset);
 
-const HELD_OUT_SEED = 900_000_000; // training draws 1,000,000 .. 1,039,999
 const HOLD = { medianPsnr: 30, paletteKept: 0.9 };
 
 /** What a process reports: its model once, then its pairs as they are measured. */
@@ -52,14 +50,9 @@ async function measure(first: number, count: number, report: (made: Report) => v
   const device = await openDevice();
   const model = await loadModel(values.model, { device });
   const side = model.resolution;
-  const portrait = (i: number): Pixels => ({
-    width: side,
-    height: side,
-    data: drawPortrait(sampleFactors(HELD_OUT_SEED + i), side),
-  });
   for (let done = 0; done < count; ) {
     const n = Math.min(Number(values.batch), count - done);
-    const pictures = Array.from({ length: n + 1 }, (_, i) => portrait(first + done + i));
+    const pictures = Array.from({ length: n + 1 }, (_, i) => heldOut(first + done + i, side));
     using inversion = await model.invert(pictures, { steps: stepsInversion, solver });
     const range = Array.from({ length: n }, (_, i) => i);
     const original = inversion.select(...range);

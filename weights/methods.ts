@@ -8,8 +8,8 @@ import { appendFileSync, existsSync, readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import type { InversionMethod, Solver } from "../src/node";
 import { loadModel, openDevice } from "../src/node";
+import { heldOut } from "./portraits/held-out";
 import { mean, median, type Pixels, paletteDistance, towardContent } from "./portraits/measures";
-import { drawPortrait, sampleFactors } from "./portraits/portrait";
 
 const { values } = parseArgs({
   options: {
@@ -28,8 +28,6 @@ const count = Number(values.pairs);
 const gamma = Number(values.gamma);
 const tEdit = Number(values["t-edit"]);
 const tBoost = Number(values["t-boost"]);
-const HELD_OUT_SEED = 900_000_000; // training draws 1,000,000 .. 1,039,999
-
 /** One pair by one method. */
 interface Row {
   readonly method: string;
@@ -47,11 +45,7 @@ interface Row {
 const device = await openDevice();
 const model = await loadModel(values.model, { device, dtype: values.dtype as "f32" | "f16" });
 const side = model.resolution;
-const portrait = (i: number): Pixels => ({
-  width: side,
-  height: side,
-  data: drawPortrait(sampleFactors(HELD_OUT_SEED + i), side),
-});
+const portrait = (i: number) => heldOut(i, side);
 
 /** PSNR of [3, side, side] in [-1, 1] against a picture. */
 function decibels(values: Float32Array, { data }: Pixels): number {
