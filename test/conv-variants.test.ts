@@ -58,6 +58,7 @@ const fallbacks: Readonly<Record<string, string>> = {
 
 /** Shaders that no network gets on any target, each with the reason to keep it. */
 const unusual: Readonly<Record<string, string>> = {
+  "conv/winograd_filter": "filters, while a large network is loaded",
   "conv/matrix": "see the variant",
   "conv/matrix_patch": "see the variant",
   "conv/tile_half": "see the variant",

@@ -14,6 +14,8 @@ export interface PackedWeight {
   /** Packs the sources' values, joined in that order; the bytes may lie in `room`. Where absent, the weight is the sources' own
    *  f32 bytes, one after the other. */
   readonly packing: ((all: Float32Array<ArrayBuffer>, room: Room) => Packing) | undefined;
+  /** Packs the sources' values on the device: a dispatch that reads them, as f32 in that order. Where absent, only `packing` can. */
+  readonly transform?: (all: Tensor) => Dispatch;
 }
 
 /** The kernels of one node. */
@@ -49,7 +51,12 @@ export interface LoweringContext {
   /** The target for one weight, which may have to stay f32. */
   targetFor(weight: string): Target;
   /** Registers a weight. Nodes that share a layer share it. @param packing default: the sources' f32 values as they are */
-  weight(tensor: Tensor, sources: PackedWeight["sources"], packing?: PackedWeight["packing"]): Tensor;
+  weight(
+    tensor: Tensor,
+    sources: PackedWeight["sources"],
+    packing?: PackedWeight["packing"],
+    transform?: PackedWeight["transform"],
+  ): Tensor;
   /** Registers a checkpoint tensor that is uploaded as it is. */
   parameter(key: string, ...shape: number[]): Tensor;
 }
@@ -155,9 +162,9 @@ function nodeIo(
 }
 
 function contextOf(target: Target, weights: Map<string, PackedWeight>, keptF32: ReadonlySet<string>): LoweringContext {
-  const weight: LoweringContext["weight"] = (tensor, sources, packing) => {
+  const weight: LoweringContext["weight"] = (tensor, sources, packing, transform) => {
     const found = weights.get(tensor.name);
-    if (!found) weights.set(tensor.name, { tensor, sources, packing });
+    if (!found) weights.set(tensor.name, { tensor, sources, packing, ...(transform && { transform }) });
     return found?.tensor ?? tensor;
   };
   return {

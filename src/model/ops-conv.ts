@@ -39,10 +39,12 @@ export const convOps: Ops<ConvOp> = {
     const shape: ConvShape = convShape({ kernel, n: 1, c1, c2, oc, h, w, stride, upsample });
     const use: ConvUse = { shape, weights: target.weights, pad: options.pad, norm: inputs.norm !== undefined, silu };
     const variant = variantFor(shape, target);
+    const stored = variant.weight(`${name}.weight`, shape, target);
     const weight = context.weight(
-      variant.weight(`${name}.weight`, shape, target),
+      stored,
       layers.map((layer) => ({ key: `${layer}.weight`, elements: rows * (c1 + c2) * kernel ** 2 })),
       (all, room) => packConvInParts(all, variant, shape, target, room),
+      target.weights === "f32" && variant.transform ? (all) => variant.transform!(all, stored, shape) : undefined,
     );
     const bias = context.weight(
       f32(`${name}.bias`, oc),

@@ -1,8 +1,9 @@
 import { LimitError, UserError } from "../errors";
-import type { Buffers } from "../gpu/buffers";
+import { Buffers } from "../gpu/buffers";
+import { runOnce } from "../gpu/encode";
 import { Turns } from "../gpu/patience";
 import type { PackedWeight } from "../graph/lower";
-import { byteLength, elements } from "../kernels/dispatch";
+import { byteLength, elements, f32, type Tensor } from "../kernels/dispatch";
 import { type HalfReport, halfReport } from "./checkpoint/f16";
 import type { ModelCheckpoint } from "./checkpoint/model";
 
@@ -14,6 +15,9 @@ const READ_AHEAD = 4 * 2 ** 20;
 
 /** Room for packing, in that of the largest packed weight: Winograd's filters are put in order first, 16 values for one. */
 const ROOM = 1 + 1 / 16;
+
+/** Values that have to be transformed before the device does it: its pipeline takes as long to compile as fewer do to pack. */
+const WORTH_A_PIPELINE = 2 ** 24;
 
 /** Values hashed at a time. */
 const HASHED = 2 ** 20;
@@ -30,15 +34,19 @@ export async function upload(
   signal?: AbortSignal,
 ): Promise<{ hash: string; notes: Readonly<Record<string, HalfReport>> }> {
   const uses = usesOf(stored);
-  const writer = new WeightWriter(buffers, stored, full, new Turns(signal));
+  const writer = new WeightWriter(buffers, stored, full, signal);
   const largest = Math.max(0, ...[...uses.values()].map(([use]) => use!.elements));
   const scratch = new Uint8Array(4 * largest + READ_AHEAD);
-  for (const [name, { sources }] of stored) if (sources.length === 0) await writer.constant(name);
-  const hash = await readAll(checkpoint, uses, scratch, signal, async (places, values) => {
-    for (const { name, at } of places) await writer.take(name, at, values);
-  });
-  await buffers.ready();
-  return { hash, notes: writer.notes };
+  try {
+    for (const [name, { sources }] of stored) if (sources.length === 0) await writer.constant(name);
+    const hash = await readAll(checkpoint, uses, scratch, signal, async (places, values) => {
+      for (const { name, at } of places) await writer.take(name, at, values);
+    });
+    await buffers.ready();
+    return { hash, notes: writer.notes };
+  } finally {
+    writer.destroy();
+  }
 }
 
 /** The network's hash alone, as `upload` returns it. */
@@ -117,13 +125,30 @@ class WeightWriter {
   /** where weights are packed, one after another */
   #room: Float32Array<ArrayBuffer> | undefined;
   #taken = 0;
+  /** values that the device packs, of one weight after another */
+  readonly #raw: Buffers;
+  /** values of the largest of these */
+  readonly #largest: number;
+  readonly #turns: Turns;
+  /** Whether the device packs what it can. */
+  readonly #transforms: boolean;
 
   constructor(
     readonly buffers: Buffers,
     readonly stored: ReadonlyMap<string, PackedWeight>,
     readonly full: ReadonlyMap<string, PackedWeight>,
-    readonly turns: Turns,
-  ) {}
+    readonly signal: AbortSignal | undefined,
+  ) {
+    this.#raw = new Buffers(buffers.device);
+    this.#turns = new Turns(signal);
+    const sizes = [...stored.values()].map((w) => (w.transform ? valuesOf(w) : 0));
+    this.#largest = Math.max(0, ...sizes);
+    this.#transforms = sizes.reduce((sum, size) => sum + size, 0) >= WORTH_A_PIPELINE;
+  }
+
+  destroy(): void {
+    this.#raw.destroy();
+  }
 
   /** A weight that no checkpoint tensor makes. */
   async constant(name: string): Promise<void> {
@@ -136,8 +161,10 @@ class WeightWriter {
     const weight = this.stored.get(name)!;
     if (!weight.packing) return this.#write(weight, asBytes(values), 4 * at);
     if (weight.sources.length === 1) return this.#finish(name, values);
-    const total = weight.sources.reduce((sum, { elements }) => sum + elements, 0);
-    const waiting = this.#waiting.get(name) ?? { all: new Float32Array(total), missing: weight.sources.length };
+    const waiting = this.#waiting.get(name) ?? {
+      all: new Float32Array(valuesOf(weight)),
+      missing: weight.sources.length,
+    };
     this.#waiting.set(name, waiting);
     waiting.all.set(values, at);
     if (--waiting.missing > 0) return;
@@ -150,45 +177,72 @@ class WeightWriter {
     const half = asked.tensor.dtype === "f16" ? halfReport(all) : undefined;
     if (half && (!half.safe || half.flushed > 0)) this.notes[name] = half;
     const weight = half && !half.safe ? this.full.get(name)! : asked;
-    await this.#write(weight, await this.#packed(weight, all), 0);
+    if (this.#transforms && weight.transform) await this.#transformed(weight, all);
+    else await this.#write(weight, await this.#packed(weight, all), 0);
+  }
+
+  /** Packs a weight on the device, which reads its values from one buffer for all. */
+  async #transformed({ tensor, transform }: PackedWeight, all: Float32Array<ArrayBuffer>): Promise<void> {
+    await this.#turns.give();
+    const values = f32("values", all.length);
+    const raw = this.#raw.make(values.name, 4 * this.#largest);
+    const packed = this.#bufferOf(tensor);
+    this.#raw.write(raw, 0, all);
+    const { device } = this.buffers;
+    await runOnce(device, [transform!(values)], (t) => ({ buffer: t === values ? raw : packed }), this.signal);
+    await this.#written(all.byteLength);
   }
 
   /** A cancel is heard between the parts. */
   async #packed(weight: PackedWeight, all: Float32Array<ArrayBuffer>): Promise<Uint8Array> {
-    await this.turns.give();
+    await this.#turns.give();
     if (!weight.packing) return asBytes(all);
     this.#taken = 0;
     const packing = weight.packing(all, (length) => this.#take(length));
     for (;;) {
       const part = packing.next();
       if (part.done) return part.value;
-      await this.turns.give();
+      await this.#turns.give();
     }
   }
 
   /** The next values of the room. Memory taken anew for every weight would pile up: it is freed when the collector finds time. */
   #take(length: number): Float32Array<ArrayBuffer> {
-    const largest = (weights: ReadonlyMap<string, PackedWeight>) =>
-      Math.max(...[...weights.values()].map(({ tensor, packing }) => (packing ? elements(tensor) : 0)));
-    this.#room ??= new Float32Array(Math.ceil(ROOM * Math.max(largest(this.stored), largest(this.full))));
+    const packs = (w: PackedWeight) => w.packing && !(this.#transforms && w.transform);
+    const largest = Math.max(
+      ...[...this.stored.values(), ...this.full.values()].map((w) => (packs(w) ? elements(w.tensor) : 0)),
+    );
+    this.#room ??= new Float32Array(Math.ceil(ROOM * largest));
     const at = this.#taken;
     this.#taken += length;
     return this.#taken <= this.#room.length ? this.#room.subarray(at, this.#taken) : new Float32Array(length);
   }
 
   async #write({ tensor }: PackedWeight, bytes: Uint8Array, offset: number): Promise<void> {
+    this.buffers.write(this.#bufferOf(tensor), offset, bytes as Uint8Array<ArrayBuffer>);
+    await this.#written(bytes.length);
+  }
+
+  #bufferOf(tensor: Tensor): GPUBuffer {
+    const limit = this.buffers.gpu.limits.maxStorageBufferBindingSize;
+    if (byteLength(tensor) > limit) throw new LimitError(tensor.name, byteLength(tensor), limit);
+    return this.buffers.makeFor(tensor);
+  }
+
+  /** Waits where the driver may hold much that was given to it. */
+  async #written(bytes: number): Promise<void> {
+    if ((this.#staged += bytes) < MOST_STAGED) return;
+    this.#staged = 0;
     const { device } = this.buffers;
     const { gpu } = device;
-    const limit = gpu.limits.maxStorageBufferBindingSize;
-    if (byteLength(tensor) > limit) throw new LimitError(tensor.name, byteLength(tensor), limit);
-    this.buffers.write(this.buffers.makeFor(tensor), offset, bytes as Uint8Array<ArrayBuffer>);
-    if ((this.#staged += bytes.length) < MOST_STAGED) return;
-    this.#staged = 0;
     await this.buffers.ready();
     gpu.queue.submit([]);
     await device.wait(gpu.queue.onSubmittedWorkDone());
   }
 }
+
+/** Values of all sources of a weight. */
+const valuesOf = ({ sources }: PackedWeight): number => sources.reduce((sum, { elements }) => sum + elements, 0);
 
 const asBytes = (all: Float32Array): Uint8Array => new Uint8Array(all.buffer, all.byteOffset, all.byteLength);
 

@@ -13,6 +13,7 @@ import convSumSplits from "../../shaders/conv/sum_splits.wgsl";
 import convTile from "../../shaders/conv/tile.wgsl";
 import convToFew from "../../shaders/conv/to_few.wgsl";
 import convWinogradBetween from "../../shaders/conv/winograd_between.wgsl";
+import convWinogradFilter from "../../shaders/conv/winograd_filter.wgsl";
 import convWinogradInput from "../../shaders/conv/winograd_input.wgsl";
 import convWinogradOutput from "../../shaders/conv/winograd_output.wgsl";
 import libAct from "../../shaders/lib/act.wgsl";
@@ -74,6 +75,7 @@ import libUnary from "../../shaders/lib/unary.wgsl";
 import libWindow from "../../shaders/lib/window.wgsl";
 import libWinograd from "../../shaders/lib/winograd.wgsl";
 import libWinogradBack from "../../shaders/lib/winograd_back.wgsl";
+import libWinogradDomain from "../../shaders/lib/winograd_domain.wgsl";
 import libWinogradForth from "../../shaders/lib/winograd_forth.wgsl";
 import libWorkgroups from "../../shaders/lib/workgroups.wgsl";
 import normChannels from "../../shaders/norm/channels.wgsl";
@@ -176,6 +178,7 @@ export const library: Readonly<Record<string, string>> = {
   window: libWindow,
   winograd: libWinograd,
   winograd_back: libWinogradBack,
+  winograd_domain: libWinogradDomain,
   winograd_forth: libWinogradForth,
   workgroups: libWorkgroups,
 };
@@ -196,6 +199,7 @@ const files = {
   "conv/tile": convTile,
   "conv/to_few": convToFew,
   "conv/winograd_between": convWinogradBetween,
+  "conv/winograd_filter": convWinogradFilter,
   "conv/winograd_input": convWinogradInput,
   "conv/winograd_output": convWinogradOutput,
   "norm/channels": normChannels,

@@ -57,6 +57,8 @@ export interface ConvVariant {
   /** Packs weights into the bytes of that tensor, stopping every few milliseconds. The bytes may lie in `room`.
    *  w: [OC, C1 + C2, kernel, kernel] */
   readonly packing: (w: Float32Array, shape: ConvShape, target: Target, room: Room) => Packing;
+  /** Packs on the device what `packing` computes for weights in f32, within rounding.   w: f32 [OC, C1 + C2, kernel, kernel] */
+  readonly transform?: (w: Tensor, weight: Tensor, shape: ConvShape) => Dispatch;
   /** The dispatches that compute it. The batch may be another than when the weights were packed. */
   readonly dispatches: (io: ConvTensors, sizes: ConvSizes, options: ConvOptions, target: Target) => Dispatch[];
 }

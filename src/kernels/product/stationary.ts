@@ -8,16 +8,19 @@ export const stationaryDepth = (k: number): number => (k > 96 ? ceilDiv(k, 32) *
 
 /** Unit: elements of K that are stored together, of which four lanes load a quarter each. 96 where K is deep enough for the
  *  tenth it saves to pay for a pipeline of its own; else 64, or the largest divisor of K up to 96.   k: of `stationaryDepth` */
-function unitOf(k: number): number {
+export function stationaryUnit(k: number): number {
   if (k % 64 === 0 && (k % 96 !== 0 || k < 384)) return 64;
   return Array.from({ length: 12 }, (_, i) => 96 - 8 * i).find((unit) => k % unit === 0)!;
 }
 
 /** Place of element k of a row among [K / unit, rows, unit]. */
 export function stationaryPlace(rows: number, depth: number): (row: number, k: number) => number {
-  const unit = unitOf(depth);
-  return (row, k) => (Math.floor(k / unit) * rows + row) * unit + (k % unit);
+  return placeInUnits(rows, stationaryUnit(depth));
 }
+
+/** The same for any unit that divides K. */
+export const placeInUnits = (rows: number, unit: number) => (row: number, k: number) =>
+  (Math.floor(k / unit) * rows + row) * unit + (k % unit);
 
 /** Columns of a lane, the most first. */
 const tiles = [8, 4, 2, 1] as const;
@@ -54,12 +57,12 @@ export const suitsStationary = (m: number, n: number, k: number): boolean =>
   m >= ROWS_TO_HOLD && evenTile(n) !== undefined && k === stationaryDepth(k);
 
 /** Whether a product of this depth never leaves sums in its result, to be added to later: an f16 would round them. */
-export const inOnePass = (k: number): boolean => k === unitOf(k);
+export const inOnePass = (k: number): boolean => k === stationaryUnit(k);
 
 /** Splits a product into tasks: each keeps one of `held` tiles of B in registers, `tile` columns to a lane, and streams a
  *  share of A's rows past it. */
 export function stationaryTasks(rows: number, k: number, held: number, tile: StationaryTile) {
-  const unit = unitOf(k);
+  const unit = stationaryUnit(k);
   const parts = Math.min(Math.max(1, Math.floor(rows / ROWS_THAT_PAY)), ceilDiv(ENOUGH_TASKS, held));
   const share = ceilDiv(rows, parts);
   const units = tile < 8 && unit <= 64 && k % (2 * unit) === 0 ? 2 : 1;
