@@ -9,14 +9,13 @@ import {
   openDevice,
   type Result,
   type RunOptions,
-  type Solver,
   UserError,
 } from "../src/browser";
 import { Directions } from "../src/inject/directions";
 import type { DirectionsFile } from "../src/inject/directions-file";
 import { isUnfamiliar, noiseStatistics } from "../src/inject/familiarity";
 import { hShape } from "../src/model/config";
-import type { HostCopies, HostCopy } from "./host-copies";
+import type { HostCopies, HostCopy, InversionWay } from "./host-copies";
 import { inputOf, type Picture } from "./pictures";
 
 /** Where a model comes from (the shipped one's URL, or a name, an address, a file or a folder's files that the user gave),
@@ -34,12 +33,6 @@ export interface Loading {
 export interface InvertTogether extends RunOptions {
   /** Called with the pictures that a run inverts, and with the number of its steps that are done already. */
   readonly onBatch?: (batch: readonly Picture[], done: number) => void;
-}
-
-/** What tells inversions of one picture apart. */
-export interface InversionWay {
-  readonly steps: number;
-  readonly solver: Solver;
 }
 
 /** GPU bytes of inversions to keep; the least recently used go first. */

@@ -1,6 +1,11 @@
-import type { RunSnapshot } from "../src/browser";
-import type { InversionWay } from "./engine";
+import type { RunSnapshot, Solver } from "../src/browser";
 import type { Picture } from "./pictures";
+
+/** What tells inversions of one picture apart. */
+export interface InversionWay {
+  readonly steps: number;
+  readonly solver: Solver;
+}
 
 /** A copy on the host of an inversion, finished or begun. */
 export interface HostCopy extends InversionWay {

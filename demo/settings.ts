@@ -1,6 +1,6 @@
 import { type PresetName, presets, resolveParameters, type Solver } from "../src/browser";
 import { SOLVERS } from "../src/model/schedule";
-import type { InversionWay } from "./engine";
+import type { InversionWay } from "./host-copies";
 
 /** Values of the sliders. */
 export interface Settings {
