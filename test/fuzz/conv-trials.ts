@@ -4,9 +4,10 @@ import { tile } from "../../src/kernels/conv/tile";
 import { convVariants } from "../../src/kernels/conv/tuner-variants";
 import { type ConvShape, type ConvVariant, convShape } from "../../src/kernels/conv/variant";
 import { winograd } from "../../src/kernels/conv/winograd";
+import { f32 } from "../../src/kernels/dispatch";
 import { type Tile, tileName } from "../../src/kernels/product/tiles";
 import type { Dtype, Target } from "../../src/kernels/target";
-import { type ConvCase, convData, convReference } from "../../src/reference/conv";
+import { type ConvCase, type ConvData, convData, convReference } from "../../src/reference/conv";
 import { convRun } from "../../src/tune/conv-run";
 import { roundedWeights } from "../support/rounded-weights";
 import type { Chance } from "./chance";
@@ -106,7 +107,8 @@ function convTrial(c: Chance, use: ConvUse, variant: ConvVariant, target: Target
     if (!variantsOf(shape, use.pad, target.weights).some(([served]) => served === variant)) continue;
     const data = convData(s);
     try {
-      const { dispatches, inputs, y } = convRun(s, data, variant, target);
+      const run = convRun(s, data, variant, target);
+      const { dispatches, inputs, y } = c.once(2) ? transformedThere(run, data, shape, variant, target) : run;
       const transformed = variant.name.startsWith("F(");
       const values = convReference(s, target.weights === "f16" && !transformed ? roundedWeights(data) : data);
       const f32Only = variant.name.startsWith("F(4,3)") ? 1e-3 : transformed ? 1e-4 : 5e-5;
@@ -121,6 +123,22 @@ function convTrial(c: Chance, use: ConvUse, variant: ConvVariant, target: Target
       if (!(error instanceof ShapeError)) throw error; // else the variant is for other shapes: pixels in fours, say
     }
   }
+}
+
+/** The same with filters that the device transforms, where it can. */
+function transformedThere(
+  run: ReturnType<typeof convRun>,
+  data: ConvData,
+  shape: ConvShape,
+  variant: ConvVariant,
+  { weights }: Target,
+): ReturnType<typeof convRun> {
+  if (!variant.transform || weights === "f16") return run;
+  const weight = [...run.inputs.keys()].find(({ name }) => name === "weight")!;
+  const filters = f32("filters", shape.oc, shape.c1 + shape.c2, 3, 3);
+  const inputs = new Map(run.inputs).set(filters, Float32Array.from(data.weight));
+  inputs.delete(weight);
+  return { ...run, inputs, dispatches: [variant.transform(filters, weight, shape), ...run.dispatches] };
 }
 
 function convCase(c: Chance, { kernel, stride, upsample, pad, joined, norm, silu }: ConvUse): ConvCase {
