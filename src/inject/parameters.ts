@@ -34,7 +34,7 @@ export const defaults: InjectParameters = {
 
 /** `fast` and `quick` for the shipped model, and the settings of the paper and of the official README.   Jeong et al. 2023
  *  On the shipped model `fast` does what `quick` does in two fifths of the forwards (docs/methods.md). Its gamma is higher
- *  because it injects at 9 steps instead of 30, and a little boosting ends a fine pattern that so few steps can leave. */
+ *  because it injects at 9 steps instead of 30. A little boosting takes away most of a fine pattern that so few steps leave. */
 export const presets = {
   fast: { stepsInversion: 20, steps: 20, solver: "dpm++2m", gamma: 0.9, tEdit: 300, tBoost: 30, omega: "off" },
   quick: { stepsInversion: 50, steps: 50, gamma: 0.3, tEdit: 400, tBoost: 0, omega: "off" },
