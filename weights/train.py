@@ -204,11 +204,13 @@ class Upsample(nn.Module):
 
 
 class UNet(nn.Module):
-    def __init__(self, config=CONFIG, skip_dropout=None):
+    def __init__(self, config=CONFIG, skip_dropout=None, skip_pictures=0.5, skip_ramp=(300, 600)):
         super().__init__()
         ch, mult, blocks = config["ch"], config["ch_mult"], config["num_res_blocks"]
         self.ch, self.blocks = ch, blocks
-        self.skip_dropout = skip_dropout or {}  # {resolution: probability at high t}, used in training only
+        # Used in training only: {resolution: probability at high t}, the share of pictures, and t from which skips are
+        # dropped at all and in full.
+        self.skip_dropout, self.skip_pictures, self.skip_ramp = skip_dropout or {}, skip_pictures, skip_ramp
         temb = 4 * ch
         self.temb = nn.Module()
         self.temb.dense = nn.ModuleList([nn.Linear(ch, temb), nn.Linear(temb, temb)])
@@ -287,12 +289,14 @@ class UNet(nn.Module):
             return self.conv_out(norm_silu(self.norm_out, y.float()))
 
     def kept(self, t, sizes):
-        """For each skip 1, or in training 0 for the samples that lose it: every other sample loses a random share of its
-        skips, up to `skip_dropout` of those of a size; fewer below t = 600, none below t = 300. The last, the output of
+        """For each skip 1, or in training 0 for the samples that lose it: `skip_pictures` of the samples lose a random share
+        of their skips, up to `skip_dropout` of those of a size, by `skip_ramp` fewer at low t. The last skip, the output of
         conv_in with x itself on the linear path, is always there."""
         if not self.training or not self.skip_dropout or t is None:
             return [1] * len(sizes)
-        share = torch.clamp(2 * torch.rand(len(t), device=t.device) - 1, min=0) * torch.clamp((t - 300) / 300, 0, 1)
+        first, full = self.skip_ramp
+        share = torch.clamp(1 - torch.rand(len(t), device=t.device) / self.skip_pictures, min=0)
+        share = share * torch.clamp((t - first) / (full - first), 0, 1)
         kept = [torch.rand(len(t), device=t.device) >= share * self.skip_dropout.get(size, 0.0) for size in sizes[:-1]]
         return [*(k[:, None, None, None].to(torch.float32) for k in kept), 1]
 
@@ -534,7 +538,8 @@ def work(rank, args, shared, barrier):
     torch.manual_seed(args.seed + 1000 * start + rank)
     rng = np.random.default_rng([args.seed, start, rank])
     data = Pictures(args.data, args.device)
-    net = UNet(args.config, {size: share * args.skip_dropout for size, share in SKIP_SHARES.items()})
+    dropout = {size: share * args.skip_dropout for size, share in SKIP_SHARES.items()}
+    net = UNet(args.config, dropout, args.skip_pictures, args.skip_ramp)
     device = torch.device(args.device)
     open_linear_path(net.to(device))
     flat = Flat(net)
@@ -681,6 +686,10 @@ def main():
     p.add_argument("--batch", type=int, default=8)
     p.add_argument("--lr", type=float, default=1.5e-3)
     p.add_argument("--skip-dropout", type=float, default=0.95)
+    p.add_argument("--skip-pictures", type=float, default=0.5, help="share of the pictures that lose skips")
+    p.add_argument(
+        "--skip-ramp", type=int, nargs=2, default=(300, 600), metavar="T", help="skips are lost from the first t, in full at the second"
+    )
     p.add_argument("--init", help="an exported file to go on from, at its step and minute, with fresh moments")
     p.add_argument("--device", default="cpu", help="cuda: with --workers 1, and a batch of 64 or more")
     p.add_argument(
