@@ -80,11 +80,17 @@ function measureApart(first: number, count: number, report: (made: Report) => vo
   const child = fork(process.argv[1]!, [...process.argv.slice(2), "--share", `${first},${count}`], {
     serialization: "advanced",
   });
-  child.on("message", (made) => report(made as Report));
   return new Promise((resolve, reject) => {
+    let received = 0;
+    // The last message may arrive after the process has ended.
+    child.on("message", (made) => {
+      report(made as Report);
+      received += (made as Report).pairs.length;
+      if (received === count) resolve();
+    });
     child.on("error", reject);
-    child.on("exit", (code, signal) =>
-      code === 0 ? resolve() : reject(new Error(`a process of --jobs ended with ${signal ?? `status ${code}`}`)),
+    child.on("disconnect", () =>
+      reject(new Error(`a process of --jobs ended after ${received} of its ${count} pairs`)),
     );
   });
 }
@@ -123,6 +129,8 @@ async function run(): Promise<void> {
 
 if (values.share) {
   const [first, own] = values.share.split(",").map(Number);
-  await measure(first!, own!, (made) => process.send!(made));
-  process.disconnect?.();
+  const sent: Promise<unknown>[] = [];
+  await measure(first!, own!, (made) => sent.push(new Promise((resolve) => process.send!(made, resolve))));
+  await Promise.all(sent);
+  process.disconnect();
 } else await run();
