@@ -177,8 +177,12 @@ class WeightWriter {
     const half = asked.tensor.dtype === "f16" ? halfReport(all) : undefined;
     if (half && (!half.safe || half.flushed > 0)) this.notes[name] = half;
     const weight = half && !half.safe ? this.full.get(name)! : asked;
-    if (this.#transforms && weight.transform) await this.#transformed(weight, all);
+    if (this.#onDevice(weight)) await this.#transformed(weight, all);
     else await this.#write(weight, await this.#packed(weight, all), 0);
+  }
+
+  #onDevice({ transform }: PackedWeight): boolean {
+    return this.#transforms && transform !== undefined;
   }
 
   /** Packs a weight on the device, which reads its values from one buffer for all. */
@@ -188,6 +192,8 @@ class WeightWriter {
     const raw = this.#raw.make(values.name, 4 * this.#largest);
     const packed = this.#bufferOf(tensor);
     this.#raw.write(raw, 0, all);
+    await this.#raw.ready();
+    await this.buffers.ready();
     const { device } = this.buffers;
     await runOnce(device, [transform!(values)], (t) => ({ buffer: t === values ? raw : packed }), this.signal);
     await this.#written(all.byteLength);
@@ -208,14 +214,16 @@ class WeightWriter {
 
   /** The next values of the room. Memory taken anew for every weight would pile up: it is freed when the collector finds time. */
   #take(length: number): Float32Array<ArrayBuffer> {
-    const packs = (w: PackedWeight) => w.packing && !(this.#transforms && w.transform);
-    const largest = Math.max(
-      ...[...this.stored.values(), ...this.full.values()].map((w) => (packs(w) ? elements(w.tensor) : 0)),
-    );
-    this.#room ??= new Float32Array(Math.ceil(ROOM * largest));
+    this.#room ??= new Float32Array(Math.ceil(ROOM * this.#largestPacked()));
     const at = this.#taken;
     this.#taken += length;
     return this.#taken <= this.#room.length ? this.#room.subarray(at, this.#taken) : new Float32Array(length);
+  }
+
+  /** Values of the largest weight that is packed here. */
+  #largestPacked(): number {
+    const weights = [...this.stored.values(), ...this.full.values()];
+    return Math.max(...weights.map((w) => (w.packing && !this.#onDevice(w) ? elements(w.tensor) : 0)));
   }
 
   async #write({ tensor }: PackedWeight, bytes: Uint8Array, offset: number): Promise<void> {
