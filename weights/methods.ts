@@ -28,6 +28,7 @@ const count = Number(values.pairs);
 const gamma = Number(values.gamma);
 const tEdit = Number(values["t-edit"]);
 const tBoost = Number(values["t-boost"]);
+
 /** One pair by one method. */
 interface Row {
   readonly method: string;

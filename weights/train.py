@@ -688,7 +688,12 @@ def main():
     p.add_argument("--skip-dropout", type=float, default=0.95)
     p.add_argument("--skip-pictures", type=float, default=0.5, help="share of the pictures that lose skips")
     p.add_argument(
-        "--skip-ramp", type=int, nargs=2, default=(300, 600), metavar="T", help="skips are lost from the first t, in full at the second"
+        "--skip-ramp",
+        type=int,
+        nargs=2,
+        default=(300, 600),
+        metavar="T",
+        help="skips are lost from the first t, in full at the second",
     )
     p.add_argument("--init", help="an exported file to go on from, at its step and minute, with fresh moments")
     p.add_argument("--device", default="cpu", help="cuda: with --workers 1, and a batch of 64 or more")
