@@ -14,7 +14,7 @@ import { measured } from "./measured";
 
 const { values, positionals: wanted } = parseArgs({
   allowPositionals: true,
-  options: { steps: { type: "string", default: "20" }, anime: { type: "string" } },
+  options: { steps: { type: "string" }, anime: { type: "string" } },
 });
 const figures = join("docs", "figures");
 const scratch = join("out", "figures");
@@ -22,8 +22,10 @@ const example = (n: number) => `weights/examples/portrait-0${n}.png`;
 const [original, content, other] = [example(1), example(2), example(3)];
 const pair = `--content ${content} --original ${original}`;
 const both = `--content ${content} --content ${other} --original ${original}`;
-/** Few, so that all figures take about twenty minutes on a software adapter. */
-const few = `--steps-inversion ${values.steps} --steps ${values.steps}`;
+const steps = values.steps ?? "20";
+const few = `--steps-inversion ${steps} --steps ${steps}`;
+/** What `start` and the demo use. DDIM in so few steps would leave a pattern, and in 50 take more than twice as long. */
+const fast = `--preset fast${values.steps ? ` ${few}` : ""}`;
 const folders = `--contents ${scratch}/contents --originals ${scratch}/originals`;
 const halves = { left: `${scratch}/left.png`, right: `${scratch}/right.png` };
 
@@ -31,7 +33,7 @@ const halves = { left: `${scratch}/left.png`, right: `${scratch}/right.png` };
 const rules = ["replace", "lerp", "slerp"];
 const ruleFolder = (rule: string) => `${scratch}/rules/${rule}`;
 const ruleGrid = (rule: string) =>
-  `grid ${folders} --gamma 0.5 --rule ${rule} ${few} --batch 8 --out ${ruleFolder(rule)}`;
+  `grid ${folders} --gamma 0.6 --rule ${rule} ${fast} --batch 8 --out ${ruleFolder(rule)}`;
 const ablation = [
   ...rules.map(ruleGrid),
   `evaluate ${rules.map((rule) => `--results ${ruleFolder(rule)}`).join(" ")} ${folders} --portrait-features --ordered`,
@@ -56,38 +58,38 @@ interface Figure {
 const strip = (name: string, title: string, options: string, contents = [content]): Figure => ({
   file: `${name}.png`,
   title,
-  command: `inject ${options} ${few} --out ${scratch}/${name}.png --strip ${figures}/${name}.png`,
+  command: `inject ${options} ${fast} --out ${scratch}/${name}.png --strip ${figures}/${name}.png`,
   result: `${scratch}/${name}.png`,
   contents,
 });
 const sheet = (file: string, title: string, command: string): Figure => ({
   file,
   title,
-  command: `${command} ${few} --out ${figures}/${file}`,
+  command: `${command} ${fast} --out ${figures}/${file}`,
 });
 
 const animeFaces = [1, 2].map((seed) => ({ seed, file: `${scratch}/anime-${seed}.png` }));
 
 const list: readonly Figure[] = [
-  strip("strip", "Content injection", `${pair} --gamma 0.5`),
+  strip("strip", "Content injection", pair),
   sheet(
     "sweep-gamma.png",
     "The share of the content, gamma",
-    `sweep ${pair} --gamma 0:0.8:5 --animation ${figures}/sweep-gamma.webp`,
+    `sweep ${pair} --gamma 0:1:5 --animation ${figures}/sweep-gamma.webp`,
   ),
-  sheet("sweep-omega.png", "Latent calibration, omega", `sweep ${pair} --omega 0,0.3,1,off --gamma 0.5`),
+  sheet("sweep-omega.png", "Latent calibration, omega", `sweep ${pair} --omega 0,0.3,1,off`),
   sheet(
     "sweep-t-edit.png",
     "The end of the injected interval, t_edit",
-    `sweep ${pair} --t-edit 800,400,0 --gamma 0.5 --t-boost 0`,
+    `sweep ${pair} --t-edit 800,500,300,100 --t-boost 0`,
   ),
-  sheet("sweep-t-boost.png", "Quality boosting, t_boost", `sweep ${pair} --t-boost 0,200,400 --gamma 0.5`),
-  sheet("compare-rules.png", "Mixing rules, with and without calibration and boosting", `compare ${pair} --gamma 0.5`),
-  strip("local", "Local injection, left half only", `${pair} --gamma 0.6 --mask ${halves.left}`),
+  sheet("sweep-t-boost.png", "Quality boosting, t_boost", `sweep ${pair} --t-boost 0,30,100,300`),
+  sheet("compare-rules.png", "Mixing rules, with and without calibration and boosting", `compare ${pair} --gamma 0.6`),
+  strip("local", "Local injection, left half only", `${pair} --mask ${halves.left}`),
   strip(
     "two-contents",
     "Two contents, a half of the picture each, with a gamma each",
-    `${both} --mask ${halves.left} --mask ${halves.right} --gamma 0.6 --gamma 0.4`,
+    `${both} --mask ${halves.left} --mask ${halves.right} --gamma 0.9 --gamma 0.6`,
     [content, other],
   ),
   sheet(
@@ -96,11 +98,11 @@ const list: readonly Figure[] = [
     `compare ${pair} --of taps --taps mid.block_1,mid.block_2,up.3.block.0`,
   ),
   sheet("compare-schedules.png", "Beyond the paper: gamma schedules over t", `compare ${pair} --of schedules`),
-  strip("blend", "Beyond the paper: a blend of two contents", `${both} --gamma 0.3 --gamma 0.3`, [content, other]),
+  strip("blend", "Beyond the paper: a blend of two contents", `${both} --gamma 0.45 --gamma 0.45`, [content, other]),
   strip(
     "omega-region",
     "Beyond the paper: omega by region, 0 (inject strongest) in the left half and 1 (hold the original) in the right",
-    `${pair} --gamma 0.6 --omega 1 --no-rescale --omega-region 0=${halves.left}`,
+    `${pair} --omega 1 --no-rescale --omega-region 0=${halves.left}`,
   ),
   {
     file: "grid.png",
@@ -111,7 +113,7 @@ const list: readonly Figure[] = [
   {
     file: "correlation.svg",
     title: "|h| and |g| over 12 drawings: matching skips, others, and after each mixing rule",
-    command: `correlate --images ${scratch}/drawn --steps-inversion ${values.steps} --out ${scratch}/correlation`,
+    command: `correlate --images ${scratch}/drawn --steps-inversion ${steps} --out ${scratch}/correlation`,
     from: `${scratch}/correlation/correlation.svg`,
   },
   {
@@ -124,15 +126,15 @@ const list: readonly Figure[] = [
     file: "direction.webp",
     title: "A direction in h: the mean of drawings with dark glasses less that without",
     before: [
-      `directions --with ${scratch}/glasses --without ${scratch}/plain ${few} --out ${scratch}/glasses.safetensors`,
+      `directions --with ${scratch}/glasses --without ${scratch}/plain ${fast} --out ${scratch}/glasses.safetensors`,
     ],
-    command: `inject --original ${example(4)} --direction ${scratch}/glasses.safetensors --scale -3:3:7 ${few} --out ${scratch}/direction.png`,
+    command: `inject --original ${example(4)} --direction ${scratch}/glasses.safetensors --scale -3:3:7 ${fast} --out ${scratch}/direction.png`,
     from: `${scratch}/direction.png`,
   },
   {
     file: "samples.png",
     title: "Pictures from noise",
-    command: `sample --count 8 --steps ${2 * Number(values.steps)} --eta 1 --out ${figures}/samples.png`,
+    command: `sample --count 8 --steps ${2 * Number(steps)} --eta 1 --out ${figures}/samples.png`,
   },
   {
     file: "anime-taps.webp",

@@ -1,6 +1,8 @@
 import { describe, expect, test } from "vitest";
+import { heldOut, skinOf } from "../weights/portraits/held-out";
 import {
   geometryDistance,
+  meanColourDistance,
   median,
   type Pixels,
   paletteDistance,
@@ -133,17 +135,38 @@ describe("measures, on drawings whose factors are known", { timeout: 60_000 }, (
     expect(median(seeds.slice(0, 8).map((s) => roughness(picture(sampleFactors(s)))))).toBeLessThan(8);
   });
 
+  test("skin is where its colour shows, and its distance is that of its colour", () => {
+    for (const i of [0, 1, 2, 3]) {
+      const skin = skinOf(i, 64);
+      expect(share(skin)).toBeGreaterThan(0.05);
+      expect(share(skin)).toBeLessThan(0.5);
+      const [drawn, paler] = [heldOut(i, 64), heldOut(i, 64, { skin: [0.95, 0.9, 0.85] })];
+      expect(meanColourDistance(drawn, drawn, skin)).toBe(0);
+      expect(meanColourDistance(drawn, paler, skin)).toBeGreaterThan(
+        5 *
+          meanColourDistance(
+            drawn,
+            paler,
+            skin.map((inside) => !inside),
+          ),
+      );
+    }
+    expect(meanColourDistance(heldOut(0, 64), heldOut(1, 64), [])).toBe(0);
+  });
+
   test("median of odd and even counts", () => {
     expect(median([3, 1, 2])).toBe(2);
     expect(median([4, 1, 2, 3])).toBe(2.5);
   });
 
   test("a summary of perfect injections holds, of none does not", () => {
+    const everywhere = Array.from({ length: 64 * 64 }, () => true);
     const pairs = cases.slice(0, 8).map(({ content, original, mixed }) => ({
       content,
       original,
       reconstruction: original,
       results: [mixed, mixed],
+      skin: everywhere,
     }));
     const perfect = summarise([0.3, 0.6], pairs);
     expect(perfect.paletteKept).toBeGreaterThan(0.8);
@@ -155,6 +178,7 @@ describe("measures, on drawings whose factors are known", { timeout: 60_000 }, (
     );
     expect(none.paletteKept).toBe(1);
     expect(none.gammas[0]!.roughness).toBe(1);
+    expect(none.gammas[0]!.skin).toBe(0);
     expect(none.gammas[0]!.towardContent.mean).toBe(0);
     expect(none.geometryMonotone).toBe(false);
   });

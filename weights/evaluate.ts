@@ -5,13 +5,13 @@
  *  portrait comes back, and for every pair whether the result keeps the original's palette and moves to the content's
  *  geometry. `--preset quick` measures DDIM in 50 + 50 steps, for four times as long.
  *  A software adapter leaves a third of two cores idle, so the pairs are shared out among `--jobs` processes.
- *  Prints one JSON object; what is held to, and whether it holds, is in it. */
+ *  Prints one JSON object; what is held to, and what of it is missed, is in it. */
 import { fork } from "node:child_process";
 import { parseArgs } from "node:util";
 import { loadModel, openDevice, type PresetName, presets, resolveParameters } from "../src/node";
-import { heldOut } from "./portraits/held-out";
+import { heldOut, skinOf } from "./portraits/held-out";
 import { writeSheet } from "./portraits/sheet";
-import { type Pair, summarise } from "./portraits/summary";
+import { type Pair, type Summary, summarise } from "./portraits/summary";
 
 const { values } = parseArgs({
   options: {
@@ -36,7 +36,33 @@ if (!Object.hasOwn(presets, preset))
 const few = values.steps ? { steps: Number(values.steps), stepsInversion: Number(values.steps) } : {};
 const { solver, steps, stepsInversion, tEdit, tBoost } = resolveParameters(few, preset);
 
-const HOLD = { medianPsnr: 30, paletteKept: 0.9 };
+/** What the shipped model is held to: least, and for the skin most. */
+const HOLD = {
+  medianPsnr: preset === "fast" ? 33 : 36,
+  paletteKept: 0.95,
+  geometryRises: 0.95,
+  skin: 12,
+  /** by gamma, in the 30 injected steps of `quick`; `fast` has 9 */
+  geometry: { "0.3": 0.3, "0.45": 0.42, "0.6": 0.52 } as Readonly<Record<string, number>>,
+};
+
+/** What of it does not hold, in words. */
+function missed({ psnr, gammas, geometryMonotone, geometryRises }: Summary): string[] {
+  const least = (name: string, found: number, hold: number) =>
+    found >= hold ? [] : [`${name} ${found.toFixed(3)}, expected at least ${hold}`];
+  return [
+    ...least("median PSNR", psnr.median, HOLD.medianPsnr),
+    ...least("share of pairs whose geometry rises", geometryRises, HOLD.geometryRises),
+    ...(geometryMonotone ? [] : ["geometry does not rise with gamma"]),
+    ...gammas.flatMap(({ gamma, paletteKept, towardContent, skin }) => [
+      ...least(`palette kept at gamma ${gamma}`, paletteKept, HOLD.paletteKept),
+      ...(preset === "quick" ? least(`geometry at gamma ${gamma}`, towardContent.mean, HOLD.geometry[gamma] ?? 0) : []),
+      ...(skin <= HOLD.skin
+        ? []
+        : [`skin at gamma ${gamma} ${skin.toFixed(1)} levels off, expected at most ${HOLD.skin}`]),
+    ]),
+  ];
+}
 
 /** What a process reports: its model once, then its pairs as they are measured. */
 interface Report {
@@ -53,6 +79,7 @@ async function measure(first: number, count: number, report: (made: Report) => v
   for (let done = 0; done < count; ) {
     const n = Math.min(Number(values.batch), count - done);
     const pictures = Array.from({ length: n + 1 }, (_, i) => heldOut(first + done + i, side));
+    const skins = Array.from({ length: n + 1 }, (_, i) => skinOf(first + done + i, side));
     using inversion = await model.invert(pictures, { steps: stepsInversion, solver });
     const range = Array.from({ length: n }, (_, i) => i);
     const original = inversion.select(...range);
@@ -67,6 +94,7 @@ async function measure(first: number, count: number, report: (made: Report) => v
       original: pictures[i]!,
       reconstruction: reconstructions[i]!,
       results: results.slice(i * variants.length, (i + 1) * variants.length),
+      skin: skins[i]!.map((inside, p) => inside && skins[i + 1]![p]!),
     }));
     report({ model: { name: model.name, hash: model.hash }, first: first + done, pairs });
     done += n;
@@ -114,17 +142,16 @@ async function run(): Promise<void> {
   await Promise.all(shares.map((share) => (jobs > 1 ? measureApart(...share, collect) : measure(...share, collect))));
   const pairs = Array.from({ length: count }, (_, i) => found.get(i)!);
   const summary = summarise(gammas, pairs);
-  const holds =
-    summary.psnr.median >= HOLD.medianPsnr && summary.paletteKept >= HOLD.paletteKept && summary.geometryMonotone;
+  const short = missed(summary);
   const how = { preset, solver, steps, stepsInversion, tEdit, tBoost, tap: values.tap, minutes: minutes() };
   console.log(
-    JSON.stringify({ model: model!.name, hash: model!.hash, ...how, ...summary, hold: HOLD, holds }, null, 2),
+    JSON.stringify({ model: model!.name, hash: model!.hash, ...how, ...summary, hold: HOLD, missed: short }, null, 2),
   );
   if (values.sheet) {
     const rows = pairs.slice(0, 8).map((p) => [p.original, p.content, p.reconstruction, ...p.results]);
     await writeSheet(values.sheet, rows.flat(), rows[0]!.length);
   }
-  process.exitCode = holds ? 0 : 1;
+  process.exitCode = short.length === 0 ? 0 : 1;
 }
 
 if (values.share) {

@@ -276,11 +276,11 @@ class UNet(nn.Module):
 
     def decode(self, hs, temb, h, t=None):
         hs, y = list(hs), h
-        kept = iter(self.kept(t, [s.shape[2] for s in reversed(hs)]))
+        kept = self.kept(t, [s.shape[2] for s in reversed(hs)])
         for level in reversed(range(len(self.up))):
             stage = self.up[level]
             for j, block in enumerate(stage.block):
-                y = block(torch.cat([y, hs.pop() * next(kept)], dim=1), temb)
+                y = block(torch.cat([y, self.thinned(hs.pop(), next(kept))], dim=1), temb)
                 if len(stage.attn):
                     y = stage.attn[j](y)
             if hasattr(stage, "upsample"):
@@ -288,17 +288,23 @@ class UNet(nn.Module):
         with torch.autocast(y.device.type, enabled=False):
             return self.conv_out(norm_silu(self.norm_out, y.float()))
 
+    @staticmethod
+    def thinned(skip, kept):
+        """The skip, and for the samples that lose it (`kept` 0) its mean over the pixels: what is where has to come by h,
+        and the palette need not."""
+        return skip if kept is None else skip * kept + skip.mean((2, 3), keepdim=True) * (1 - kept)
+
     def kept(self, t, sizes):
-        """For each skip 1, or in training 0 for the samples that lose it: `skip_pictures` of the samples lose a random share
-        of their skips, up to `skip_dropout` of those of a size, by `skip_ramp` fewer at low t. The last skip, the output of
-        conv_in with x itself on the linear path, is always there."""
+        """For each skip None, or in training 1, and 0 for the samples that lose it: `skip_pictures` of the samples lose a
+        random share of their skips, up to `skip_dropout` of those of a size, by `skip_ramp` fewer at low t. The last skip,
+        the output of conv_in with x itself on the linear path, is always there."""
         if not self.training or not self.skip_dropout or t is None:
-            return [1] * len(sizes)
+            return iter([None] * len(sizes))
         first, full = self.skip_ramp
         share = torch.clamp(1 - torch.rand(len(t), device=t.device) / self.skip_pictures, min=0)
         share = share * torch.clamp((t - first) / (full - first), 0, 1)
         kept = [torch.rand(len(t), device=t.device) >= share * self.skip_dropout.get(size, 0.0) for size in sizes[:-1]]
-        return [*(k[:, None, None, None].to(torch.float32) for k in kept), 1]
+        return iter([*(k[:, None, None, None].to(torch.float32) for k in kept), None])
 
     def forward(self, x, t):
         return self.decode(*self.encode(x, t), t)

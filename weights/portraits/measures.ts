@@ -22,5 +22,18 @@ export function roughness({ data, width, height }: Pixels): number {
   return sum / (3 * (width - 1) * (height - 1));
 }
 
+/** How far apart the mean colours of two pictures are where `mask` is true: the mean over the channels of the absolute
+ *  difference, in levels of 255. 0 for a mask that is true nowhere. */
+export function meanColourDistance(a: Pixels, b: Pixels, mask: readonly boolean[]): number {
+  const sums = [0, 0, 0];
+  let count = 0;
+  mask.forEach((inside, p) => {
+    if (!inside) return;
+    count++;
+    for (let c = 0; c < 3; c++) sums[c]! += a.data[4 * p + c]! - b.data[4 * p + c]!;
+  });
+  return sums.reduce((total, sum) => total + Math.abs(sum), 0) / (3 * Math.max(count, 1));
+}
+
 /** Share of true values. */
 export const share = (values: readonly boolean[]): number => values.filter(Boolean).length / values.length;

@@ -1,5 +1,15 @@
 /** From pictures to the figures that the shipped model is held to. Pure. */
-import { mean, median, type Pixels, paletteDistance, psnr, roughness, share, towardContent } from "./measures";
+import {
+  mean,
+  meanColourDistance,
+  median,
+  type Pixels,
+  paletteDistance,
+  psnr,
+  roughness,
+  share,
+  towardContent,
+} from "./measures";
 
 /** One held-out pair and what the model made of it. */
 export interface Pair {
@@ -9,6 +19,8 @@ export interface Pair {
   readonly reconstruction: Pixels;
   /** The results, one per gamma, in the order of the gammas. */
   readonly results: readonly Pixels[];
+  /** The pixels that are skin in both pictures, row by row. */
+  readonly skin: readonly boolean[];
 }
 
 export interface Summary {
@@ -32,6 +44,9 @@ export interface GammaSummary {
   readonly towardContent: { readonly mean: number; readonly median: number };
   /** Roughness of the results over that of the originals, mean over the pairs: 1 without a fine pattern. */
   readonly roughness: number;
+  /** How much farther the skin's mean colour is from the original's than the reconstruction's is, in levels of 255; mean
+   *  over the pairs. */
+  readonly skin: number;
 }
 
 export function summarise(gammas: readonly number[], pairs: readonly Pair[]): Summary {
@@ -45,11 +60,16 @@ export function summarise(gammas: readonly number[], pairs: readonly Pair[]): Su
   const atGamma = (rows: readonly (readonly number[])[], i: number) => rows.map((row) => row[i]!);
   const means = [0, ...gammas].map((_, i) => mean(atGamma(moved, i)));
   const rough = pairs.map(({ original, results }) => results.map((r) => roughness(r) / roughness(original)));
+  const skinOff = pairs.map(({ original, reconstruction, results, skin }) => {
+    const [plain, ...injected] = [reconstruction, ...results].map((made) => meanColourDistance(made, original, skin));
+    return injected.map((distance) => distance - plain!);
+  });
   const perGamma = gammas.map((gamma, i) => ({
     gamma,
     paletteKept: share(kept.map((row) => row[i]!)),
     towardContent: { mean: means[i + 1]!, median: median(atGamma(moved, i + 1)) },
     roughness: mean(atGamma(rough, i)),
+    skin: mean(atGamma(skinOff, i)),
   }));
   return {
     pairs: pairs.length,
