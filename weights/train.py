@@ -14,8 +14,9 @@ Six things differ from a plain DDPM run; they make a small net that saw little c
 - steps at high t weigh more than uniform eps loss gives them, once the net has learned the rest;
 - at t >= 600 the target is not the noise that was drawn but its posterior mean over 1,024 portraits (`Reference`): the same
   minimiser without the part of the noise that nobody can know, so the weight does not buy gradient noise;
-- whole skips are dropped in half of the training pictures, the more the noisier and the coarser, so that h has to carry
-  content. Not single channels: the group norm after the join would see other statistics in training than in use;
+- in half of the training pictures (`--skip-pictures`) whole skips lose all but their means, the more the noisier and the
+  coarser, so that h has to carry content. Not single channels: the group norm after the join would see other statistics in
+  training than in use;
 - weights are averaged (EMA); the average is what is shipped;
 - the net starts as eps = x, exactly what high t wants, and learns the rest (`open_linear_path`). The top levels have 64
   channels for its sake: the official group norm always has 32 groups, and with one channel a group the last norm would
@@ -56,7 +57,7 @@ CONFIG = {
     "resamp_with_conv": True,
 }
 SKIP_SHARES = {8: 1, 16: 1, 32: 0.75, 64: 0.5}  # of --skip-dropout, by the size of the skip
-DATA_NOTE = "weights/portraits, --seed 1 --count 40000, then --seed 2 and --seed 3 --count 24000"
+DATA_NOTE = "weights/portraits, --seed 1 --count 40000, --seed 2 and 3 --count 24000, then --seed 21 and 22 --count 30000"
 T = 1000
 ALPHA_BAR = np.cumprod(1 - np.linspace(1e-4, 0.02, T))  # f64
 
