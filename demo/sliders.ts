@@ -19,7 +19,7 @@ const rows: readonly Row[] = [
   {
     key: "gamma",
     label: "Strength γ",
-    hint: "How much of the content’s shape goes in. Fewer steps want more: 0.9 in 20 is like 0.3 in 50.",
+    hint: "How much of the content’s shape goes in. Above 0.6 artefacts begin.",
     max: 1,
     step: 0.01,
   },

@@ -33,7 +33,7 @@ const halves = { left: `${scratch}/left.png`, right: `${scratch}/right.png` };
 const rules = ["replace", "lerp", "slerp"];
 const ruleFolder = (rule: string) => `${scratch}/rules/${rule}`;
 const ruleGrid = (rule: string) =>
-  `grid ${folders} --gamma 0.6 --rule ${rule} ${fast} --batch 8 --out ${ruleFolder(rule)}`;
+  `grid ${folders} --gamma 0.5 --rule ${rule} ${fast} --batch 8 --out ${ruleFolder(rule)}`;
 const ablation = [
   ...rules.map(ruleGrid),
   `evaluate ${rules.map((rule) => `--results ${ruleFolder(rule)}`).join(" ")} ${folders} --portrait-features --ordered`,
@@ -71,25 +71,25 @@ const sheet = (file: string, title: string, command: string): Figure => ({
 const animeFaces = [1, 2].map((seed) => ({ seed, file: `${scratch}/anime-${seed}.png` }));
 
 const list: readonly Figure[] = [
-  strip("strip", "Content injection", pair),
+  strip("strip", "Content injection", `${pair} --gamma 0.45`),
   sheet(
     "sweep-gamma.png",
     "The share of the content, gamma",
-    `sweep ${pair} --gamma 0:1:5 --animation ${figures}/sweep-gamma.webp`,
+    `sweep ${pair} --gamma 0:0.8:5 --animation ${figures}/sweep-gamma.webp`,
   ),
-  sheet("sweep-omega.png", "Latent calibration, omega", `sweep ${pair} --omega 0,0.3,1,off`),
+  sheet("sweep-omega.png", "Latent calibration, omega", `sweep ${pair} --omega 0,0.3,1,off --gamma 0.45`),
   sheet(
     "sweep-t-edit.png",
     "The end of the injected interval, t_edit",
-    `sweep ${pair} --t-edit 800,500,300,100 --t-boost 0`,
+    `sweep ${pair} --t-edit 800,500,300,100 --gamma 0.45 --t-boost 0`,
   ),
-  sheet("sweep-t-boost.png", "Quality boosting, t_boost", `sweep ${pair} --t-boost 0,30,100,300`),
-  sheet("compare-rules.png", "Mixing rules, with and without calibration and boosting", `compare ${pair} --gamma 0.6`),
-  strip("local", "Local injection, left half only", `${pair} --mask ${halves.left}`),
+  sheet("sweep-t-boost.png", "Quality boosting, t_boost", `sweep ${pair} --t-boost 0,30,100,300 --gamma 0.45`),
+  sheet("compare-rules.png", "Mixing rules, with and without calibration and boosting", `compare ${pair} --gamma 0.5`),
+  strip("local", "Local injection, left half only", `${pair} --gamma 0.6 --mask ${halves.left}`),
   strip(
     "two-contents",
     "Two contents, a half of the picture each, with a gamma each",
-    `${both} --mask ${halves.left} --mask ${halves.right} --gamma 0.9 --gamma 0.6`,
+    `${both} --mask ${halves.left} --mask ${halves.right} --gamma 0.6 --gamma 0.4`,
     [content, other],
   ),
   sheet(
@@ -98,11 +98,11 @@ const list: readonly Figure[] = [
     `compare ${pair} --of taps --taps mid.block_1,mid.block_2,up.3.block.0`,
   ),
   sheet("compare-schedules.png", "Beyond the paper: gamma schedules over t", `compare ${pair} --of schedules`),
-  strip("blend", "Beyond the paper: a blend of two contents", `${both} --gamma 0.45 --gamma 0.45`, [content, other]),
+  strip("blend", "Beyond the paper: a blend of two contents", `${both} --gamma 0.3 --gamma 0.3`, [content, other]),
   strip(
     "omega-region",
     "Beyond the paper: omega by region, 0 (inject strongest) in the left half and 1 (hold the original) in the right",
-    `${pair} --omega 1 --no-rescale --omega-region 0=${halves.left}`,
+    `${pair} --gamma 0.6 --omega 1 --no-rescale --omega-region 0=${halves.left}`,
   ),
   {
     file: "grid.png",
