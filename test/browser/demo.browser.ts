@@ -14,7 +14,7 @@ import { loseDeviceWhen } from "./watch";
 const FIGURES = Number(process.env.UPDATE_FIGURES ?? 0);
 const STEPS = Math.max(6, FIGURES);
 /** Taken from the strip: another than the page has then. */
-const GAMMA = 0.4;
+const GAMMA = 0.6;
 /** Fresh noise needs more steps than figures take to look well. */
 const BOOST = FIGURES ? 0 : 150;
 const examples = join("weights", "examples");
