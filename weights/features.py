@@ -30,10 +30,14 @@ class Features(nn.Module):
         self.hidden = nn.Linear(WIDTHS[-1] * 16, HIDDEN)
         self.factors = nn.Linear(HIDDEN, outputs)
 
-    def forward(self, x):
+    def embed(self, x):
+        """Values of the hidden layer [n, HIDDEN]."""
         for conv in self.convs:
             x = F.relu(conv(x))
-        return self.factors(F.relu(self.hidden(x.flatten(1))))
+        return F.relu(self.hidden(x.flatten(1)))
+
+    def forward(self, x):
+        return self.factors(self.embed(x))
 
 
 def batch(pictures, at, noise=0.0):

@@ -13,11 +13,10 @@ import json
 import os
 import tempfile
 
-from train import ALPHA_BAR, Conv3x3, UNet, compile_fused, read_safetensors  # first: it sets up OpenBLAS
+from train import ALPHA_BAR, Conv3x3, UNet, compile_fused, read_safetensors, unit_range  # first: it sets up OpenBLAS
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 
 from features import Features
 
@@ -58,12 +57,8 @@ def sample(job):
 @torch.no_grad()
 def hidden(net, pictures):
     """Values of the hidden layer, f64 [n, 64], of bytes [n, 64, 64, 3]."""
-    found = []
-    for at in range(0, len(pictures), 500):
-        x = torch.from_numpy(pictures[at : at + 500].astype(np.float32) / 127.5 - 1).permute(0, 3, 1, 2)
-        for conv in net.convs:
-            x = F.relu(conv(x))
-        found.append(F.relu(net.hidden(x.flatten(1))))
+    starts = range(0, len(pictures), 500)
+    found = [net.embed(unit_range(torch.from_numpy(pictures[at : at + 500]))) for at in starts]
     return torch.cat(found).double().numpy()
 
 
