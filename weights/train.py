@@ -7,7 +7,7 @@
 The data are raw bytes [count, 64, 64, 3] from weights/portraits/draw.ts. Needs PyTorch >= 1.13 and numpy; matplotlib
 for `plot`. `--resume` goes on from run/last.pt, `--init` starts from an exported file; run/log.csv gets a line every 50 steps.
 
-Six things differ from a plain DDPM run; they make a small net that saw little compute usable for injection:
+Seven things differ from a plain DDPM run; they make a small net that saw little compute usable for injection:
 - the loss is the squared error of eps *plus* the same error of its 8x8-pixel means and its whole-picture means, each
   weighted by how well it can be known at that noise level. All three have the same minimiser; without the last two the
   few low frequencies that decide a sample at high t are 1 % and 0.02 % of the loss, and samples drift to flat colours;
@@ -17,6 +17,9 @@ Six things differ from a plain DDPM run; they make a small net that saw little c
 - in half of the training pictures (`--skip-pictures`) whole skips lose all but their means, the more the noisier and the
   coarser, so that h has to carry content. Not single channels: the group norm after the join would see other statistics in
   training than in use;
+- with `--twins` half of the pictures are decoded from the h of their twin: the same content in another style, with other
+  noise. Their skips keep their means only, so h tells what is where, and the palette comes by the skips. In other pictures
+  lost skips get the layout of another portrait (`--strangers`), as in an injection the original's skips contradict h;
 - weights are averaged (EMA); the average is what is shipped;
 - the net starts as eps = x, exactly what high t wants, and learns the rest (`open_linear_path`). The top levels have 64
   channels for its sake: the official group norm always has 32 groups, and with one channel a group the last norm would
@@ -56,8 +59,11 @@ CONFIG = {
     "dropout": 0.0,
     "resamp_with_conv": True,
 }
-SKIP_SHARES = {8: 1, 16: 1, 32: 0.75, 64: 0.5}  # of --skip-dropout, by the size of the skip
-DATA_NOTE = "weights/portraits, --seed 1 --count 40000, --seed 2 and 3 --count 24000, then --seed 21 and 22 --count 30000"
+SKIP_SHARES = {8: 1, 16: 1, 32: 1, 64: 0.8}  # of --skip-dropout, by the size of the skip
+DATA_NOTE = (
+    "weights/portraits, --seed 1 --count 40000, --seed 2 and 3 --count 24000, --seed 21 and 22 --count 30000, "
+    "then --seed 31 and 32 --count 40000 --twins"
+)
 T = 1000
 ALPHA_BAR = np.cumprod(1 - np.linspace(1e-4, 0.02, T))  # f64
 
@@ -275,13 +281,13 @@ class UNet(nn.Module):
         h = self.mid.block_2(self.mid.attn_1(self.mid.block_1(hs[-1], temb)), temb)
         return hs, temb, h
 
-    def decode(self, hs, temb, h, t=None):
+    def decode(self, hs, temb, h, t=None, lent=None, layouts=None):
         hs, y = list(hs), h
-        kept = self.kept(t, [s.shape[2] for s in reversed(hs)])
+        kept = iter(self.kept(t, [s.shape[2] for s in reversed(hs)], lent))
         for level in reversed(range(len(self.up))):
             stage = self.up[level]
             for j, block in enumerate(stage.block):
-                y = block(torch.cat([y, self.thinned(hs.pop(), next(kept))], dim=1), temb)
+                y = block(torch.cat([y, self.thinned(hs.pop(), next(kept), layouts)], dim=1), temb)
                 if len(stage.attn):
                     y = stage.attn[j](y)
             if hasattr(stage, "upsample"):
@@ -290,25 +296,43 @@ class UNet(nn.Module):
             return self.conv_out(norm_silu(self.norm_out, y.float()))
 
     @staticmethod
-    def thinned(skip, kept):
+    def thinned(skip, kept, layouts=None):
         """The skip, and for the samples that lose it (`kept` 0) its mean over the pixels: what is where has to come by h,
-        and the palette need not."""
-        return skip if kept is None else skip * kept + skip.mean((2, 3), keepdim=True) * (1 - kept)
+        and the palette need not. Where `layouts` [n] names another sample (-1: none), the other's deviations from its own
+        mean are added."""
+        if kept is None:
+            return skip
+        mean = skip.mean((2, 3), keepdim=True)
+        if layouts is None:
+            return skip * kept + mean * (1 - kept)
+        layout = (skip - mean).detach()[layouts] * (layouts >= 0)[:, None, None, None]
+        return skip * kept + (mean + layout) * (1 - kept)
 
-    def kept(self, t, sizes):
+    def kept(self, t, sizes, lent):
         """For each skip None, or in training 1, and 0 for the samples that lose it: `skip_pictures` of the samples lose a
-        random share of their skips, up to `skip_dropout` of those of a size, by `skip_ramp` fewer at low t. The last skip,
-        the output of conv_in with x itself on the linear path, is always there."""
+        random share of their skips, up to `skip_dropout` of those of a size, by `skip_ramp` fewer at low t. Samples whose h
+        is `lent` by their twin lose all of that: with the skips at hand, the net would learn to ignore an h that knows less.
+        The last skip, the output of conv_in with x itself on the linear path, is always there."""
         if not self.training or not self.skip_dropout or t is None:
-            return iter([None] * len(sizes))
-        first, full = self.skip_ramp
-        share = torch.clamp(1 - torch.rand(len(t), device=t.device) / self.skip_pictures, min=0)
-        share = share * torch.clamp((t - first) / (full - first), 0, 1)
+            return [None] * len(sizes)
+        share = torch.clamp(1 - torch.rand(len(t), device=t.device) / self.skip_pictures, min=0) * self.ramp(t)
+        if lent is not None:
+            share = torch.where(lent, 1.0, share)
         kept = [torch.rand(len(t), device=t.device) >= share * self.skip_dropout.get(size, 0.0) for size in sizes[:-1]]
-        return iter([*(k[:, None, None, None].to(torch.float32) for k in kept), None])
+        return [*(k[:, None, None, None].to(torch.float32) for k in kept), None]
 
-    def forward(self, x, t):
-        return self.decode(*self.encode(x, t), t)
+    def ramp(self, t):
+        """0 below the first t of `skip_ramp`, 1 from the second on."""
+        first, full = self.skip_ramp
+        return torch.clamp((t - first) / (full - first), 0, 1)
+
+    def forward(self, x, t, h_of=None, layouts=None):
+        """eps [n, 3, h, w] of x at t [n]. Sample i is decoded from the h of sample h_of[i] (its own by default), and in
+        training the skips that it loses have the layout of sample layouts[i] (`thinned`)."""
+        hs, temb, h = self.encode(x, t)
+        if h_of is None:
+            return self.decode(hs, temb, h, t)
+        return self.decode(hs, temb, h[h_of], t, h_of != torch.arange(len(t), device=t.device), layouts)
 
 
 @torch.no_grad()
@@ -395,16 +419,32 @@ class Pictures:
 
     def draw(self, rng, count):
         """`count` pictures with replacement, f32 [count, 3, 64, 64]."""
+        return self.rows(*self.places(rng, count))
+
+    def draw_pairs(self, rng, twins):
+        """Pairs of pictures, twins where `twins` [n] is true and strangers elsewhere: f32 [2 n, 3, 64, 64], all first ones
+        before all second ones. Files of `draw.ts --twins` hold twins side by side."""
+        files, rows = self.places(rng, 2 * len(twins))
+        of_twin = np.flatnonzero(twins)
+        files[len(twins) + of_twin], rows[len(twins) + of_twin] = files[of_twin], rows[of_twin] ^ 1
+        return self.rows(files, rows)
+
+    def places(self, rng, count):
+        """The file and the row of each of `count` pictures."""
+        lengths = [len(file) for file in self.files]
+        files = rng.integers(len(lengths), size=count)
+        return files, np.array([rng.integers(lengths[k]) for k in files])
+
+    def rows(self, files, rows):
         if self.on_gpu is not None:
-            rows = torch.from_numpy(rng.integers(len(self.on_gpu), size=count)).to(self.on_gpu.device)
-            return unit_range(self.on_gpu[rows])
-        files = [self.files[k] for k in rng.integers(len(self.files), size=count)]
-        return unit_range(torch.from_numpy(np.stack([file[rng.integers(len(file))] for file in files])))
+            starts = np.cumsum([0, *(len(file) for file in self.files)])[:-1]
+            return unit_range(self.on_gpu[torch.from_numpy(starts[files] + rows).to(self.on_gpu.device)])
+        return unit_range(torch.from_numpy(np.stack([self.files[k][row] for k, row in zip(files, rows)])))
 
     def block(self, rng, count):
-        """A run of pictures that follow each other."""
+        """A run of pictures that follow each other, twins side by side."""
         first = self.files[0] if self.on_gpu is None else self.on_gpu
-        start = rng.integers(max(1, len(first) - count))
+        start = rng.integers(max(1, len(first) - count)) & ~1
         rows = first[start : start + count]
         return unit_range(rows if self.on_gpu is not None else torch.from_numpy(np.array(rows)))
 
@@ -418,13 +458,21 @@ class Reference:
     def __init__(self, data, rng):
         self.pictures = data.block(rng, self.SIZE).flatten(1)
         self.squares = self.pictures.square().sum(1)
+        twin = torch.arange(len(self.pictures)) ^ 1
+        self.twins = torch.cat([torch.zeros(1, dtype=torch.int64), 1 + twin]).to(self.pictures.device)
 
-    def mean(self, x, x0, a):
-        """E[x0 | x] [n, 3, 64, 64] over the block and each sample's own x0, at alpha_bar a [n, 1, 1, 1]."""
+    def mean(self, x, x0, a, h_of=None):
+        """E[x0 | x] [n, 3, 64, 64] over the block and each sample's own x0, at alpha_bar a [n, 1, 1, 1].
+
+        Where h comes from another sample, the twin h_of[i], both noisy pictures are known: E[x0 | x, x of the twin]."""
         a = a.flatten()[:, None]
         own = (x * x0).sum((1, 2, 3))[:, None], x0.square().sum((1, 2, 3))[:, None]
         dots, squares = torch.cat([own[0], x.flatten(1) @ self.pictures.T], 1), self.squares.expand(len(x), -1)
-        weight = torch.softmax((a.sqrt() * dots - a / 2 * torch.cat([own[1], squares], 1)) / (1 - a), 1)
+        likelihood = (a.sqrt() * dots - a / 2 * torch.cat([own[1], squares], 1)) / (1 - a)
+        if h_of is not None:
+            other = (h_of != torch.arange(len(x), device=x.device))[:, None]
+            likelihood = likelihood + other * likelihood[h_of][:, self.twins]
+        weight = torch.softmax(likelihood, 1)
         mean = weight[:, :1] * x0.flatten(1) + weight[:, 1:] @ self.pictures
         return mean.view_as(x0)
 
@@ -532,6 +580,28 @@ def keep_memory():
         libc.mallopt(parameter, value)
 
 
+def batch_of(args, data, rng):
+    """Pictures f32 [n, 3, 64, 64], their t, and the `h_of` and `layouts` of `UNet.forward`, each [n]."""
+    n, count = args.batch, args.batch // 2 if args.twins else args.batch
+    device = torch.device(args.device)
+    # one t from each of `count` equal slices, densest where the shape of a face is decided
+    u = (np.arange(count) + rng.random(count)) / count
+    t = np.interp(u, (0, 0.15, 0.75, 1), (0, 200, 700, T - 1e-6)).astype(np.int64)
+    flip = rng.random(count) < 0.5
+    h_of, layouts = np.arange(n), np.full(n, -1)
+    if args.twins:  # pairs of one t: twins, which swap their h, or strangers, which swap layouts
+        first, full = args.skip_ramp
+        twins = rng.random(count) < args.twins * np.clip((t - first) / (full - first), 0, 1)
+        x0, t, flip, twins = data.draw_pairs(rng, twins), np.tile(t, 2), np.tile(flip, 2), np.tile(twins, 2)
+        other = (h_of + count) % n
+        h_of = np.where(twins, other, h_of)
+        layouts = np.where(~twins & (rng.random(n) < args.strangers), other, layouts)
+    else:
+        x0 = data.draw(rng, n)
+    x0[flip] = x0[flip].flip(3)
+    return x0, *(torch.from_numpy(values).to(device) for values in (t, h_of, layouts))
+
+
 def work(rank, args, shared, barrier):
     """One worker, one thread: its share of the batch, then its share of Adam. On two shared cores this is faster than one
     worker with two threads, which wait for each other in every layer. The workers keep step: gradients that were a step old
@@ -559,21 +629,17 @@ def work(rank, args, shared, barrier):
         flat.vector.copy_(shared.weights)
         if shared.step.item() % 100 == 0 or reference is None:
             reference = Reference(data, rng)
-        x0 = data.draw(rng, args.batch)
-        flip = torch.from_numpy(rng.random(args.batch) < 0.5).to(device)
-        x0[flip] = x0[flip].flip(3)
-        # one t from each of `batch` equal slices, densest where the shape of a face is decided
-        u = (np.arange(args.batch) + rng.random(args.batch)) / args.batch
-        t = torch.from_numpy(np.interp(u, (0, 0.15, 0.75, 1), (0, 200, 700, T - 1e-6)).astype(np.int64)).to(device)
+        x0, t, h_of, layouts = batch_of(args, data, rng)
         eps = torch.randn(x0.shape, device=device)
         a = alpha_bar[t][:, None, None, None]
         x = (a.sqrt() * x0 + (1 - a).sqrt() * eps).contiguous(memory_format=torch.channels_last)
         noisy = t >= 600
         if noisy.any():
-            mean = reference.mean(x[noisy], x0[noisy], a[noisy])
+            place = noisy.cumsum(0) - 1  # twins have one t: both are among the noisy, or neither
+            mean = reference.mean(x[noisy], x0[noisy], a[noisy], place[h_of[noisy]])
             eps[noisy] = (x[noisy] - a[noisy].sqrt() * mean) / (1 - a[noisy]).sqrt()
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda"):
-            error = net(x, t) - eps
+            error = net(x, t, h_of, layouts) - eps
         net.zero_grad(set_to_none=True)
         done = min(1.0, (shared.spent.item() - began) / (budget - began))
         eps_loss(error, snr[t], 1 if args.restart_schedule else done).mean().backward()
@@ -701,6 +767,20 @@ def main():
         default=(300, 600),
         metavar="T",
         help="skips are lost from the first t, in full at the second",
+    )
+    p.add_argument(
+        "--twins",
+        type=float,
+        default=0,
+        metavar="SHARE",
+        help="share of the pictures whose h is their twin's, at high t; the data are of draw.ts --twins",
+    )
+    p.add_argument(
+        "--strangers",
+        type=float,
+        default=0,
+        metavar="SHARE",
+        help="with --twins: share of the other pictures whose lost skips show what is where in another picture",
     )
     p.add_argument("--init", help="an exported file to go on from, at its step and minute, with fresh moments")
     p.add_argument("--device", default="cpu", help="cuda: with --workers 1, and a batch of 64 or more")
