@@ -28,6 +28,7 @@ const few = `--steps-inversion ${steps} --steps ${steps}`;
 const fast = `--preset fast${values.steps ? ` ${few}` : ""}`;
 const folders = `--contents ${scratch}/contents --originals ${scratch}/originals`;
 const halves = { left: `${scratch}/left.png`, right: `${scratch}/right.png` };
+const chin = `${scratch}/chin.png`;
 
 /** The paper's ablation, worst first: mixing rules over the same pairs, measured. */
 const rules = ["replace", "lerp", "slerp"];
@@ -83,9 +84,13 @@ const list: readonly Figure[] = [
     "The end of the injected interval, t_edit",
     `sweep ${pair} --t-edit 800,500,300,100 --gamma 0.45 --t-boost 0`,
   ),
-  sheet("sweep-t-boost.png", "Quality boosting, t_boost", `sweep ${pair} --t-boost 0,30,100,300 --gamma 0.45`),
+  sheet(
+    "sweep-t-boost.png",
+    "Quality boosting, t_boost",
+    `sweep ${pair} --t-boost 0,30,100,300 --t-edit 300 --gamma 0.45`,
+  ),
   sheet("compare-rules.png", "Mixing rules, with and without calibration and boosting", `compare ${pair} --gamma 0.5`),
-  strip("local", "Local injection, left half only", `${pair} --gamma 0.6 --mask ${halves.left}`),
+  strip("local", "Local injection, from the nose down only", `${pair} --gamma 0.6 --mask ${chin}`),
   strip(
     "two-contents",
     "Two contents, a half of the picture each, with a gamma each",
@@ -147,7 +152,7 @@ const list: readonly Figure[] = [
 ];
 
 /** Twelve held-out drawings, three of them originals and three contents; six others with dark glasses and without; masks of
- *  the two halves. */
+ *  the two halves, and from the nose down. */
 async function inputs(): Promise<void> {
   rmSync(scratch, { recursive: true, force: true });
   for (const folder of ["contents", "originals", "drawn", "rules", "glasses", "plain"])
@@ -172,8 +177,12 @@ async function inputs(): Promise<void> {
         .png()
         .toFile(join(scratch, folder, `${i}.png`));
     }
-  for (const [half, file] of Object.entries(halves)) {
-    const white = (i: number) => i % side < side / 2 === (half === "left");
+  const masks: readonly [string, (i: number) => boolean][] = [
+    [halves.left, (i) => i % side < side / 2],
+    [halves.right, (i) => i % side >= side / 2],
+    [chin, (i) => i >= 0.6 * side * side],
+  ];
+  for (const [file, white] of masks) {
     const data = Uint8Array.from({ length: side * side }, (_, i) => (white(i) ? 255 : 0));
     await sharp(data, { raw: { width: side, height: side, channels: 1 } })
       .png()

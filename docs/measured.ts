@@ -15,17 +15,24 @@ export async function measured(result: string, original: string, contents: reado
       return `${share.toFixed(2)} of the way to ${contents.length > 1 ? `content ${i + 1}` : "the content"}`;
     }),
   );
-  const [left, right] = [0, 1].map((half) => difference(made, own, half as 0 | 1).toFixed(1));
-  return `Measured: ${left} levels of 255 from the original in the left half, ${right} in the right; edges ${moved.join(", ")}.`;
+  const { width, height } = made;
+  const halves: readonly [string, (x: number, y: number) => boolean][] = [
+    ["left", (x) => x < width / 2],
+    ["right", (x) => x >= width / 2],
+    ["upper", (_, y) => y < height / 2],
+    ["lower", (_, y) => y >= height / 2],
+  ];
+  const apart = halves.map(([half, inside]) => `${difference(made, own, inside).toFixed(1)} in the ${half}`);
+  return `Measured: levels of 255 from the original by half of the picture: ${apart.join(", ")}; edges ${moved.join(", ")}.`;
 }
 
-/** Mean absolute difference of the colours in the left (0) or right (1) half, in bytes. */
-function difference(a: Pixels, b: Pixels, half: 0 | 1): number {
+/** Mean absolute difference of the colours where `inside` is true, in bytes. */
+function difference(a: Pixels, b: Pixels, inside: (x: number, y: number) => boolean): number {
   let sum = 0;
   let count = 0;
   for (let i = 0; i < a.data.length; i++) {
-    const column = (i >> 2) % a.width;
-    if (i % 4 === 3 || Number(column >= a.width / 2) !== half) continue;
+    const pixel = i >> 2;
+    if (i % 4 === 3 || !inside(pixel % a.width, Math.floor(pixel / a.width))) continue;
     sum += Math.abs(a.data[i]! - b.data[i]!);
     count++;
   }

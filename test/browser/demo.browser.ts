@@ -16,7 +16,7 @@ const STEPS = Math.max(6, FIGURES);
 /** Taken from the strip: another than the page has then. */
 const GAMMA = 0.6;
 /** Fresh noise needs more steps than figures take to look well. */
-const BOOST = FIGURES ? 0 : 150;
+const BOOST = FIGURES ? 0 : 100;
 const examples = join("weights", "examples");
 const figures = process.env.FIGURES_FOLDER ?? join("docs", "figures");
 const model = modelFile();
