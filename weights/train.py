@@ -442,8 +442,9 @@ class Pictures:
         return unit_range(torch.from_numpy(np.stack([self.files[k][row] for k, row in zip(files, rows)])))
 
     def block(self, rng, count):
-        """A run of pictures that follow each other, twins side by side."""
+        """A run of an even number of pictures that follow each other, at most `count`, twins side by side."""
         first = self.files[0] if self.on_gpu is None else self.on_gpu
+        count = min(count, len(first)) & ~1
         start = rng.integers(max(1, len(first) - count)) & ~1
         rows = first[start : start + count]
         return unit_range(rows if self.on_gpu is not None else torch.from_numpy(np.array(rows)))
