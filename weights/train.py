@@ -210,6 +210,12 @@ class Upsample(nn.Module):
         return self.conv(F.interpolate(x, scale_factor=2.0, mode="nearest"))
 
 
+def ramp(t, ends):
+    """0 up to the first of two time steps, 1 from the second on, and linear between. t is an array or a tensor."""
+    first, full = ends
+    return ((t - first) / (full - first)).clip(0, 1)
+
+
 class UNet(nn.Module):
     def __init__(self, config=CONFIG, skip_dropout=None, skip_pictures=0.5, skip_ramp=(300, 600)):
         super().__init__()
@@ -315,16 +321,11 @@ class UNet(nn.Module):
         The last skip, the output of conv_in with x itself on the linear path, is always there."""
         if not self.training or not self.skip_dropout or t is None:
             return [None] * len(sizes)
-        share = torch.clamp(1 - torch.rand(len(t), device=t.device) / self.skip_pictures, min=0) * self.ramp(t)
+        share = torch.clamp(1 - torch.rand(len(t), device=t.device) / self.skip_pictures, min=0) * ramp(t, self.skip_ramp)
         if lent is not None:
             share = torch.where(lent, 1.0, share)
         kept = [torch.rand(len(t), device=t.device) >= share * self.skip_dropout.get(size, 0.0) for size in sizes[:-1]]
         return [*(k[:, None, None, None].to(torch.float32) for k in kept), None]
-
-    def ramp(self, t):
-        """0 below the first t of `skip_ramp`, 1 from the second on."""
-        first, full = self.skip_ramp
-        return torch.clamp((t - first) / (full - first), 0, 1)
 
     def forward(self, x, t, h_of=None, layouts=None):
         """eps [n, 3, h, w] of x at t [n]. Sample i is decoded from the h of sample h_of[i] (its own by default), and in
@@ -591,8 +592,7 @@ def batch_of(args, data, rng):
     flip = rng.random(count) < 0.5
     h_of, layouts = np.arange(n), np.full(n, -1)
     if args.twins:  # pairs of one t: twins, which swap their h, or strangers, which swap layouts
-        first, full = args.skip_ramp
-        twins = rng.random(count) < args.twins * np.clip((t - first) / (full - first), 0, 1)
+        twins = rng.random(count) < args.twins * ramp(t, args.skip_ramp)
         x0, t, flip, twins = data.draw_pairs(rng, twins), np.tile(t, 2), np.tile(flip, 2), np.tile(twins, 2)
         other = (h_of + count) % n
         h_of = np.where(twins, other, h_of)
@@ -604,6 +604,15 @@ def batch_of(args, data, rng):
 
 
 def work(rank, args, shared, barrier):
+    """Runs one worker. One that fails ends the others, which would wait for it."""
+    try:
+        take_steps(rank, args, shared, barrier)
+    except BaseException:
+        barrier.abort()
+        raise
+
+
+def take_steps(rank, args, shared, barrier):
     """One worker, one thread: its share of the batch, then its share of Adam. On two shared cores this is faster than one
     worker with two threads, which wait for each other in every layer. The workers keep step: gradients that were a step old
     let the error at t > 500 grow fourfold within 100 steps."""
