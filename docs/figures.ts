@@ -124,7 +124,7 @@ const list: readonly Figure[] = [
   {
     file: "methods.webp",
     title: "Methods of inversion: what comes back at gamma 0, and what injection does",
-    command: `compare ${pair} --of methods ${few} --out ${scratch}/methods.png`,
+    command: `compare ${pair} --of methods --preset quick ${few} --out ${scratch}/methods.png`,
     from: `${scratch}/methods.png`,
   },
   {

@@ -98,9 +98,10 @@ export interface RunOptions {
 
 /** Options of an inversion. */
 export interface InvertOptions extends RunOptions {
-  /** Steps, default 50. */
+  /** Steps; default: those of the model's own preset (docs/parameters.md), mostly 50. */
   readonly steps?: number;
-  /** How the next x is solved for: "ddim" (default), or "dpm++2m", which needs fewer steps. */
+  /** How the next x is solved for: "ddim", or "dpm++2m", which needs fewer steps; default: the solver of the model's own
+   *  preset, "ddim" but for the shipped model. */
   readonly solver?: Solver;
   /** The variable in which time steps are evenly spaced: "time" or "lambda"; default: the solver's, "lambda" for "dpm++2m". */
   readonly spacing?: Spacing;

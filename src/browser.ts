@@ -5,6 +5,7 @@ import { checkLoad, type LoadOptions, modelFrom, presetOf } from "./load";
 import type { SourceLike } from "./model/checkpoint/source";
 import { openSource, type SourceOptions } from "./model/checkpoint/source-browser";
 import { expectModelName } from "./model/model-name";
+import { DEFAULT_MODEL, methodOf } from "./model/presets";
 import { platform as pictures } from "./platform/browser";
 import { opfsStore } from "./platform/tune-store-browser";
 
@@ -24,13 +25,10 @@ export type { MixRule } from "./kernels/step/step-row";
 export type { LoadOptions } from "./load";
 export type { ConfigHints } from "./model/checkpoint/described";
 export type { UNetConfig } from "./model/config";
-export { type ModelPreset, modelPresets } from "./model/presets";
+export { DEFAULT_MODEL, type ModelPreset, modelPresets } from "./model/presets";
 export type { Solver, Spacing } from "./model/schedule";
 export { decodeImage, encodePng } from "./platform/browser";
 export { openDevice };
-
-/** The model that `loadModel()` loads. */
-export const DEFAULT_MODEL = "portraits64";
 
 /** Where the shipped models lie: beside the library, in the package's own folder. */
 const shipped: Readonly<Record<string, () => URL>> = {
@@ -54,7 +52,8 @@ export async function loadModel(
   const { source: from, preset } = presetOf(own ? placeOf(own) : source);
   const platform = { ...pictures, tuneStore: opfsStore(), openDevice };
   const open = () => openSource(resolved(from), options);
-  const model = modelFrom(open, own && String(source), options, platform, preset);
+  const origin = { name: own && String(source), method: methodOf(source), preset };
+  const model = modelFrom(open, options, platform, origin);
   return own ? model.catch((error: unknown) => Promise.reject(notBeside(error))) : model;
 }
 

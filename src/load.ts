@@ -13,6 +13,7 @@ import {
   whole,
 } from "./inject/check-options";
 import { Model } from "./inject/model";
+import type { PresetName } from "./inject/parameters";
 import type { Platform } from "./inject/platform";
 import type { Target } from "./kernels/target";
 import type { CheckpointOptions } from "./model/checkpoint/checkpoint";
@@ -106,15 +107,22 @@ export function checkLoad(source: unknown, options: unknown): void {
   checkOptions("loadModel", options, LOAD_OPTIONS);
 }
 
+/** What is known of a model by what it is loaded from. */
+export interface Origin {
+  /** default: its file's */
+  readonly name: string | undefined;
+  /** the injection preset that suits it */
+  readonly method: PresetName;
+  readonly preset?: ModelPreset | undefined;
+}
+
 /** From a source to a model on the GPU: the part of `loadModel` that Node and browsers share.
- *  @param open opens the source, again when the model is loaded onto a new device
- *  @param name the model's; default: the source's */
+ *  @param open opens the source, again when the model is loaded onto a new device */
 export async function modelFrom(
   open: () => Promise<ByteSource>,
-  name: string | undefined,
   options: LoadOptions,
   platform: LoadPlatform,
-  preset?: ModelPreset,
+  { name, method, preset }: Origin,
 ): Promise<Model> {
   const { device: given, recover, label, signal } = options;
   const device = given instanceof Device ? given : given ? deviceFromCaller(given) : await platform.openDevice();
@@ -131,7 +139,7 @@ export async function modelFrom(
     return new Model(network, platform, {
       name: name ?? file,
       label,
-      preset: preset?.method,
+      preset: method,
       reload,
       close,
       ...(recover !== undefined && { recover }),

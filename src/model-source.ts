@@ -1,20 +1,14 @@
 import { basename } from "node:path";
 import { UserError } from "./errors";
-import { presetOf } from "./load";
+import { type Origin, presetOf } from "./load";
 import type { SourceLike } from "./model/checkpoint/source";
-import type { ModelPreset } from "./model/presets";
+import { DEFAULT_MODEL, methodOf } from "./model/presets";
 import { expectModel, shippedModel } from "./platform/node";
 import { isUrl } from "./urls";
 
-/** The model that `loadModel()` loads. */
-export const DEFAULT_MODEL = "portraits64";
-
-/** Where a model is read from. */
-export interface ModelSource {
+/** Where a model is read from, and what is known of it. */
+export interface ModelSource extends Origin {
   readonly from: SourceLike;
-  readonly preset?: ModelPreset | undefined;
-  /** undefined: as its file is called */
-  readonly name: string | undefined;
 }
 
 /** Finds what a model is loaded from, in Node. @throws UserError for a name that leads nowhere */
@@ -25,5 +19,5 @@ export function findModel(source: SourceLike): ModelSource {
   expectModel(source);
   const { source: from, preset } = presetOf(shipped ?? source);
   const name = typeof source === "string" && !isUrl(source) ? (shipped ? source : basename(source)) : undefined;
-  return { from, preset, name };
+  return { from, preset, name, method: methodOf(source) };
 }

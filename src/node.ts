@@ -3,7 +3,8 @@ import type { Model } from "./inject/model";
 import { checkLoad, type LoadOptions, modelFrom } from "./load";
 import type { SourceLike } from "./model/checkpoint/source";
 import { openSource, type SourceOptions } from "./model/checkpoint/source-node";
-import { DEFAULT_MODEL, findModel } from "./model-source";
+import { DEFAULT_MODEL } from "./model/presets";
+import { findModel } from "./model-source";
 import { encodePng } from "./platform/images-node";
 import { pixelsOf, shippedModels } from "./platform/node";
 import type { PictureLimits } from "./platform/picture-limits";
@@ -25,11 +26,11 @@ export type { MixRule } from "./kernels/step/step-row";
 export type { LoadOptions } from "./load";
 export type { ConfigHints } from "./model/checkpoint/described";
 export type { UNetConfig } from "./model/config";
-export { type ModelPreset, modelPresets } from "./model/presets";
+export { DEFAULT_MODEL, type ModelPreset, modelPresets } from "./model/presets";
 export type { Solver, Spacing } from "./model/schedule";
 export { decodeImage, encodePng } from "./platform/images-node";
 export type { PictureLimits } from "./platform/picture-limits";
-export { DEFAULT_MODEL, openDevice, shippedModels };
+export { openDevice, shippedModels };
 
 /** Loads a model onto the GPU.
  *  @param source a shipped model's name, one of the paper's (`celebahq`, `ffhq=FILE`; see `modelPresets`), a path, a URL, `hf:owner/name[@revision][:file]`, bytes, or the files of a
@@ -41,8 +42,8 @@ export async function loadModel(
 ): Promise<Model> {
   const { maxPixels, ...rest } = options ?? {};
   checkLoad(source, options && rest);
-  const { from, preset, name } = findModel(source);
+  const { from, ...origin } = findModel(source);
   const decode: typeof pixelsOf = (input) => pixelsOf(input, { maxPixels });
   const platform = { decode, encodePng, tuneStore: fileStore(), openDevice };
-  return modelFrom(() => openSource(from, rest), name, rest, platform, preset);
+  return modelFrom(() => openSource(from, rest), rest, platform, origin);
 }

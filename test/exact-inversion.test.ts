@@ -134,11 +134,13 @@ test("plans: what an exact inversion keeps, and what its steps read", () => {
       [999, 666],
     ].map((pair) => [pair, pair]),
   );
-  expect(() => resolveInvert({ method: "bdia", solver: "dpm++2m" })).toThrow("method bdia has DDIM's steps");
-  expect(() => resolveInvert({ method: "edit-friendly", faithful: true })).toThrow(
+  expect(() => resolveInvert({ method: "bdia", solver: "dpm++2m" }, "quick")).toThrow("method bdia has DDIM's steps");
+  expect(() => resolveInvert({ method: "edit-friendly", faithful: true }, "quick")).toThrow(
     "the official program has ddim only",
   );
-  expect(() => resolveInvert({ method: "null-text" as "ddim" })).toThrow("expected one of ddim, bdia, edit-friendly");
+  expect(() => resolveInvert({ method: "null-text" as "ddim" }, "quick")).toThrow(
+    "expected one of ddim, bdia, edit-friendly",
+  );
 });
 
 /** PSNR of values in [-1, 1], unclamped. */

@@ -1,9 +1,11 @@
 import { expect, test } from "vitest";
 import { UserError } from "../src/errors";
 import { Inversion } from "../src/inject/inversion";
+import { type PresetName, presetFor } from "../src/inject/parameters";
 import { pictureList, resolveInvert, resolveSample } from "../src/inject/requests";
 import { resolveInject } from "../src/inject/resolve";
 import { checkLoad } from "../src/load";
+import { methodOf } from "../src/model/presets";
 import { openDevice } from "../src/node";
 
 const picture = { tensor: new Float32Array(3) };
@@ -48,10 +50,10 @@ const refused: [what: string, call: () => unknown, message: string][] = [
   ["a tensor of doubles", () => pictureList({ tensor: new Float64Array(3) } as never), "expected a Float32Array"],
   [
     "invert stepz",
-    () => resolveInvert({ stepz: 3 } as never),
+    () => resolveInvert({ stepz: 3 } as never, "quick"),
     'invert: there is no option "stepz"; did you mean "steps"?',
   ],
-  ["invert top", () => resolveInvert({ top: 1000 }), "top 1000: expected a whole number from 1 to 999"],
+  ["invert top", () => resolveInvert({ top: 1000 }, "quick"), "top 1000: expected a whole number from 1 to 999"],
   ["sample seed -1", () => resolveSample({ seed: -1 }), "seed -1: expected a whole number"],
   ["sample eta", () => resolveSample({ eta: 2 }), "eta 2: expected 0 to 1"],
   ["onStep", () => resolveSample({ onStep: 1 } as never), "onStep 1: expected a function"],
@@ -89,6 +91,41 @@ test("what is given wins over the preset, and the model's own preset over the de
   expect(of({ preset: "quick" })).toMatchObject({ steps: 50, tBoost: 0, dtLambda: 1 });
   expect(of({ steps: 20 })).toMatchObject({ steps: 20, replaceSteps: 50 });
   expect(of({ ...of({}, "quick"), gamma: 0.5 })).toEqual({ ...of({}, "quick"), gamma: 0.5 }); // a complete set is one
+});
+
+test("a preset that names a solver gives way to a call that does not go with it", () => {
+  const of = (...calls: Parameters<typeof presetFor>[1]) => presetFor("fast", calls);
+  expect(of({})).toBe("fast");
+  expect(of({ gamma: 0.9, steps: 50, tEdit: 400, tBoost: 200, solver: "dpm++2m" })).toBe("fast");
+  expect(of({ solver: "ddim" })).toBe("quick");
+  expect(of({ method: "bdia" })).toBe("quick");
+  expect(of({ faithful: true })).toBe("quick");
+  expect(of({ tBoost: 200 })).toBe("quick"); // its tEdit is 100
+  expect(of({ tBoost: 0 }, { tBoost: 200 })).toBe("quick"); // one for all variants
+  expect(presetFor("faces", [{ solver: "dpm++2m", tBoost: 500 }])).toBe("faces");
+});
+
+test("pictures are inverted alike by invert and by inject, whatever the model's own preset", () => {
+  const own: PresetName[] = ["fast", "quick", "faces", "paper"];
+  for (const preset of own)
+    for (const given of [{}, { solver: "ddim" }, { method: "bdia" }, { faithful: true }] as const) {
+      const inverted = resolveInvert(given, preset);
+      const { stepsInversion, steps, ...run } = resolveInject({ original: picture, content: picture, ...given }, preset)
+        .variants[0]!;
+      const { tap: _, steps: stepsInverted, ...rest } = inverted;
+      expect(run).toMatchObject(rest);
+      expect(stepsInverted).toBe("method" in given ? steps : stepsInversion);
+    }
+});
+
+test("a model's own preset goes by its name", () => {
+  expect(["portraits64", "celebahq", "ffhq=own.pt", "own.safetensors"].map(methodOf)).toEqual([
+    "fast",
+    "faces",
+    "faces",
+    "quick",
+  ]);
+  expect([methodOf(), methodOf(new Uint8Array())]).toEqual(["fast", "quick"]);
 });
 
 test("pictures and inversions may be mixed, one or several", () => {

@@ -153,11 +153,17 @@ test("sampling takes diffusers' time steps; what they cannot be is refused", () 
   expect(() => multistepPairs(1, DDPM_SCHEDULE)).toThrow("1 steps: expected a whole number from 2 to 999");
   const few = { ...DDPM_SCHEDULE, trainSteps: 10, spacing: "leading" as const, stepsOffset: 9 };
   expect(() => multistepPairs(4, few)).toThrow("steps_offset 9");
-  expect(() => resolveInvert({ steps: 1, solver: "dpm++2m" })).toThrow("inversion steps 1: expected");
+  expect(() => resolveInvert({ steps: 1, solver: "dpm++2m" }, "quick")).toThrow("inversion steps 1: expected");
   expect(() => resolveSample({ steps: 1, solver: "dpm++2m" })).toThrow("steps 1: expected a whole number from 2");
-  expect(() => resolveInvert({ solver: "euler" as "ddim" })).toThrow('solver "euler": expected one of ddim, dpm++2m');
-  expect(() => resolveInvert({ solver: "dpm++2m", faithful: true })).toThrow("the official program has ddim only");
-  expect(() => resolveInvert({ spacing: "lambda", faithful: true })).toThrow("the official program spaces by time");
+  expect(() => resolveInvert({ solver: "euler" as "ddim" }, "quick")).toThrow(
+    'solver "euler": expected one of ddim, dpm++2m',
+  );
+  expect(() => resolveInvert({ solver: "dpm++2m", faithful: true }, "quick")).toThrow(
+    "the official program has ddim only",
+  );
+  expect(() => resolveInvert({ spacing: "lambda", faithful: true }, "quick")).toThrow(
+    "the official program spaces by time",
+  );
 });
 
 test("plans keep the last prediction as state, and only those of this solver", () => {

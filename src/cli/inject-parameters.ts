@@ -2,8 +2,8 @@ import { type Command, Option } from "commander";
 import type { InjectParameters } from "../api";
 import { UserError } from "../errors";
 import type { InversionMethod } from "../inject/methods";
-import type { PresetName } from "../inject/parameters";
-import { isModelPreset, modelPresets } from "../model/presets";
+import { type PresetName, presetFor } from "../inject/parameters";
+import { methodOf } from "../model/presets";
 import { type Solver, SPACINGS, type Spacing } from "../model/schedule";
 import type { Engine } from "./engine";
 import { UsageError } from "./failure";
@@ -74,9 +74,15 @@ export interface Chosen {
 }
 
 /** Takes the preset's values, and over them the options given.
+ *  @param own the preset where none is named: the model's own that suits these options
  *  @throws UsageError for an unknown preset, and for values that contradict each other */
-export function chooseParameters(engine: Engine, options: ParameterOptions, gamma?: number): Chosen {
-  const preset = options.preset ?? methodOf(options.model);
+export function chooseParameters(
+  engine: Engine,
+  options: ParameterOptions,
+  gamma?: number,
+  own = presetFor(methodOf(options.model), [options]),
+): Chosen {
+  const preset = options.preset ?? own;
   const values = Object.hasOwn(engine.presets, preset) ? engine.presets[preset] : undefined;
   if (!values)
     throw new UsageError(`--preset ${preset}: no such preset; presets are ${Object.keys(engine.presets).join(", ")}`);
@@ -103,12 +109,6 @@ export function noteParameters({ parameters: { gamma, tEdit, top } }: Chosen, re
     reporter.note(
       `--t-edit ${tEdit} is above the first time step ${top}: nothing is injected, the result is the original`,
     );
-}
-
-/** Names the preset that goes with one of the paper's models, however its file is given (`ffhq=FILE`). */
-function methodOf(model = ""): string {
-  const name = model.split("=")[0]!;
-  return isModelPreset(name) ? modelPresets[name].method : "quick";
 }
 
 /** Words for the parameters that vary on a sheet; an empty gamma is left out: without a content it does nothing. */

@@ -1,5 +1,5 @@
 import { Command, Option } from "commander";
-import type { Pixels } from "../api";
+import type { InjectParameters, Pixels } from "../api";
 import type { InversionMethod } from "../inject/methods";
 import { maxDifference, psnr, psnrOfValues } from "../metrics/psnr";
 import type { Solver } from "../model/schedule";
@@ -14,6 +14,7 @@ import {
   withSession,
 } from "./context";
 import { noteUnfamiliar } from "./familiar";
+import { chooseParameters } from "./inject-parameters";
 import { isPlaced, ONLY, type PlacementOptions, type Placing, placeAll, withPlacementOptions } from "./placement";
 import { nameOf, provenance } from "./provenance";
 import { inputFiles, readPicture } from "./read-picture";
@@ -22,10 +23,10 @@ import { checkPngName, checkTargets, type TargetOptions, withReplaceOption } fro
 import { list, methodOption, solverOption, steps } from "./values";
 
 interface Options extends CommonOptions, TargetOptions, PlacementOptions {
-  readonly stepsInversion: number;
-  readonly steps: number;
-  readonly solver: Solver;
-  readonly method: InversionMethod;
+  readonly stepsInversion?: number;
+  readonly steps?: number;
+  readonly solver?: Solver;
+  readonly method?: InversionMethod;
   readonly out?: string;
   readonly report?: number[] | true;
 }
@@ -41,10 +42,14 @@ export function reconstruct(context: Context): Command {
       "the picture: a file, - for stdin, or an address; its centre square is used unless it is placed",
     )
     .optionsGroup("Reconstruction:")
-    .addOption(new Option("--steps-inversion <n>", "steps of the inversion").argParser(steps).default(50))
-    .addOption(new Option("--steps <n>", "steps of the generation").argParser(steps).default(50))
-    .addOption(solverOption().default("ddim"))
-    .addOption(methodOption().default("ddim"))
+    .addOption(
+      new Option("--steps-inversion <n>", "steps of the inversion (default: those of the model's preset)").argParser(
+        steps,
+      ),
+    )
+    .addOption(new Option("--steps <n>", "steps of the generation (default: those of the inversion)").argParser(steps))
+    .addOption(solverOption())
+    .addOption(methodOption())
     .option("--out <file.png>", "reconstruction (of a report: the last one)")
     .addOption(
       new Option("--report [steps]", `PSNR for each of these numbers of steps (default: ${REPORTED})`).argParser(
@@ -67,11 +72,11 @@ async function run(context: Context, image: string, options: Options): Promise<v
   }
   const pixels = await readPicture({ flag: "picture", file: image }, reporter, isPlaced(ONLY, options));
   const [picture] = await placeAll([{ key: ONLY, name: nameOf(image), pixels }], options, reporter);
-  const { solver, method } = options;
-  const exact = method !== "ddim";
+  const { parameters } = chooseParameters(await context.engine(), options);
+  const { solver, method, stepsInversion } = parameters;
   const counts = options.report === true ? REPORTED : options.report;
   const pairs = counts?.map((n) => ({ stepsInversion: n, steps: n })) ?? [
-    exact ? { stepsInversion: options.steps, steps: options.steps } : options,
+    { stepsInversion, steps: options.steps ?? stepsInversion },
   ];
   const report = await withSession(
     context,
@@ -132,7 +137,7 @@ interface Row {
 async function once(
   { model, reporter, signal }: Session,
   picture: Placing,
-  { stepsInversion, steps, solver, method }: Pick<Options, "stepsInversion" | "steps" | "solver" | "method">,
+  { stepsInversion, steps, solver, method }: Pick<InjectParameters, "stepsInversion" | "steps" | "solver" | "method">,
   name: string | false,
 ) {
   const work = async (report: Report) => {

@@ -52,10 +52,7 @@ async function run(context: Context, { out, ...options }: Options): Promise<void
     context,
     options,
     async ({ engine, model, signal }) => {
-      const { preset, parameters, stepsInversion } = chooseParameters(
-        engine,
-        options.model ? options : { preset: "fast" },
-      );
+      const { preset, parameters, stepsInversion } = chooseParameters(engine, options);
       const inversion = await reporter.phase(
         "invert",
         (report) => model.invert(pictures, { ...inversionOf(parameters), signal, onStep: stepsTo(report) }),

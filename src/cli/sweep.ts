@@ -2,6 +2,8 @@ import { Command, Option } from "commander";
 import type { Pixels } from "../api";
 import { DEFAULT_BATCH } from "../experiments/batches";
 import type { Variant } from "../experiments/sweep";
+import { presetFor } from "../inject/parameters";
+import { methodOf } from "../model/presets";
 import { writeWhole } from "../platform/files-node";
 import { type CommonOptions, type Context, withCommonOptions, withExamples, withSession } from "./context";
 import { UsageError } from "./failure";
@@ -70,8 +72,9 @@ async function run(context: Context, options: Options): Promise<void> {
   const { rows, columns, variants } = settings(options, swept);
   const { gamma: _, omega: __, tEdit: ___, tBoost: ____, ...others } = options;
   const engine = await context.engine();
-  const chosen = chooseParameters(engine, { ...others, ...variants[0] }, variants[0]!.gamma);
-  for (const variant of variants) chooseParameters(engine, { ...others, ...variant }, variant.gamma);
+  const calls = variants.map((variant) => ({ ...others, ...variant }));
+  const own = presetFor(methodOf(options.model), calls); // one for all, which share their inversions
+  const chosen = calls.map((call) => chooseParameters(engine, call, call.gamma, own))[0]!;
   const report = await withSession(
     context,
     options,

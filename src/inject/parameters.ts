@@ -32,7 +32,7 @@ export const defaults: InjectParameters = {
   faithful: false,
 };
 
-/** `fast` and `quick` for the shipped model, and the settings of the paper and of the official README.   Jeong et al. 2023
+/** `fast` for the shipped model, `quick` for any, and the settings of the paper and of the official README.   Jeong et al. 2023
  *  On the shipped model `fast` takes two fifths of the forwards of `quick` (docs/methods.md). Its t_edit is low because an
  *  injection adds up over the injected steps, and only 10 of its 20, spaced by lambda, are at t above 300. A little boosting
  *  takes away a fine pattern that so few steps may leave. */
@@ -82,9 +82,27 @@ export function checkFaithful({ faithful, solver, spacing }: Pick<RunParameters,
     throw new UserError(`spacing ${spacing}: the official program spaces by time; leave out faithful`);
 }
 
+/** The preset of calls that name none: the model's own, or `quick` where a call gives a value that does not go with it. The
+ *  steps and t_edit of a preset that names a solver are chosen for that solver.
+ *  @param own the model's own preset @param calls parameters that are given, of each call */
+export function presetFor(own: PresetName, calls: readonly Given[]): PresetName {
+  const preset: Preset = presets[own];
+  const { solver } = preset;
+  if (solver === undefined) return own;
+  const goes = calls.every(({ method = "ddim", faithful = false, ...given }) => {
+    const { tBoost, tEdit } = { ...defaults, ...preset, ...defined(given) };
+    return (given.solver ?? solver) === solver && !faithful && !isExact(method) && tBoost <= tEdit;
+  });
+  return goes ? own : "quick";
+}
+
 const NAMES = Object.keys(defaults) as (keyof InjectParameters)[];
 
-type Given = { readonly [K in keyof InjectParameters]?: InjectParameters[K] | undefined };
+type Given = { readonly [K in keyof InjectParameters]?: InjectVariant[K] | undefined };
+
+/** The parameters among `given` that have a value. */
+const defined = (given: Given): Partial<RunParameters> =>
+  Object.fromEntries(NAMES.flatMap((name) => (given[name] === undefined ? [] : [[name, given[name]]])));
 
 /** Resolved parameters, in which gamma may be a function. */
 export interface RunParameters extends Omit<InjectParameters, "gamma"> {
@@ -108,9 +126,8 @@ export function resolveRun(given: InjectVariant, preset?: PresetName, otherwise:
   if (preset !== undefined && !Object.hasOwn(presets, preset))
     throw new UserError(`no preset "${preset}"; presets are ${Object.keys(presets).join(", ")}`);
   const complete = NAMES.every((name) => Object.hasOwn(given, name));
-  const base: Preset = presets[preset ?? (complete ? "quick" : otherwise)];
-  const own = NAMES.flatMap((name) => (given[name] === undefined ? [] : [[name, given[name]]]));
-  const merged: RunParameters = { ...defaults, ...base, ...Object.fromEntries(own) };
+  const base: Preset = presets[preset ?? (complete ? "quick" : presetFor(otherwise, [given]))];
+  const merged: RunParameters = { ...defaults, ...base, ...defined(given) };
   const stepsInversion = isExact(merged.method) ? merged.steps : merged.stepsInversion;
   const p = { ...merged, stepsInversion, spacing: given.spacing ?? base.spacing ?? spacingOf(merged.solver) };
   checkOptions("parameters", p, PARAMETERS);

@@ -3,9 +3,9 @@ import { UserError } from "../errors";
 import { SOLVERS, SPACINGS, spacingOf, TRAIN_STEPS } from "../model/schedule";
 import { between, type Check, checkOptions, flag, listOf, oneOf, RUN_OPTIONS, text, whole } from "./check-options";
 import { checkPicture } from "./check-picture";
-import { checkMethod, METHODS } from "./methods";
+import { checkMethod, isExact, METHODS } from "./methods";
 import type { ReconstructOptions, SampleOptions } from "./options";
-import { checkFaithful } from "./parameters";
+import { checkFaithful, defaults, type PresetName, presetFor, presets } from "./parameters";
 
 const labels = listOf("classes", whole(0));
 
@@ -24,11 +24,13 @@ const INVERT_OPTIONS = {
   ...RUN_OPTIONS,
 } satisfies Record<keyof InvertOptions, Check>;
 
-/** @throws UserError in one line */
-export function resolveInvert(options: InvertOptions) {
+/** @param preset the model's own, for what is not given
+ *  @throws UserError in one line */
+export function resolveInvert(options: InvertOptions, preset: PresetName) {
   checkOptions("invert", options, INVERT_OPTIONS);
-  const { steps = 50, top = TRAIN_STEPS - 1, faithful = false, solver = "ddim", tap } = options;
-  const { method = "ddim", seed = 0 } = options;
+  const own = { ...defaults, ...presets[presetFor(preset, [options])] };
+  const { top = TRAIN_STEPS - 1, faithful = false, solver = own.solver, method = "ddim", seed = 0, tap } = options;
+  const { steps = isExact(method) ? own.steps : own.stepsInversion } = options;
   const { spacing = spacingOf(solver) } = options;
   if (!Number.isInteger(steps) || steps < 2 || steps > top + 1)
     throw new UserError(`inversion steps ${steps}: expected a whole number from 2 to ${top + 1}`);

@@ -23,7 +23,7 @@ import { Direction, Directions } from "./directions";
 import { Inversion } from "./inversion";
 import { isExact } from "./methods";
 import type { ContentInput, DirectionInput, InjectOptions, OmegaRegion } from "./options";
-import { PARAMETERS, type PresetName, presets, type RunParameters, resolveRun } from "./parameters";
+import { PARAMETERS, type PresetName, presetFor, presets, type RunParameters, resolveRun } from "./parameters";
 import type { InjectPlanOptions, SampleRun } from "./plan-inject";
 
 /** An inversion, pictures to invert, or a direction. */
@@ -109,8 +109,10 @@ export function resolveInject(options: InjectOptions, otherwise: PresetName): In
   if (variants.length === 0)
     throw new UserError("variants: an empty list; leave it out, or give one set of parameters");
   for (const variant of variants) checkOptions("variants", variant, PARAMETERS);
-  const resolved = variants.map((variant) => {
-    const given = resolveRun(mergeParameters(options, variant), options.preset, otherwise);
+  const calls = variants.map((variant) => mergeParameters(options, variant));
+  const own = presetFor(otherwise, calls); // one for all variants, which share their steps
+  const resolved = calls.map((call) => {
+    const given = resolveRun(call, options.preset, own);
     return regions.length > 0 && given.omega === "off" ? { ...given, omega: 1 } : given;
   });
   const directions = directionsOf(options);

@@ -52,7 +52,7 @@ export async function invert(
   const { runner, platform } = subject;
   runner.life.check();
   const list = pictureList(images);
-  const asked = resolveInvert(options);
+  const asked = resolveInvert(options, subject.preset);
   const plan = planInversion(subject, list.length, asked, options.labels);
   const { config } = runner.network;
   const decoding = Promise.all(list.map((image) => placedPixels(image, platform.decode, config)));

@@ -93,7 +93,7 @@ export function planInjection(
 export function injectionPlans(subject: Subject, options: InjectOptions): RunPlan[] {
   const request = requestOf(subject, options);
   const pictures = picturesOf(request);
-  const asked = resolveInvert(invertFor(request, {}));
+  const asked = resolveInvert(invertFor(request, {}), subject.preset);
   const info = { ...inversionInfo(subject, asked), sources: pictures.map(() => undefined) };
   const made: Bank = { info, samples: [], times: inversionTimes(asked, subject.runner.network.schedule) };
   const inject = planInjection(subject, request, options, (source) => bankIn(source, pictures, made));

@@ -11,7 +11,7 @@ export interface ModelPreset {
   /** Noise that it was trained on, where its file does not say. */
   readonly schedule?: Schedule;
   /** Injection preset that goes with it. */
-  readonly method: "faces" | "afhq" | "paper" | "artistic" | "quick";
+  readonly method: "faces" | "afhq" | "paper" | "artistic" | "quick" | "fast";
   /** Something `loadModel` can open, where the file is on a hub; else undefined. */
   readonly source?: string;
   /** Where people get it, in words. */
@@ -181,3 +181,14 @@ export const modelPresets = {
 export type ModelPresetName = keyof typeof modelPresets;
 
 export const isModelPreset = (name: string): name is ModelPresetName => Object.hasOwn(modelPresets, name);
+
+/** The model that `loadModel()` loads. */
+export const DEFAULT_MODEL = "portraits64";
+
+/** Name of the injection preset that suits a model, by what it is loaded from: `fast` for the shipped model, its own for one
+ *  of the paper's, however its file is given (`ffhq=FILE`), and `quick` for any other. */
+export function methodOf(source: unknown = DEFAULT_MODEL): ModelPreset["method"] {
+  if (source === DEFAULT_MODEL) return "fast";
+  const name = typeof source === "string" ? source.split("=")[0]! : "";
+  return isModelPreset(name) ? modelPresets[name].method : "quick";
+}
