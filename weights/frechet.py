@@ -10,8 +10,10 @@ in PyTorch, as train.py does, on one process a core. Prints one JSON object.
 """
 import argparse
 import json
+import multiprocessing
 import os
 import tempfile
+from concurrent.futures import ProcessPoolExecutor
 
 from train import ALPHA_BAR, Conv3x3, UNet, compile_fused, read_safetensors, unit_range  # first: it sets up OpenBLAS
 
@@ -87,8 +89,8 @@ def main():
     net = Features(len(tensors["factors.bias"]))
     net.load_state_dict(tensors)
     shares = np.array_split(options.seed * 1_000_000 + np.arange(options.count), options.workers)
-    with torch.multiprocessing.get_context("spawn").Pool(options.workers) as pool:
-        samples = np.concatenate(pool.map(sample, [(options, share.tolist()) for share in shares]))
+    with ProcessPoolExecutor(options.workers, multiprocessing.get_context("spawn")) as pool:
+        samples = np.concatenate(list(pool.map(sample, [(options, share.tolist()) for share in shares])))
     if options.save:
         samples.tofile(options.save)
     drawn = hidden(net, drawings)
