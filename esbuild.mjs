@@ -74,5 +74,11 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   await build({ ...forNode, packages: "external", sourcemap: "inline", entryPoints: [entry], outfile });
   process.on("exit", () => rmSync(outfile, { force: true }));
   process.argv.splice(1, process.argv.length - 1, outfile, ...args);
-  await import(pathToFileURL(outfile).href);
+  try {
+    await import(pathToFileURL(outfile).href);
+  } catch (error) {
+    if (!error?.code?.startsWith?.("ERR_PARSE_ARGS")) throw error;
+    console.error(`${entry}: ${error.message}; the first lines of the file list its options`);
+    process.exit(2);
+  }
 }
