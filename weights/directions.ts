@@ -1,10 +1,11 @@
-/** node esbuild.mjs weights/directions.ts [--pairs 8 --originals 4 --scale 2 --steps 20 --solver ddim --only hair]
+/** node esbuild.mjs weights/directions.ts [--pairs 8 --originals 4 --scale 2 --steps 20 --solver dpm++2m --only hair]
  *                                         [--components 3 --pictures 32]
  *
- *  Measures directions in h on the shipped model. For each named factor of the drawn portraits, some portraits are drawn with
- *  and without it, all else equal, and the direction is the difference of the means. It is then added to other portraits
- *  without the factor, with the norm of h kept and without, and the feature network of weights/features says how much of the
- *  factor came (as a share of what drawing it would bring) and how far everything else moved.
+ *  Measures directions in h on the shipped model, with the parameters that suit the solver. For each named factor of the
+ *  drawn portraits, some portraits are drawn with and without it, all else equal, and the direction is the difference of the
+ *  means. It is then added to other portraits without the factor, with the norm of h kept and without, and the feature
+ *  network of weights/features says how much of the factor came (as a share of what drawing it would bring) and how far
+ *  everything else moved.
  *  With `--components`, principal components of h over drawn portraits instead, and how much of every factor each brings. */
 import { parseArgs } from "node:util";
 import { componentsOf, differenceOf } from "../src/experiments/directions";
@@ -22,7 +23,7 @@ const { values } = parseArgs({
     originals: { type: "string", default: "4" },
     scale: { type: "string", default: "2" },
     steps: { type: "string", default: "20" },
-    solver: { type: "string", default: "ddim" },
+    solver: { type: "string", default: "dpm++2m" },
     only: { type: "string" },
     components: { type: "string", default: "0" },
     pictures: { type: "string", default: "32" },
@@ -82,8 +83,6 @@ async function along(original: Inversion, of: Directions, component: number, kee
     original,
     steps,
     solver,
-    gamma: 0.3,
-    tEdit: 400,
     directions: [{ of, component, scale, keepNorm }],
   });
   const pictures = await result.toPixels();
