@@ -36,15 +36,21 @@ fn row_step() -> u32 { return 4u; }
 fn result_step() -> u32 { return PLANE / TILE_N; }
 
 fn column(at: Place, k: u32) -> In {
-  let width = PLANE / TILE_N;
-  let c = min(k, C1 + C2 - 1u);                              // past the last channel the weight is 0
-  var values: In;
-  if (!JOINED || c < C1) {
-    values = x[at.held0 + c * width];
-  } else {
-    values = skip[at.own.skip0 + (c - C1) * width];
-  }
+  let c = min(k, C1 - 1u);                                   // past the last channel the weight is 0
+  return prepared_all(at, c, x[at.held0 + c * (PLANE / TILE_N)]);
+}
+
+fn has_skip() -> bool { return JOINED; }
+fn skip_from() -> u32 { return C1; }
+
+fn skip_column(at: Place, k: u32) -> In {
+  let c = min(k, C1 + C2 - 1u);
+  return prepared_all(at, c, skip[at.own.skip0 + (c - C1) * (PLANE / TILE_N)]);
+}
+
+fn prepared_all(at: Place, c: u32, loaded: In) -> In {
   let affine = affine_at(at.own.norm0 + c);
+  var values = loaded;
   for (var j = 0u; j < TILE_N; j++) { values[j] = prepared(values[j], affine); } // unroll
   return values;
 }

@@ -4,8 +4,8 @@
 // [UNIT u + 4q + s] lane l holds k = UNIT u + UNIT / 4 (l ^ s) + q. Where K is more than DEPTH, sums wait in the result for the
 // next pass; what that holds before the first does not count.
 //
-// The shader declares Own, what it alone has to know of a lane; place_of(id, lane); column(at, k), what is held of k; unit_step()
-// from UNIT to UNIT of a row, row_step() from row to row, and result_step(); quarter(i) of a row, and value(row, q), number q of
+// The shader declares Own, what it alone has to know of a lane; place_of(id, lane); column(at, k), what is held of k, and
+// skip_column(at, k), what is from skip_from() on, where has_skip(); unit_step() from UNIT to UNIT of a row, row_step() from row to row, and result_step(); quarter(i) of a row, and value(row, q), number q of
 // it; first, what the sums of row m begin with, and residual_at, where has_residual(); earlier(i), the sums of the pass before,
 // and keep.
 // import quad
@@ -33,8 +33,17 @@ fn task(id: u32, lane: u32) {
   let at = place_of(id, lane);
   var tile: array<Columns, DEPTH>;
   for (var k0 = 0u; k0 < K; k0 += DEPTH) {
-    for (var i = 0u; i < DEPTH; i++) {
-      tile[i] = column(at, k0 + i / UNIT * UNIT + (lane ^ (i % 4u)) * QUARTER + i % UNIT / 4u);
+    for (var u = 0u; u < UNITS; u++) {
+      for (var s = 0u; s < 4u; s++) {                        // not one loop, whose index / and % would take apart: four divisions each
+        let k = k0 + UNIT * u + (lane ^ s) * QUARTER;
+        let i = UNIT * u + s;
+        var first_part = QUARTER;
+        if (has_skip()) { first_part = min(max(skip_from(), k) - k, QUARTER); }
+        for (var q = 0u; q < first_part; q++) { tile[i + 4u * q] = column(at, k + q); }
+        if (has_skip()) {                                    // in a loop of its own: of an if, both sides are run
+          for (var q = first_part; q < QUARTER; q++) { tile[i + 4u * q] = skip_column(at, k + q); }
+        }
+      }
     }
     let held = tile;
     let row0 = at.row0 + k0 / UNIT * unit_step();

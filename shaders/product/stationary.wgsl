@@ -25,6 +25,10 @@ fn result_step() -> u32 { return N / TILE_N; }
 
 fn column(at: Place, k: u32) -> Right { return b[at.held0 + k * (N / TILE_N)]; }
 
+fn has_skip() -> bool { return false; }
+fn skip_from() -> u32 { return K; }
+fn skip_column(at: Place, k: u32) -> Right { return Right(); }
+
 fn quarter(i: u32) -> Left { return a[i]; }
 
 fn value(row: Left, q: u32) -> f32 { return row[q]; }
