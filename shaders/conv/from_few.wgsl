@@ -29,7 +29,7 @@ fn task(id: u32, lane: u32) {
     for (var r = 0u; r < ROWS; r++) { // unroll
       for (var q = 0u; q < COLUMNS; q++) { // unroll
         let v = prepared(x[plane + at.rows[r] + at.columns[q]], affine);
-        values[(c * ROWS + r) * COLUMNS + q] = select(0.0, v, at.rows_inside[r] & at.columns_inside[q]);
+        values[(c * ROWS + r) * COLUMNS + q] = masked(v, at.rows_inside[r] & at.columns_inside[q]);
       }
     }
   }

@@ -59,7 +59,7 @@ fn task(id: u32, lane: u32) {
     }
     for (var r = 0u; r < TILE_Y + 1u; r++) { // unroll
       for (var q = 0u; q < TILE_X + 1u; q++) { // unroll
-        values[r][q] = select(0.0, prepared(values[r][q], affine), at.rows_inside[r] & at.columns_inside[q]);
+        values[r][q] = masked(prepared(values[r][q], affine), at.rows_inside[r] & at.columns_inside[q]);
       }
       values[r][TILE_X + 1u] = quadSwapX(values[r][TILE_X]);
     }

@@ -5,7 +5,7 @@
 //
 // Tiles side by side share input columns. Where ALIGNED, a lane loads M TILES = X_UNIT columns at once and one more on each
 // side: M TILES divides W, with STRIDE and UPSAMPLE 1, PAD 1.
-// import samples, winograd_forth, prepared, lanes
+// import samples, winograd_forth, prepared, masks, lanes
 override X_N: u32;             // uniform
 override C: u32;               // uniform
 override C_START: u32 = 0u;    // uniform
@@ -57,10 +57,14 @@ fn task(id: u32) {
       for (var j = 0u; j < COLUMNS; j++) { d[i][j] = x[row + column_at[j]][0]; } // unroll
     }
   }
+  var columns_inside: array<u32, COLUMNS>;
+  for (var j = 0u; j < COLUMNS; j++) { columns_inside[j] = mask_of(x0 + j < W); } // unroll
   for (var i = 0u; i < ROWS; i++) { // unroll
-    let row_inside = y0 + i < H && c < C;
+    let row_inside = mask_of((y0 + i < H) & (c < C));
     for (var j = 0u; j < COLUMNS; j++) { // unroll
-      d[i][j] = select(0.0, prepared(d[i][j], affine), row_inside && x0 + j < W);
+      const inner = ALIGNED && j > 0u && j < COLUMNS - 1u;
+      let inside = select(row_inside & columns_inside[j], row_inside, inner);
+      d[i][j] = masked(prepared(d[i][j], affine), inside);
     }
   }
   forth_all(&d, v_at);

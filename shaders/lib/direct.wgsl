@@ -1,5 +1,5 @@
 // Direct convolutions: a lane computes TILE_M output channels of a column of TILE_Y pixels, one input channel at a time.
-// import conv, added, window, store, grid
+// import conv, added, window, masks, store, grid
 const TILE_M: u32 = 16u;
 const TILE_Y: u32 = 4u;
 const ROWS: u32 = (TILE_Y - 1u) * STRIDE + KERNEL;           // input rows of a column
@@ -8,15 +8,15 @@ alias Pixels = array<array<f32, KERNEL>, ROWS>;
 // Columns of a plane, which run on from band to band.
 fn columns() -> u32 { return ceil_div(OH, TILE_Y) * OW; }
 
-// The input pixels under a column of outputs: their offsets within a plane, and whether they are inside it.
+// The input pixels under a column of outputs: their offsets within a plane, and masks of those inside it.
 struct Window {
   x0: u32,                     // channels of x, of skip, and rows of norm before sample n
   skip0: u32,
   norm0: u32,
   rows: array<u32, ROWS>,
   columns: array<u32, KERNEL>,
-  rows_inside: array<bool, ROWS>,
-  columns_inside: array<bool, KERNEL>,
+  rows_inside: array<u32, ROWS>,
+  columns_inside: array<u32, KERNEL>,
 }
 
 fn window_of(n: u32, oy: u32, ox: u32) -> Window {
@@ -26,11 +26,11 @@ fn window_of(n: u32, oy: u32, ox: u32) -> Window {
   at.norm0 = norm_start(n);
   for (var r = 0u; r < ROWS; r++) { // unroll
     at.rows[r] = row_at(oy * STRIDE + r - PAD);
-    at.rows_inside[r] = row_inside(oy * STRIDE + r - PAD);
+    at.rows_inside[r] = mask_of(row_inside(oy * STRIDE + r - PAD));
   }
   for (var dx = 0u; dx < KERNEL; dx++) { // unroll
     at.columns[dx] = column_at(ox * STRIDE + dx - PAD);
-    at.columns_inside[dx] = column_inside(ox * STRIDE + dx - PAD);
+    at.columns_inside[dx] = mask_of(column_inside(ox * STRIDE + dx - PAD));
   }
   return at;
 }
@@ -56,7 +56,7 @@ fn gather(at: ptr<function, Window>, pixels: ptr<function, Pixels>, c: u32) {
   for (var r = 0u; r < ROWS; r++) { // unroll
     for (var dx = 0u; dx < KERNEL; dx++) { // unroll
       let v = prepared((*pixels)[r][dx], affine);
-      (*pixels)[r][dx] = select(0.0, v, (*at).rows_inside[r] && (*at).columns_inside[dx]);
+      (*pixels)[r][dx] = masked(v, (*at).rows_inside[r] & (*at).columns_inside[dx]);
     }
   }
 }

@@ -5,10 +5,10 @@
 // next pass; what that holds before the first does not count.
 //
 // The shader declares Own, what it alone has to know of a lane; place_of(id, lane); column(at, k), what is held of k, and
-// skip_column(at, k), what is from skip_from() on, where has_skip(); unit_step() from UNIT to UNIT of a row, row_step() from row to row, and result_step(); quarter(i) of a row, and value(row, q), number q of
-// it; first, what the sums of row m begin with, and residual_at, where has_residual(); earlier(i), the sums of the pass before,
-// and keep.
-// import quad
+// skip_column(at, k), what is held of those from skip_from() on, where has_skip(); unit_step() from UNIT to UNIT of a row,
+// row_step() from row to row, and result_step(); quarter(i) of a row, and value(row, q), number q of it; first, what the sums
+// of row m begin with, and residual_at, where has_residual(); earlier(i), the sums of the pass before, and keep.
+// import quad, masks
 override ROWS: u32;            // uniform: rows of a task
 const WG: u32 = 4u;
 const UNIT: u32 = 64u;         // a multiple of 4; of 8 where weights are f16
@@ -34,7 +34,7 @@ fn task(id: u32, lane: u32) {
   var tile: array<Columns, DEPTH>;
   for (var k0 = 0u; k0 < K; k0 += DEPTH) {
     for (var u = 0u; u < UNITS; u++) {
-      for (var s = 0u; s < 4u; s++) {                        // not one loop, whose index / and % would take apart: four divisions each
+      for (var s = 0u; s < 4u; s++) {                        // two loops: / and % of one index are four divisions each
         let k = k0 + UNIT * u + (lane ^ s) * QUARTER;
         let i = UNIT * u + s;
         var first_part = QUARTER;
@@ -47,6 +47,7 @@ fn task(id: u32, lane: u32) {
     }
     let held = tile;
     let row0 = at.row0 + k0 / UNIT * unit_step();
+    let starting = mask_of(k0 == 0u);
     for (var m = at.m0; m < at.m1; m++) {
       let row_at = row0 + m * row_step();                    // before the sums: in between, it costs their registers
       let result = at.result0 + m * result_step();
@@ -57,11 +58,12 @@ fn task(id: u32, lane: u32) {
         for (var j = 0u; j < TILE_N; j++) { sums[j] = begin + zero * f32(j + 1u); } // unroll
       } else {
         let before = earlier(result);
-        for (var j = 0u; j < TILE_N; j++) { sums[j] = select(begin, before[j], k0 > 0u); } // unroll
+        let added = masked(begin, starting);
+        for (var j = 0u; j < TILE_N; j++) { sums[j] = added + masked(before[j], ~starting); } // unroll
       }
       if (has_residual()) {
         let other = residual_at(at, m);
-        for (var j = 0u; j < TILE_N; j++) { sums[j] += select(other[j], 0.0, k0 > 0u); } // unroll
+        for (var j = 0u; j < TILE_N; j++) { sums[j] += masked(other[j], starting); } // unroll
       }
       for (var u = 0u; u < UNITS; u++) { // unroll
         let row = quarter(row_at + u * unit_step());

@@ -49,6 +49,7 @@ import libLinearAttention from "../../shaders/lib/linear_attention.wgsl";
 import libLinearKeys from "../../shaders/lib/linear_keys.wgsl";
 import libLinearMemory from "../../shaders/lib/linear_memory.wgsl";
 import libLinearQkv from "../../shaders/lib/linear_qkv.wgsl";
+import libMasks from "../../shaders/lib/masks.wgsl";
 import libMatrices from "../../shaders/lib/matrices.wgsl";
 import libMix from "../../shaders/lib/mix.wgsl";
 import libOutput from "../../shaders/lib/output.wgsl";
@@ -152,6 +153,7 @@ export const library: Readonly<Record<string, string>> = {
   linear_keys: libLinearKeys,
   linear_memory: libLinearMemory,
   linear_qkv: libLinearQkv,
+  masks: libMasks,
   matrices: libMatrices,
   mix: libMix,
   output: libOutput,
