@@ -1,5 +1,5 @@
 // Softmax of columns: lib/softmax says of what. H is a multiple of ROWS, W of COLUMNS.
-// A task is COLUMNS side by side.
+// A task is COLUMNS side by side. `max` would ask for NaN, which takes a software adapter as long as a load.
 // import softmax, lanes
 const WG: u32 = 4u;
 const ROWS: u32 = 1u;          // of one turn of a loop
@@ -18,7 +18,7 @@ fn task(id: u32) {
   for (var i = start; i < end; i += ROWS * width) {
     for (var r = 0u; r < ROWS; r++) { // unroll
       let values = x[i + r * width];
-      for (var j = 0u; j < COLUMNS; j++) { peak[j] = max(peak[j], values[j]); } // unroll
+      for (var j = 0u; j < COLUMNS; j++) { peak[j] = select(peak[j], values[j], values[j] > peak[j]); } // unroll
     }
   }
   var total: array<f32, COLUMNS>;
