@@ -32,7 +32,8 @@ function measured(s: ConvShape, t: Target): string {
   if (subgroups && s.stride === 1 && channels <= 4) return "from few";
   if (!gpu && transforms && tiles(2) >= 4) {
     const product = !subgroups ? "any" : s.oc >= 24 ? "stationary" : "quad";
-    const large = product === "stationary" ? 36 * heldCost(1, tiles(4)) < 16 * heldCost(1, tiles(2)) : tiles(4) >= 4;
+    const [of4, of2] = s.upsample && t.weights === "f32" ? [25, 9] : [36, 16];
+    const large = product === "stationary" ? of4 * heldCost(1, tiles(4)) < of2 * heldCost(1, tiles(2)) : tiles(4) >= 4;
     return named(four && large ? 4 : 2, product);
   }
   return subgroups ? "direct quad" : "direct";

@@ -11,7 +11,7 @@ override UNIT: u32;            // uniform
 @group(0) @binding(0) var<storage, read> w: array<array<f32, 9>>;
 @group(0) @binding(1) var<storage, read_write> u: array<f32>;
 
-// G (a, b, c)^T; what is behind SIDE does not count.
+// G (a, b, c)^T; what is behind PIXELS does not count.
 fn line(a: f32, b: f32, c: f32) -> array<f32, 6> {
   if (STRIDE == 2u) { return array(a, a + c, c, b, b, 0.0); }
   if (M == 2u) {
@@ -33,7 +33,8 @@ fn task(id: u32) {
   var columns: array<array<f32, 6>, 3>;                      // G w
   for (var x = 0u; x < 3u; x++) { columns[x] = line(taps[x], taps[x + 3u], taps[x + 6u]); } // unroll
   for (var i = 0u; i < SIDE; i++) { // unroll
-    let values = line(columns[0][i], columns[1][i], columns[2][i]);
-    for (var j = 0u; j < SIDE; j++) { u[(i * SIDE + j) * tasks() + id] = select(0.0, values[j], there); } // unroll
+    const p = POSITION[i];
+    let values = line(columns[0][p], columns[1][p], columns[2][p]);
+    for (var j = 0u; j < SIDE; j++) { u[(i * SIDE + j) * tasks() + id] = select(0.0, values[POSITION[j]], there); } // unroll
   }
 }

@@ -4,6 +4,7 @@
 // import output_size, winograd, winograd_back, after, added, lanes
 const OUT_M: u32 = M;
 const OUT_STRIDE: u32 = STRIDE;
+const OUT_DOUBLED: bool = DOUBLED;
 const OUT_NARROW: bool = NARROW;
 alias Out = array<f32, Y_UNIT>;
 override ROWS: u32;            // uniform
@@ -31,11 +32,11 @@ fn tile(id: u32, n: u32, o: u32, oy: u32, ox: u32) {
     var sums: array<array<f32, 6>, TILES>;
     for (var i = 0u; i < SIDE; i++) { // unroll
       let loaded = m[(i * SIDE + j) * ROWS * width() + id];
-      for (var t = 0u; t < TILES; t++) { sums[t][i] = loaded[t]; } // unroll
+      for (var t = 0u; t < TILES; t++) { sums[t][POSITION[i]] = loaded[t]; } // unroll
     }
     for (var t = 0u; t < TILES; t++) { // unroll
       let line = back(sums[t]);
-      for (var i = 0u; i < M; i++) { rows[t][i][j] = line[i]; } // unroll
+      for (var i = 0u; i < M; i++) { rows[t][i][POSITION[j]] = line[i]; } // unroll
     }
   }
   let added = base(n, o);

@@ -10,7 +10,7 @@ alias Tiles = array<f32, TILES>;
 // Source row or column of row or column i of the tiles.
 fn source(i: u32) -> u32 { return (i + UPSAMPLE - 1u) / UPSAMPLE; }
 
-// B^T d for one line of SIDE; what is behind them does not count.
+// B^T d for one line of PIXELS; what is behind them does not count.
 fn forth(d: array<f32, 6>) -> array<f32, 6> {
   if (STRIDE == 2u) { return array(d[0] - d[2], d[2], d[2] - d[4], d[1], d[3], 0.0); }
   if (M == 2u) { return array(d[0] - d[2], d[1] + d[2], d[2] - d[1], d[1] - d[3], 0.0, 0.0); }
@@ -34,17 +34,17 @@ fn forth_all(d: ptr<function, Pixels>, at: u32) {
   var lines: array<array<f32, COLUMNS>, SIDE>;
   for (var j = 0u; j < COLUMNS; j++) { // unroll
     var line: array<f32, 6>;
-    for (var i = 0u; i < SIDE; i++) { line[i] = (*d)[source(i)][j]; } // unroll
+    for (var i = 0u; i < PIXELS; i++) { line[i] = (*d)[source(i)][j]; } // unroll
     line = forth(line);
-    for (var i = 0u; i < SIDE; i++) { lines[i][j] = line[i]; } // unroll
+    for (var i = 0u; i < SIDE; i++) { lines[i][j] = line[POSITION[i]]; } // unroll
   }
   for (var i = 0u; i < SIDE; i++) { // unroll
     var out: array<Tiles, SIDE>;
     for (var t = 0u; t < TILES; t++) { // unroll
       var line: array<f32, 6>;
-      for (var j = 0u; j < SIDE; j++) { line[j] = lines[i][source(STEP * t + j)]; } // unroll
+      for (var j = 0u; j < PIXELS; j++) { line[j] = lines[i][source(STEP * t + j)]; } // unroll
       line = forth(line);
-      for (var j = 0u; j < SIDE; j++) { out[j][t] = line[j]; } // unroll
+      for (var j = 0u; j < SIDE; j++) { out[j][t] = line[POSITION[j]]; } // unroll
     }
     for (var j = 0u; j < SIDE; j++) { keep(i * SIDE + j, at, out[j]); } // unroll
   }

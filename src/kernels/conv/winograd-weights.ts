@@ -16,6 +16,22 @@ export interface WinogradDomain {
   readonly product: "stationary" | "quad" | "any" | "tile";
 }
 
+/** A domain, and whether its third position along each side is left out: where the input is enlarged x2, pixels come in pairs,
+ *  d = (a, b, b, c, c, d) or (a, b, b, c), and B^T d is 0 there. So there are 25 products instead of 36, or 9 instead of 16. */
+export interface WinogradPositions extends WinogradDomain {
+  readonly doubled: boolean;
+}
+
+/** The positions for a shape. f16 has other points, at which none is 0 with m = 4. */
+export const positionsOf = (
+  v: WinogradDomain,
+  { upsample }: Pick<ConvShape, "upsample">,
+  weights: Dtype,
+): WinogradPositions => ({
+  ...v,
+  doubled: upsample && v.stride === 1 && (v.m === 2 || weights === "f32"),
+});
+
 /** Values of many filters, and where they begin. */
 interface Column {
   readonly from: Float32Array | Float64Array;
@@ -109,8 +125,11 @@ function linesOf({ m, stride }: WinogradDomain, weights: Dtype): TransformLines 
   return narrow ? narrowLinesOf4 : linesOf4;
 }
 
-/** Input samples along a tile's side, and so positions of the transform. */
-export const sideOf = ({ m, stride }: WinogradDomain): number => (m - 1) * stride + 3;
+/** Input samples along a tile's side. */
+const samplesOf = ({ m, stride }: WinogradDomain): number => (m - 1) * stride + 3;
+
+/** Positions of the transform along a tile's side. */
+export const sideOf = (v: WinogradPositions): number => samplesOf(v) - Number(v.doubled);
 
 /** Channels rounded up to what the multiplication takes in one step. */
 export const depthOf = (channels: number, { product }: WinogradDomain): number =>
@@ -124,15 +143,14 @@ export const depthOf = (channels: number, { product }: WinogradDomain): number =
 export function* packWinograd(
   w: Float32Array,
   { c1, c2, oc }: ConvShape,
-  v: WinogradDomain,
+  v: WinogradPositions,
   weights: Dtype,
   room: Room,
 ): Packing {
   const ic = c1 + c2;
-  const side = sideOf(v);
   const order = filterOrder(oc, ic, v, room);
-  const u = room(side * side * order.length);
-  const transform = blockTransform(w, order, u, side, linesOf(v, weights));
+  const u = room(sideOf(v) ** 2 * order.length);
+  const transform = blockTransform(w, order, u, v, linesOf(v, weights));
   for (let start = 0, n = 1; start < order.length; start += BLOCK, n++) {
     transform(start);
     if (n % BLOCKS_BETWEEN_STOPS === 0) yield;
@@ -145,9 +163,13 @@ function blockTransform(
   w: Float32Array,
   order: Float32Array,
   u: Float32Array,
-  side: number,
+  v: WinogradPositions,
   lines: TransformLines,
 ): (start: number) => void {
+  const side = samplesOf(v);
+  const kept = Array.from({ length: side * side }, (_, z) => z).filter(
+    (z) => !v.doubled || (z % side !== 2 && Math.floor(z / side) !== 2),
+  );
   const step = BLOCK + 16; // off the power of two, or all positions share a few lines of the cache
   const taps = new Float64Array(9 * step);
   const rows = new Float64Array(3 * side * step);
@@ -165,7 +187,7 @@ function blockTransform(
       const [a, b, c] = [0, 1, 2].map((x) => column(rows, 3 * i + x)) as [Column, Column, Column];
       lines(a, b, c, column(block, i * side), step, length);
     }
-    for (let z = 0; z < side * side; z++) u.set(block.subarray(z * step, z * step + length), z * order.length + start);
+    for (const [i, z] of kept.entries()) u.set(block.subarray(z * step, z * step + length), i * order.length + start);
   };
 }
 
@@ -197,13 +219,22 @@ export const rowsOf = (oc: number, { product }: WinogradDomain): number =>
 
 /** The transform of filters as a dispatch, for weights in f32. It computes in f32 what `packWinograd` computes in f64.
  *  @param w f32 [OC, C1 + C2, 3, 3] @param u the packed weights */
-export function transformFilters(w: Tensor, u: Tensor, { c1, c2, oc }: ConvShape, v: WinogradDomain): Dispatch {
+export function transformFilters(w: Tensor, u: Tensor, { c1, c2, oc }: ConvShape, v: WinogradPositions): Dispatch {
   const k = depthOf(c1 + c2, v);
   const rows = rowsOf(oc, v);
   return {
     label: `${u.name}/transform`,
     shader: "conv/winograd_filter",
-    constants: { M: v.m, STRIDE: v.stride, OC: oc, IC: c1 + c2, ROWS: rows, K: k, UNIT: unitOf(k, v) },
+    constants: {
+      M: v.m,
+      STRIDE: v.stride,
+      DOUBLED: Number(v.doubled),
+      OC: oc,
+      IC: c1 + c2,
+      ROWS: rows,
+      K: k,
+      UNIT: unitOf(k, v),
+    },
     bindings: [read(w), write(u)],
     workgroups: grid1d(ceilDiv(rows * k, 64)),
   };

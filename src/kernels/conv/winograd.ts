@@ -8,7 +8,15 @@ import { afterBindings, afterConstants, type ConvSizes, type ConvTensors, words 
 import { scratchLimit } from "./packing";
 import { implicitCost, WEIGHT_COST } from "./tile";
 import { type ConvOptions, type ConvVariant, outputSides, whole } from "./variant";
-import { depthOf, packWinograd, rowsOf, sideOf, transformFilters, type WinogradDomain } from "./winograd-weights";
+import {
+  depthOf,
+  packWinograd,
+  positionsOf,
+  rowsOf,
+  sideOf,
+  transformFilters,
+  type WinogradDomain,
+} from "./winograd-weights";
 
 /** How a Winograd convolution F(m x m, 3 x 3) is computed, in three dispatches: transform the input tiles, multiply in the
  *  transform domain, transform the sums back.   Lavin & Gray 2016, arXiv:1509.09308 */
@@ -41,7 +49,6 @@ export function winograd(o: Pick<Winograd, "m" | "stride" | "product"> & Partial
   // Parts of equal parity share no input, and lanes of a GPU are many.
   const v: Winograd = { tiles: o.stride === 2 || o.product === "tile" ? 1 : 4, ...o };
   const { m, stride, product } = v;
-  const positions = sideOf(v) ** 2;
   return {
     name: `F(${m},3)${stride === 2 ? " stride 2" : ""} ${v.tile ? tileName(v.tile) : product}`,
     tolerance: (weights) => TOLERANCE[weights][m],
@@ -56,6 +63,9 @@ export function winograd(o: Pick<Winograd, "m" | "stride" | "product"> & Partial
     cost(s, t) {
       const [oh, ow] = outputSides(s);
       const tiles = ceilDiv(oh, m) * ceilDiv(ow, m);
+      // Which m is faster on a GPU was measured, but not yet where positions are left out.
+      const counted = product === "tile" ? { ...s, upsample: false } : s;
+      const positions = sideOf(positionsOf(v, counted, t.weights)) ** 2;
       const depth = positions * depthOf(s.c1 + s.c2, v);
       if (product === "tile") {
         if (t.adapterClass === "software") return implicitCost(s, t);
@@ -66,12 +76,13 @@ export function winograd(o: Pick<Winograd, "m" | "stride" | "product"> & Partial
       const { instructions, columns } = UNHELD[product];
       return depth * s.oc * whole(tiles, columns) * instructions + transforms;
     },
-    weight: (name, { c1, c2, oc }, t): Tensor => {
-      const [rows, k] = [rowsOf(oc, v), depthOf(c1 + c2, v)];
+    weight: (name, s, t): Tensor => {
+      const [rows, k] = [rowsOf(s.oc, v), depthOf(s.c1 + s.c2, v)];
+      const positions = sideOf(positionsOf(v, s, t.weights)) ** 2;
       return { name, shape: [positions, ...(product === "tile" ? [k, rows] : [rows, k])], dtype: t.weights };
     },
-    packing: (w, shape, t, room) => packWinograd(w, shape, v, t.weights, room),
-    transform: (w, u, shape) => transformFilters(w, u, shape, v),
+    packing: (w, shape, t, room) => packWinograd(w, shape, positionsOf(v, shape, t.weights), t.weights, room),
+    transform: (w, u, shape) => transformFilters(w, u, shape, positionsOf(v, shape, "f32")),
     dispatches(io, sizes, options, t) {
       if (options.stride !== stride || (options.upsample && stride === 2) || (options.pad !== "same" && stride === 1))
         throw new ShapeError(
@@ -87,7 +98,9 @@ export function winograd(o: Pick<Winograd, "m" | "stride" | "product"> & Partial
 function winogradDispatches(io: ConvTensors, s: ConvSizes, o: ConvOptions, v: Winograd, target: Target): Dispatch[] {
   const { m, stride } = v;
   const pad = o.pad === "same" ? 1 : 0;
-  const positions = sideOf(v) ** 2;
+  const narrow = io.weight.dtype === "f16";
+  const domain = positionsOf(v, o, narrow ? "f16" : "f32");
+  const positions = sideOf(domain) ** 2;
   const rows = s.oc; // of the sums
   const k = depthOf(s.c1 + s.c2, v);
   const tilesX = ceilDiv(s.ow, m);
@@ -119,7 +132,8 @@ function winogradDispatches(io: ConvTensors, s: ConvSizes, o: ConvOptions, v: Wi
       COLS: cols,
       M: m,
       STRIDE: stride,
-      ...(io.weight.dtype === "f16" && { NARROW: 1 }),
+      ...(narrow && { NARROW: 1 }),
+      ...(domain.doubled && { DOUBLED: 1 }),
     };
     const channels = s.c1 + s.c2;
     const part = (suffix: string, x: Tensor, start: number, end: number): Dispatch => ({
