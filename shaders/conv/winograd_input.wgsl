@@ -36,10 +36,10 @@ fn task(id: u32) {
   var affine = vec4f();
   if (NORM) { affine = norm[n % NORM_N * NORM_C + C_START + min(c, C - 1u)]; }
   var d: Pixels;
-  let across = W / X_UNIT;
+  let across = W >> firstTrailingBit(X_UNIT);
   let plane = (n % X_N * C + min(c, C - 1u)) * H * across;
   if (ALIGNED) {
-    let middle = place % TILES_X / TILES;
+    let middle = (place % TILES_X) >> firstTrailingBit(TILES);
     let left = max(middle, 1u) - 1u;                         // clamped: what is outside is 0 below
     let right = min(middle + 1u, across - 1u);
     for (var i = 0u; i < ROWS; i++) { // unroll

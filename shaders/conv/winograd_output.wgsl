@@ -40,9 +40,10 @@ fn tile(id: u32, n: u32, o: u32, oy: u32, ox: u32) {
     }
   }
   let added = base(n, o);
-  let y0 = ((n * OC + o) * OH * OW + oy * OW + ox) / Y_UNIT;
-  let r0 = ((n % RESIDUAL_N * OC + o) * OH * OW + oy * OW + ox) / Y_UNIT;
-  let down = OW / Y_UNIT;
+  let down = OW >> firstTrailingBit(Y_UNIT);
+  let inside = oy * down + (ox >> firstTrailingBit(Y_UNIT));
+  let y0 = (n * OC + o) * OH * down + inside;
+  let r0 = (n % RESIDUAL_N * OC + o) * OH * down + inside;
   for (var i = 0u; i < M; i++) { // unroll
     if (WHOLE) {
       var out: array<f32, Y_UNIT>;
