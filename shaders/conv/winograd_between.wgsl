@@ -42,11 +42,9 @@ fn finish_tile(n: u32, c: u32, place: u32) {
   var rows: array<array<f32, 6>, OUT_M>;
   for (var j = 0u; j < OUT_SIDE; j++) { // unroll
     var sums: array<f32, 6>;
-    for (var i = 0u; i < OUT_SIDE; i++) { // unroll
-      sums[OUT_POSITION[i]] = m[((i * OUT_SIDE + j) * C1 + c) * OUT_COLS + column];
-    }
+    for (var i = 0u; i < OUT_SIDE; i++) { sums[i] = m[((i * OUT_SIDE + j) * C1 + c) * OUT_COLS + column]; } // unroll
     let line = back(sums);
-    for (var i = 0u; i < OUT_M; i++) { rows[i][OUT_POSITION[j]] = line[i]; } // unroll
+    for (var i = 0u; i < OUT_M; i++) { rows[i][j] = line[i]; } // unroll
   }
   var base = bias[c];
   if (has_temb()) { base += added[n % TEMB_N * TEMB_WIDTH + TEMB_OFFSET + c]; }

@@ -4,7 +4,6 @@
 // import output_size, winograd, winograd_back, after, added, lanes
 const OUT_M: u32 = M;
 const OUT_STRIDE: u32 = STRIDE;
-const OUT_DOUBLED: bool = DOUBLED;
 const OUT_NARROW: bool = NARROW;
 alias Out = array<f32, Y_UNIT>;
 override ROWS: u32;            // uniform

@@ -1,10 +1,8 @@
-// Winograd's output transform A^T m A, where OUT_M, OUT_STRIDE, OUT_DOUBLED, OUT_SIDE and OUT_NARROW are M, STRIDE, DOUBLED,
-// SIDE and NARROW of lib/winograd_domain.
+// Winograd's output transform A^T m A, where OUT_M, OUT_STRIDE, OUT_SIDE and OUT_NARROW are M, STRIDE, PIXELS and NARROW of
+// lib/winograd_domain.
 const OUT_M: u32 = 4u;
 const OUT_STRIDE: u32 = 1u;
-const OUT_DOUBLED: bool = false;
-const OUT_SIDE: u32 = (OUT_M - 1u) * OUT_STRIDE + 3u - u32(OUT_DOUBLED);
-const OUT_POSITION = array(0u, 1u, 2u + u32(OUT_DOUBLED), 3u + u32(OUT_DOUBLED), 4u + u32(OUT_DOUBLED), 5u + u32(OUT_DOUBLED));
+const OUT_SIDE: u32 = (OUT_M - 1u) * OUT_STRIDE + 3u;
 const OUT_NARROW: bool = false;
 
 // A^T d for one line of all positions: OUT_M values; what is behind them does not count.

@@ -151,22 +151,7 @@ function between(back: Dispatch | undefined, next: Dispatch, norm?: Dispatch): D
     label: (back ?? norm)!.label.replace(/\/output$/, "/between"),
     shader: "conv/winograd_between",
     constants: {
-      ...chosen(
-        next,
-        "N",
-        "H",
-        "W",
-        "PAD",
-        "TILES_X",
-        "SAMPLE",
-        "COLS",
-        "M",
-        "STRIDE",
-        "NARROW",
-        "DOUBLED",
-        "UPSAMPLE",
-        "SILU",
-      ),
+      ...chosen(next, "N", "H", "W", "PAD", "TILES_X", "SAMPLE", "COLS", "M", "STRIDE", "NARROW", "UPSAMPLE", "SILU"),
       ...sizes,
       PLANE: number(next, "H") * number(next, "W"),
       NORM: Number(norm !== undefined),
@@ -181,7 +166,6 @@ function between(back: Dispatch | undefined, next: Dispatch, norm?: Dispatch): D
             OUT_M: number(back, "M"),
             OUT_STRIDE: number(back, "STRIDE"),
             OUT_NARROW: number(back, "NARROW"),
-            OUT_DOUBLED: number(back, "DOUBLED"),
           }
         : {
             OUT_TILES_X: 0,

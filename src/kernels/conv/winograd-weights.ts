@@ -22,14 +22,15 @@ export interface WinogradPositions extends WinogradDomain {
   readonly doubled: boolean;
 }
 
-/** The positions for a shape. f16 has other points, at which none is 0 with m = 4. */
+/** The positions for a shape. f16 has other points, at which none is 0 with m = 4. GPUs keep all: no device has timed fewer,
+ *  and each step graph would need pipelines of its own for them. */
 export const positionsOf = (
   v: WinogradDomain,
   { upsample }: Pick<ConvShape, "upsample">,
   weights: Dtype,
 ): WinogradPositions => ({
   ...v,
-  doubled: upsample && v.stride === 1 && (v.m === 2 || weights === "f32"),
+  doubled: upsample && v.stride === 1 && v.product !== "tile" && (v.m === 2 || weights === "f32"),
 });
 
 /** Values of many filters, and where they begin. */

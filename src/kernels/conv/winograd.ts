@@ -63,9 +63,7 @@ export function winograd(o: Pick<Winograd, "m" | "stride" | "product"> & Partial
     cost(s, t) {
       const [oh, ow] = outputSides(s);
       const tiles = ceilDiv(oh, m) * ceilDiv(ow, m);
-      // Which m is faster on a GPU was measured, but not yet where positions are left out.
-      const counted = product === "tile" ? { ...s, upsample: false } : s;
-      const positions = sideOf(positionsOf(v, counted, t.weights)) ** 2;
+      const positions = sideOf(positionsOf(v, s, t.weights)) ** 2;
       const depth = positions * depthOf(s.c1 + s.c2, v);
       if (product === "tile") {
         if (t.adapterClass === "software") return implicitCost(s, t);
