@@ -28,6 +28,8 @@ declare const EXAMPLES: readonly string[];
 
 /** The pair the page begins with; the example of a result was made of it. */
 const FIRST = { original: "portrait-04", content: "portrait-02" };
+/** Those beside them in the grid, as it begins. */
+const BESIDE = { original: "portrait-07", content: "portrait-03" };
 /** Steps that show something and can be waited for without a GPU. */
 const FEW_STEPS = 20;
 /** Milliseconds that a setting must rest before the result follows it. */
@@ -359,9 +361,8 @@ async function begin(): Promise<void> {
   const wanted = (id: string | undefined) => gallery.find(id) ?? (id ? sharedPicture(id) : undefined);
   slots.original.choose(gallery.add(wanted(shared.original) ?? wanted(FIRST.original)!));
   slots.content.choose(gallery.add(wanted(shared.content) ?? wanted(FIRST.content)!));
-  const [, second, third, fourth, , , seventh] = gallery.pictures;
-  grid.include("original", fourth!, seventh!);
-  grid.include("content", second!, third!);
+  for (const role of ["original", "content"] as const)
+    grid.include(role, gallery.find(FIRST[role])!, gallery.find(BESIDE[role])!);
   await showExample();
   await loading;
 }

@@ -1,4 +1,5 @@
 import { type PresetName, presets, resolveParameters, type Solver } from "../src/browser";
+import { methodOf } from "../src/model/presets";
 import { SOLVERS } from "../src/model/schedule";
 import type { InversionWay } from "./host-copies";
 
@@ -19,7 +20,7 @@ export interface Settings {
 export const STEPS = [6, 10, 15, 20, 25, 30, 40, 50, 75, 100, 150, 200, 300, 500, 1000] as const;
 
 /** Preset of the page as it opens: the shipped model's. */
-export const FIRST_PRESET: PresetName = "fast";
+export const FIRST_PRESET: PresetName = methodOf();
 
 export const isPreset = (name: string): name is PresetName => Object.hasOwn(presets, name);
 
