@@ -4,11 +4,9 @@
  *  returned as it is. */
 export async function patiently<T>(promise: Promise<T>): Promise<T> {
   if (typeof setImmediate !== "function" || typeof document !== "undefined") return promise;
+  if (waiting === 0) began = performance.now(); // also where the turn for the last promise is still to come
   waiting++;
-  if (!turning) {
-    began = performance.now();
-    setImmediate(turn);
-  }
+  if (!turning) setImmediate(turn);
   turning = true;
   try {
     return await promise;
