@@ -6,6 +6,7 @@ import { convShape } from "../src/kernels/conv/variant";
 import { choose } from "../src/kernels/conv/variants";
 import { type Dispatch, f32, type Tensor } from "../src/kernels/dispatch";
 import { attention } from "../src/kernels/product/attention";
+import { foldedAttention } from "../src/kernels/product/folded-attention";
 import type { Target } from "../src/kernels/target";
 import { seeded } from "../src/random";
 import type { ConvCase } from "../src/reference/conv";
@@ -147,6 +148,21 @@ for (const [target, t] of Object.entries(targets)) {
     }
   });
 }
+
+test("folded attention stays inside its tensors", async () => {
+  const target = targets.fast!;
+  for (const [n, c, h, w] of [
+    [2, 24, 8, 5],
+    [1, 64, 8, 8],
+  ] as const) {
+    const [x, qv, y] = [f32("x", n, c, h, w), f32("qv", n, 2 * c, h, w), f32("y", n, c, h, w)];
+    const norm = f32("norm", n, c, 4);
+    for (const given of [undefined, norm]) {
+      const inputs = new Map([x, qv, ...(given ? [given] : [])].map((t) => [t, seeded(1, t.shape)]));
+      await expectInside(foldedAttention({ x, norm: given, qv, y }, target), inputs, y);
+    }
+  }
+});
 
 async function expectInside(dispatches: readonly Dispatch[], inputs: ReadonlyMap<Tensor, Data>, y: Tensor) {
   await runOn(device, dispatches, inputs, [y]);

@@ -61,10 +61,21 @@ export interface LoweringContext {
   parameter(key: string, ...shape: number[]): Tensor;
 }
 
-/** A lowering for every kind of operation. */
-export type Ops<O extends Operation> = {
+/** A lowering for every kind of operation, and what is tried before: to combine several. */
+export type Ops<O extends Operation> = Lowerings<O> & { readonly combine?: Combine };
+
+type Lowerings<O extends Operation> = {
   readonly [K in O["kind"]]: (op: Extract<O, { kind: K }>, io: NodeIo, context: LoweringContext) => LoweredOp;
 };
+
+/** Replaces the `count` nodes from `at` on by one that computes the same in a way that suits the target; undefined where it
+ *  does not. @param tensor outputs of the nodes before */
+export type Combine = (
+  graph: Graph,
+  at: number,
+  tensor: (name: string) => Tensor,
+  target: Target,
+) => { readonly node: Node; readonly count: number } | undefined;
 
 /** A node with its kernels chosen. */
 export interface LoweredNode extends LoweredOp {
@@ -104,27 +115,34 @@ export function lower<O extends Operation>(
     if (!found) throw new ShapeError(`the graph reads "${name}" before any node writes it`);
     return found;
   };
-  const nodes = graph.nodes.map((node): LoweredNode => {
-    // The record's keys are the kinds, which TypeScript cannot follow through a union.
-    const kernels = ops[node.op.kind as O["kind"]] as
-      | ((op: O, io: NodeIo, context: LoweringContext) => LoweredOp)
-      | undefined;
-    if (!kernels) throw new ShapeError(`${node.name}: no kernel for the operation "${node.op.kind}"`);
-    const half = target.activations === "f16" && !node.full && !graph.outputs.includes(node.output);
-    const lowered = kernels(node.op, nodeIo(node, tensor, half ? "f16" : "f32"), context);
-    tensors.set(node.output, lowered.output);
-    for (const [role, name] of Object.entries(node.sideOutputs ?? {})) {
-      const side = lowered.sideOutputs?.[role];
-      if (!side) throw new ShapeError(`${node.name}: a ${node.op.kind} node has no output "${role}"`);
-      tensors.set(name, side);
-    }
-    const dispatches = lowered.dispatches.map((d) => ({ ...d, label: labelled(node.name, d.label) }));
-    return { macs: 0, ...lowered, dispatches, name: node.name, kind: node.op.kind };
-  });
+  const nodes: LoweredNode[] = [];
+  for (let at = 0; at < graph.nodes.length; ) {
+    const combined = ops.combine?.(graph, at, tensor, target);
+    nodes.push(lowered((combined?.node as Node<O> | undefined) ?? graph.nodes[at]!));
+    at += combined?.count ?? 1;
+  }
   const names = [...Object.keys(graph.inputs), ...graph.outputs];
   const external = new Map(names.map((name) => [name, tensor(name)]));
   const merged = merging(target) ? mergedNodes(nodes, external) : nodes;
   return { nodes: merged, weights, convs: convsOf(nodes), external };
+
+  function lowered(node: Node<O>): LoweredNode {
+    // The record's keys are the kinds, which TypeScript cannot follow through a union.
+    const kernels = (ops as Lowerings<O>)[node.op.kind as O["kind"]] as
+      | ((op: O, io: NodeIo, context: LoweringContext) => LoweredOp)
+      | undefined;
+    if (!kernels) throw new ShapeError(`${node.name}: no kernel for the operation "${node.op.kind}"`);
+    const half = target.activations === "f16" && !node.full && !graph.outputs.includes(node.output);
+    const found = kernels(node.op, nodeIo(node, tensor, half ? "f16" : "f32"), context);
+    tensors.set(node.output, found.output);
+    for (const [role, name] of Object.entries(node.sideOutputs ?? {})) {
+      const side = found.sideOutputs?.[role];
+      if (!side) throw new ShapeError(`${node.name}: a ${node.op.kind} node has no output "${role}"`);
+      tensors.set(name, side);
+    }
+    const dispatches = found.dispatches.map((d) => ({ ...d, label: labelled(node.name, d.label) }));
+    return { macs: 0, ...found, dispatches, name: node.name, kind: node.op.kind };
+  }
 }
 
 /** The nodes with the dispatches merged that a GPU runs as one; those without a dispatch left are gone. */

@@ -1,12 +1,14 @@
 import { UserError } from "../errors";
+import { lower } from "../graph/lower";
 import { hShape } from "../model/config";
 import type { Network } from "../model/network";
 import { networkOps } from "../model/ops";
 import { similarName } from "../model/similar";
-import type { UNet } from "../model/unet";
+import { type UNet, unet } from "../model/unet";
 
-const outputsOf = (network: Network) =>
-  network.lower(network.unet(1).graph, networkOps).nodes.map(({ output }) => output);
+/** Outputs of all nodes: of none that a target would replace. */
+const outputsOf = ({ config, target }: Network) =>
+  lower(unet(config, 1).graph, { ...target, folds: false }, networkOps).nodes.map(({ output }) => output);
 
 /** Can contents be mixed in after this tensor? Behind it every tensor is of twice as many samples, and an operation has as
  *  many as its first input: what joins others as a residual only, or is no part of the prediction, is no tap. */

@@ -24,6 +24,8 @@ export interface Target {
   /** false: what lies between the products of two Winograd convolutions takes several dispatches on a GPU, too
    *  (conv/between.ts), to time one against the other. */
   readonly merges?: boolean;
+  /** false: attention of one head takes its projections one by one on a software adapter, too (product/folded-attention.ts). */
+  readonly folds?: boolean;
   /** The convolution variants that were fastest when measured here, by `convKey`. They replace the heuristic's. */
   readonly tuned?: Readonly<Record<string, ConvVariant>>;
 }

@@ -101,7 +101,9 @@ export class Network {
     const { config } = checkpoint;
     const { graph } = unet(config, 1);
     const { target, results } = known ? { target: known, results: [] } : await tunedTarget(device, graph, options);
-    const stored = lower(graph, target, networkOps).weights;
+    // with those that a graph needs which is tapped within an attention
+    const whole = lower(graph, { ...target, folds: false }, networkOps).weights;
+    const stored = new Map([...whole, ...lower(graph, target, networkOps).weights]);
     const full = target.weights === "f16" ? lower(graph, { ...target, weights: "f32" }, networkOps).weights : stored;
     const buffers = new Buffers(device);
     try {

@@ -16,6 +16,7 @@ import { timeEmbedding } from "../kernels/pointwise/time-embedding";
 import { upsample2x } from "../kernels/pointwise/upsample2x";
 import { attention } from "../kernels/product/attention";
 import { chooseLinear, linear, linearWeight } from "../kernels/product/linear";
+import { type FoldedAttentionOp, foldAttention, foldedOps } from "./ops-attention";
 import { type ConvOp, convOps } from "./ops-conv";
 
 /** Operations of a U-Net. Shapes follow from the inputs: sample n of a node reads sample n modulo theirs, so that one
@@ -101,9 +102,11 @@ export interface Memory {
   readonly positions: number;
 }
 
-/** Kernels of the network's operations. */
-export const networkOps: Ops<NetworkOp> = {
+/** Kernels of the network's operations, and of those that lowering puts in their place. */
+export const networkOps: Ops<NetworkOp | FoldedAttentionOp> = {
   ...convOps,
+  ...foldedOps,
+  combine: foldAttention,
 
   timeEmbedding({ channels, order, shift, frequencies }, io, context) {
     const labels = io.optional("labels");

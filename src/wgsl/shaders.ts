@@ -98,6 +98,7 @@ import pointwiseTimeEmbedding from "../../shaders/pointwise/time_embedding.wgsl"
 import pointwiseToRgba8 from "../../shaders/pointwise/to_rgba8.wgsl";
 import pointwiseUpsample2x from "../../shaders/pointwise/upsample2x.wgsl";
 import productAny from "../../shaders/product/any.wgsl";
+import productFoldedKeys from "../../shaders/product/folded_keys.wgsl";
 import productLinear from "../../shaders/product/linear.wgsl";
 import productLinearRows from "../../shaders/product/linear_rows.wgsl";
 import productQuad from "../../shaders/product/quad.wgsl";
@@ -223,6 +224,7 @@ const files = {
   "pointwise/to_rgba8": pointwiseToRgba8,
   "pointwise/upsample2x": pointwiseUpsample2x,
   "product/any": productAny,
+  "product/folded_keys": productFoldedKeys,
   "product/linear": productLinear,
   "product/linear_rows": productLinearRows,
   "product/quad": productQuad,

@@ -150,7 +150,8 @@ export function gemmQuad(label: string, bindings: Operands, s: GemmShape): Dispa
 }
 
 /** The product with a tile of B held while rows of A pass by. n is a multiple of 4 tileN, starts of b are of tileN, and k is
- *  of 8. Rows of A are as they are, or packed by `stationaryPlace`.   shaders/product/stationary.wgsl */
+ *  of 8. Rows of A are as they are, or packed by `stationaryPlace`. Where C is updated, the product is added to what it holds.
+ *  shaders/product/stationary.wgsl */
 export function gemmStationary(
   label: string,
   bindings: Operands,
@@ -168,6 +169,7 @@ export function gemmStationary(
       ...tile,
       A_STEP: packed ? 4 : (4 * k) / unit,
       A_BLOCK: packed ? 4 * m : 4,
+      ...(bindings[2].access === "update" && { ADDED: 1, ONE_PASS: 0 }),
     },
     bindings,
     workgroups: grid1d(tasks),
