@@ -4,7 +4,7 @@
 // tile at i. TILE_M is a multiple of 4, of 8 where weights are f16.
 // A quad does 4 columns x TILE_M channels.
 // import direct, quad
-const CLAMPED: bool = false;
+const BUILT_IN: bool = false;
 alias Words = array<u32, TAPS>;                              // the taps of PER_WORD channels
 const QUADS: u32 = TILE_M / 4u;
 

@@ -4,7 +4,7 @@
 // A task is four tiles. Each lane of a quad loads a quarter of a channel's weights, and all get each weight at the same moment:
 // they need it at the same place of their windows, where quadSwap alone would bring each lane another one.
 // import conv, added, tile_window, store, quad
-const CLAMPED: bool = false;
+const BUILT_IN: bool = false;
 const CHANNELS: u32 = 3u;      // C1
 const WHOLE: bool = false;     // may be true where tiles, in fours, cover just the picture
 const DEPTH: u32 = TAPS * CHANNELS;

@@ -5,6 +5,8 @@
 alias In = vec4f;
 alias Out = vec4f;
 alias Value = vec4f;
+alias ValueU = vec4u;
+alias ValueI = vec4i;
 
 fn finish(sum: vec4f, o: u32, p: u32, batch: u32) {
   let plane = PLANE / 4u;

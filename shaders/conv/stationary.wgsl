@@ -5,7 +5,7 @@
 // import conv, added, stationary
 alias In = array<f32, TILE_N>;
 alias Out = array<f32, TILE_N>;
-const CLAMPED: bool = false;
+const BUILT_IN: bool = false;
 alias Words = array<u32, WORDS>;
 override K: u32;               // uniform
 const WORDS: u32 = QUARTER / PER_WORD;

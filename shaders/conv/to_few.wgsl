@@ -9,7 +9,7 @@
 // above, on the right, on the left, below.
 // A task is TILE_M channels, at most 4, of four tiles.
 // import conv, added, tile_window, store, quad
-const CLAMPED: bool = false;
+const BUILT_IN: bool = false;
 const TILE_M: u32 = 3u;
 const WORDS: u32 = (2u * TILE_M + PER_WORD) / PER_WORD;
 alias Words = array<u32, WORDS>;

@@ -5,6 +5,8 @@
 // A task is a block of 4 x 4.
 // import matrices, prepared, lanes
 alias Value = vec4f;
+alias ValueU = vec4u;
+alias ValueI = vec4i;
 const WG: u32 = 16u;
 
 @group(0) @binding(0) var<storage, read> x: array<vec4f>;

@@ -1,6 +1,6 @@
 // Softmax of columns: lib/softmax says of what. H is a multiple of ROWS, W of COLUMNS.
 // A task is COLUMNS side by side. `max` would ask for NaN, which takes a software adapter as long as a load.
-// import softmax, lanes
+// import softmax, exp, lanes
 const WG: u32 = 4u;
 const ROWS: u32 = 1u;          // of one turn of a loop
 const COLUMNS: u32 = 1u;
@@ -13,7 +13,7 @@ fn task(id: u32) {
   let width = W / COLUMNS;
   let start = id / width * H * width + id % width;
   let end = start + H * width;
-  let scale = 1.0 / sqrt(f32(D));
+  let scale = 1.44269504 / sqrt(f32(D));                   // log2(e): for powers of 2
   var peak = x[start];
   for (var i = start; i < end; i += ROWS * width) {
     for (var r = 0u; r < ROWS; r++) { // unroll
@@ -26,7 +26,7 @@ fn task(id: u32) {
     for (var r = 0u; r < ROWS; r++) { // unroll
       var values = x[i + r * width];
       for (var j = 0u; j < COLUMNS; j++) { // unroll
-        values[j] = exp((values[j] - peak[j]) * scale);
+        values[j] = quick_exp2((values[j] - peak[j]) * scale);
         total[j] += values[j];
       }
       x[i + r * width] = values;

@@ -26,6 +26,7 @@ import libChannelNorm from "../../shaders/lib/channel_norm.wgsl";
 import libConv from "../../shaders/lib/conv.wgsl";
 import libCount from "../../shaders/lib/count.wgsl";
 import libDirect from "../../shaders/lib/direct.wgsl";
+import libExp from "../../shaders/lib/exp.wgsl";
 import libFilm from "../../shaders/lib/film.wgsl";
 import libFilmSizes from "../../shaders/lib/film_sizes.wgsl";
 import libFilmUniform from "../../shaders/lib/film_uniform.wgsl";
@@ -131,6 +132,7 @@ export const library: Readonly<Record<string, string>> = {
   conv: libConv,
   count: libCount,
   direct: libDirect,
+  exp: libExp,
   film: libFilm,
   film_sizes: libFilmSizes,
   film_uniform: libFilmUniform,

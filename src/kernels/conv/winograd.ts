@@ -151,7 +151,7 @@ function winogradDispatches(io: ConvTensors, s: ConvSizes, o: ConvOptions, v: Wi
         NORM_N: io.norm?.shape[0] ?? 1,
         NORM_C: channels,
         SILU: Number(o.silu),
-        CLAMPED: Number(v.product === "tile"), // on GPUs
+        BUILT_IN: Number(v.product === "tile"), // on GPUs
         UPSAMPLE: o.upsample ? 2 : 1,
         PAD: pad,
         TILES: lane,
