@@ -63,8 +63,6 @@ fn first(at: Place, m: u32) -> f32 { return base(at.own.n, m); }
 
 fn residual_at(at: Place, m: u32) -> Out { return residual[at.own.residual0 + m * (PLANE / TILE_N)]; }
 
-fn begun() -> bool { return false; }
-
 fn earlier(i: u32) -> Out { return y[i]; }
 
 fn keep(i: u32, sums: Out) { y[i] = sums; }

@@ -2,15 +2,15 @@
 // much as ten multiply-adds. A quad holds a tile of one operand, DEPTH x TILE_N columns for each of its lanes, while the rows
 // of the other pass by. Of UNIT values of a row each lane loads its own quarter, and quadSwap shares the four: at
 // [UNIT u + 4q + s] lane l holds k = UNIT u + UNIT / 4 (l ^ s) + q. Where K is more than DEPTH, sums wait in the result for the
-// next pass; what that holds before the first does not count unless begun().
+// next pass; what that holds before the first counts only where BEGUN, and not ONE_PASS.
 //
 // The shader declares Own, what it alone has to know of a lane; place_of(id, lane); column(at, k), what is held of k, and
 // skip_column(at, k), what is held of those from skip_from() on, where has_skip(); unit_step() from UNIT to UNIT of a row,
 // row_step() from row to row, and result_step(); quarter(i) of a row, and value(row, q), number q of it; first, what the sums
-// of row m begin with, and residual_at, where has_residual(); earlier(i), the sums of the pass before, and of the first one
-// where begun(), and keep.
+// of row m begin with, and residual_at, where has_residual(); earlier(i), the sums of the pass before, and keep.
 // import quad, masks
 override ROWS: u32;            // uniform: rows of a task
+override BEGUN: u32 = 0u;      // uniform: 0 or 1
 const WG: u32 = 4u;
 const UNIT: u32 = 64u;         // a multiple of 4; of 8 where weights are f16
 const UNITS: u32 = 1u;         // of a pass
@@ -48,7 +48,7 @@ fn task(id: u32, lane: u32) {
     }
     let held = tile;
     let row0 = at.row0 + k0 / UNIT * unit_step();
-    let starting = mask_of((k0 == 0u) & !begun());
+    let starting = mask_of(k0 + BEGUN == 0u);
     for (var m = at.m0; m < at.m1; m++) {
       let row_at = row0 + m * row_step();                    // before the sums: in between, it costs their registers
       let result = at.result0 + m * result_step();

@@ -1,5 +1,5 @@
 // C[z, m, n] = sum_k A[z, m, k] B[z, k, n], with a tile of B held while rows of A pass by: lib/gemm describes the operands,
-// lib/stationary how. Where ADDED, the product is added to what C holds.
+// lib/stationary how. With BEGUN, the product is added to what C holds.
 // A: f32 [K / UNIT, M, UNIT] where A_STEP = 4 and A_BLOCK = 4 M, or [M, K] where A_STEP = 4 K / UNIT and A_BLOCK = 4; all that
 // is A_ counts UNIT / 4. K is a multiple of DEPTH, N of 4 TILE_N.
 // Tasks: ROWS rows x 4 TILE_N columns.
@@ -9,7 +9,6 @@ alias Right = array<f32, TILE_N>;
 override A_STEP: u32;          // uniform: from row to row
 override A_BLOCK: u32;         // uniform: from UNIT to UNIT of K
 alias Own = u32;               // nothing
-const ADDED: bool = false;     // only without ONE_PASS
 
 fn tasks() -> u32 { return tiles(ROWS, 4u * TILE_N); }
 
@@ -38,8 +37,6 @@ fn first(at: Place, m: u32) -> f32 { return 0.0; }
 
 fn has_residual() -> bool { return false; }
 fn residual_at(at: Place, m: u32) -> Right { return Right(); }
-
-fn begun() -> bool { return ADDED; }
 
 fn earlier(i: u32) -> Right { return c[i]; }
 

@@ -41,11 +41,16 @@ function uniformNames(d: Dispatch): ReturnType<typeof uniformsOf> {
 const halvesOf = ({ bindings }: Pick<Dispatch, "bindings">): number[] =>
   bindings.flatMap(({ tensor }, i) => (tensor.dtype === "f16" ? [i] : []));
 
-/** Identifies a pipeline: by shader, constants other than uniforms, and the access and type of each binding. */
+/** Identifies a pipeline: by shader, constants other than uniforms, and the layout and type of each binding. */
 export function pipelineKey(d: Dispatch): string {
   const names = uniformNames(d);
   const constants = Object.entries(d.constants).filter(([name]) => !names.has(name));
-  return JSON.stringify([d.shader, constants.sort(), d.bindings.map((b) => b.access), ...halvesOf(d)]);
+  return JSON.stringify([
+    d.shader,
+    constants.sort(),
+    d.bindings.map(({ access }) => bindingType[access]),
+    ...halvesOf(d),
+  ]);
 }
 
 const bindingType: Record<Access, GPUBufferBindingLayout> = {

@@ -169,7 +169,7 @@ export function gemmStationary(
       ...tile,
       A_STEP: packed ? 4 : (4 * k) / unit,
       A_BLOCK: packed ? 4 * m : 4,
-      ...(bindings[2].access === "update" && { ADDED: 1, ONE_PASS: 0 }),
+      ...(bindings[2].access === "update" && { BEGUN: 1, ONE_PASS: 0 }),
     },
     bindings,
     workgroups: grid1d(tasks),
