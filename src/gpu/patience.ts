@@ -20,8 +20,8 @@ let turning = false;
 let began = 0;
 let cell: Int32Array<SharedArrayBuffer> | undefined;
 
-/** Milliseconds that a turn sleeps at least and at most, and the share of the wait so far that it may add to it. A turn costs
- *  a twentieth of a millisecond on one core, and more while others wait for that core. */
+/** How long a turn sleeps: a share of the wait so far, from `least` to `most` milliseconds. A turn costs a twentieth of a
+ *  millisecond on one core, and more while others wait for that core. */
 const NAP = { least: 1, most: 3, share: 1 / 50 };
 
 function turn(): void {

@@ -3,11 +3,11 @@ import { ceilDiv, type Dispatch, f32, grid1d, read, type Tensor, write } from ".
 import { type GemmShape, gemmAny, gemmQuad, gemmStationary, gemmTile } from "../product/gemm";
 import { heldCost, type StationaryTile, stationaryTile } from "../product/stationary";
 import { chooseGemmTile, type Tile, tileName } from "../product/tiles";
-import type { Target } from "../target";
+import type { Dtype, Target } from "../target";
 import { afterBindings, afterConstants, type ConvSizes, type ConvTensors, words } from "./io";
 import { scratchLimit } from "./packing";
 import { implicitCost, WEIGHT_COST } from "./tile";
-import { type ConvOptions, type ConvVariant, outputSides, whole } from "./variant";
+import { type ConvOptions, type ConvShape, type ConvVariant, outputSides, whole } from "./variant";
 import {
   depthOf,
   packWinograd,
@@ -42,6 +42,10 @@ const TRANSFORM = 60;
 /** Largest errors of outputs near 1. In f16 every weight is rounded once it is transformed. */
 const TOLERANCE = { f32: { 2: 2e-4, 4: 2e-4 }, f16: { 2: 3e-3, 4: 1e-2 } } as const;
 
+/** Positions of a tile: products that it takes. */
+const positionsIn = (v: WinogradDomain, s: Pick<ConvShape, "upsample">, weights: Dtype): number =>
+  sideOf(positionsOf(v, s, weights)) ** 2;
+
 /** Winograd convolution F(m x m, 3 x 3).
  *  f16 weights are rounded once they are transformed, so `exact` has none of it, nor has a software adapter with subgroups.
  *  @param o tiles, tile, scratchBytes: where they should not suit the shape and target */
@@ -63,7 +67,7 @@ export function winograd(o: Pick<Winograd, "m" | "stride" | "product"> & Partial
     cost(s, t) {
       const [oh, ow] = outputSides(s);
       const tiles = ceilDiv(oh, m) * ceilDiv(ow, m);
-      const positions = sideOf(positionsOf(v, s, t.weights)) ** 2;
+      const positions = positionsIn(v, s, t.weights);
       const depth = positions * depthOf(s.c1 + s.c2, v);
       if (product === "tile") {
         if (t.adapterClass === "software") return implicitCost(s, t);
@@ -76,7 +80,7 @@ export function winograd(o: Pick<Winograd, "m" | "stride" | "product"> & Partial
     },
     weight: (name, s, t): Tensor => {
       const [rows, k] = [rowsOf(s.oc, v), depthOf(s.c1 + s.c2, v)];
-      const positions = sideOf(positionsOf(v, s, t.weights)) ** 2;
+      const positions = positionsIn(v, s, t.weights);
       return { name, shape: [positions, ...(product === "tile" ? [k, rows] : [rows, k])], dtype: t.weights };
     },
     packing: (w, shape, t, room) => packWinograd(w, shape, positionsOf(v, shape, t.weights), t.weights, room),
