@@ -19,7 +19,7 @@ const { values, positionals: wanted } = parseArgs({
 const figures = join("docs", "figures");
 const scratch = join("out", "figures");
 const example = (n: number) => `weights/examples/portrait-0${n}.png`;
-const [original, content, other] = [example(1), example(2), example(3)];
+const [original, content, other] = [example(4), example(2), example(7)];
 const pair = `--content ${content} --original ${original}`;
 const both = `--content ${content} --content ${other} --original ${original}`;
 const steps = values.steps ?? "20";
@@ -90,7 +90,12 @@ const list: readonly Figure[] = [
     `sweep ${pair} --t-boost 0,30,100,300 --t-edit 300 --gamma 0.45`,
   ),
   sheet("compare-rules.png", "Mixing rules, with and without calibration and boosting", `compare ${pair} --gamma 0.5`),
-  strip("local", "Local injection, from the nose down only", `${pair} --gamma 0.6 --mask ${chin}`),
+  strip(
+    "local",
+    "Local injection, from the nose down only",
+    `--content ${other} --original ${original} --gamma 0.6 --mask ${chin}`,
+    [other],
+  ),
   strip(
     "two-contents",
     "Two contents, a half of the picture each, with a gamma each",
