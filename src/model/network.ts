@@ -101,10 +101,10 @@ export class Network {
     const { config } = checkpoint;
     const { graph } = unet(config, 1);
     const { target, results } = known ? { target: known, results: [] } : await tunedTarget(device, graph, options);
-    // with those that a graph needs which is tapped within an attention
-    const whole = lower(graph, { ...target, folds: false }, networkOps).weights;
-    const stored = new Map([...whole, ...lower(graph, target, networkOps).weights]);
-    const full = target.weights === "f16" ? lower(graph, { ...target, weights: "f32" }, networkOps).weights : stored;
+    // Attention that is tapped within needs its projections one by one, and so does any with weights in f16.
+    const whole = (weights = target.weights) => lower(graph, { ...target, weights, folds: false }, networkOps).weights;
+    const stored = new Map([...whole(), ...lower(graph, target, networkOps).weights]);
+    const full = target.weights === "f16" ? whole("f32") : stored;
     const buffers = new Buffers(device);
     try {
       const { hash, notes } = await upload(checkpoint, stored, full, buffers, options.signal);
