@@ -24,7 +24,7 @@ export function* foldedWeights(all: Float32Array, c: number): Parts<Float32Array
 }
 
 /** Biases of the queries and values: W_k^T b_q, then W_o b_v + b_o.
- *  @param all W_q, W_k, W_v and W_o as above, then b_q, b_k, b_v and b_o, each f32 [c]; biases that are missing are 0
+ *  @param all W_q, W_k, W_v and W_o as above, then b_q, b_k, b_v and b_o, each f32 [c]
  *  @returns f32 [2c] */
 export function foldedBias(all: Float32Array, c: number): Float32Array<ArrayBuffer> {
   const [, k, , o] = quarters(all, c);
@@ -33,10 +33,10 @@ export function foldedBias(all: Float32Array, c: number): Float32Array<ArrayBuff
   const folded = new Float64Array(2 * c);
   for (let m = 0; m < c; m++)
     for (let i = 0; i < c; i++) {
-      folded[i]! += k![m * c + i]! * (bq[m] ?? 0);
-      folded[c + i]! += o![i * c + m]! * (bv[m] ?? 0);
+      folded[i]! += k![m * c + i]! * bq[m]!;
+      folded[c + i]! += o![i * c + m]! * bv[m]!;
     }
-  for (let i = 0; i < c; i++) folded[c + i]! += bo[i] ?? 0;
+  for (let i = 0; i < c; i++) folded[c + i]! += bo[i]!;
   return new Float32Array(folded);
 }
 
