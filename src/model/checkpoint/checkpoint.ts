@@ -6,7 +6,6 @@ import { openShardSet } from "./shard-set";
 import { openSharded } from "./sharded";
 import { SNIFF_BYTES, sniff } from "./sniff";
 import { type ByteSource, isAbort } from "./source";
-import { openTorchLegacy } from "./torch-legacy";
 import { unwrapNames } from "./unwrap";
 
 export type { TensorInfo } from "./container";
@@ -55,11 +54,11 @@ async function openOne(source: ByteSource, ema: boolean, signal?: AbortSignal): 
       return openSafetensors(source, signal);
     case "index":
       return openSharded(source, (shard) => openOne(shard, ema, signal), signal);
+    // Readers of the rarer containers load when needed: a page that opens safetensors only never fetches them.
     case "torch-zip":
-      // Loaded when needed: browsers that open safetensors only never fetch the zip reader.
       return (await import("./torch-zip")).openTorchZip(source, ema, signal);
     case "torch-legacy":
-      return openTorchLegacy(source, ema, signal);
+      return (await import("./torch-legacy")).openTorchLegacy(source, ema, signal);
     case "tfjs":
       return (await import("./tfjs")).openTfjs(source, signal);
     default:
