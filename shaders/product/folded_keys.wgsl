@@ -3,10 +3,9 @@
 // x, y: f32 [BATCHES, H, W], H channels of W pixels, both multiples of 4; norm: f32 [BATCHES, H, 4] = (mean, scale, shift, 0);
 // keys: f32 [BATCHES, W, H].
 // A task is a block of 4 x 4.
-// import matrices, prepared, lanes
+// import matrices, affine, lanes
 alias Value = vec4f;
-alias ValueU = vec4u;
-alias ValueI = vec4i;
+override NORM: bool = false;
 const WG: u32 = 16u;
 
 @group(0) @binding(0) var<storage, read> x: array<vec4f>;
@@ -26,7 +25,7 @@ fn task(id: u32) {
     let at = (block * 4u + i) * across + j;
     rows[i] = x[at];
     y[at] = rows[i];
-    if (NORM) { rows[i] = prepared(rows[i], norm[block * 4u + i]); }
+    if (NORM) { rows[i] = normalised(rows[i], norm[block * 4u + i]); }
   }
   let key = (block / down * W + j * 4u) * down + block % down;
   for (var e = 0u; e < 4u; e++) { keys[key + e * down] = vec4f(rows[0][e], rows[1][e], rows[2][e], rows[3][e]); } // unroll

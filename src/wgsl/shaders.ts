@@ -20,6 +20,7 @@ import libAct from "../../shaders/lib/act.wgsl";
 import libAdded from "../../shaders/lib/added.wgsl";
 import libAddedSizes from "../../shaders/lib/added_sizes.wgsl";
 import libAddedUniform from "../../shaders/lib/added_uniform.wgsl";
+import libAffine from "../../shaders/lib/affine.wgsl";
 import libAfter from "../../shaders/lib/after.wgsl";
 import libBlocks from "../../shaders/lib/blocks.wgsl";
 import libChannelNorm from "../../shaders/lib/channel_norm.wgsl";
@@ -126,6 +127,7 @@ export const library: Readonly<Record<string, string>> = {
   added: libAdded,
   added_sizes: libAddedSizes,
   added_uniform: libAddedUniform,
+  affine: libAffine,
   after: libAfter,
   blocks: libBlocks,
   channel_norm: libChannelNorm,
