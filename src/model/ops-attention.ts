@@ -1,14 +1,39 @@
 import type { Graph, Node } from "../graph/graph";
 import type { Combine, Ops } from "../graph/lower";
+import { linearAttention } from "../kernels/attention/linear-attention";
 import { conv, packConvInParts } from "../kernels/conv/conv";
 import { packed } from "../kernels/conv/packing";
 import { convShape } from "../kernels/conv/variant";
 import { variantFor } from "../kernels/conv/variants";
-import { f32 } from "../kernels/dispatch";
+import { dims4, f32, type Tensor } from "../kernels/dispatch";
+import { attention } from "../kernels/product/attention";
 import { foldedAttention, suitsFolding } from "../kernels/product/folded-attention";
 import { foldedBias, foldedWeights } from "../kernels/product/folded-weights";
-import type { NetworkOp } from "./ops";
+import type { Target } from "../kernels/target";
 import type { ConvOp } from "./ops-conv";
+
+/** Attention over all pixels of `qkv`: the ordinary one, and one whose cost is linear in their number. */
+export type AttentionOp =
+  /** `memory`: learned keys and values [2, heads, positions, d] before those of the pixels */
+  | {
+      readonly kind: "attention";
+      readonly heads: number;
+      readonly order: "legacy" | "new";
+      readonly memory?: Memory | undefined;
+    }
+  /** `memory`: [2, heads, d, positions]; `divided`: values are divided by the number of pixels first */
+  | {
+      readonly kind: "linearAttention";
+      readonly heads: number;
+      readonly divided: boolean;
+      readonly memory?: Memory | undefined;
+    };
+
+/** Learned keys and values of an attention: a checkpoint tensor, and its number of positions. */
+export interface Memory {
+  readonly key: string;
+  readonly positions: number;
+}
 
 /** Attention of one head from `x`, normalised by `norm` if given, to `x` plus its result: the projections of q, k and v, the
  *  attention and the projection of its output, as one. No network is built with it: lowering puts it in their place. */
@@ -22,12 +47,36 @@ export interface FoldedAttentionOp {
   readonly channels: number;
 }
 
-export const foldedOps: Ops<FoldedAttentionOp> = {
+/** Kernels of attention, and when the projections beside it are folded. */
+export const attentionOps: Ops<AttentionOp | FoldedAttentionOp> = {
+  combine: foldAttention,
+
+  attention({ heads, order, memory }, io, context) {
+    const { target } = context;
+    const qkv = io.input("qkv");
+    const [n, c3, h, w] = dims4(qkv);
+    const c = c3 / 3;
+    const y = io.output(n, c, h, w);
+    const learned = memory && context.parameter(memory.key, 2, heads, memory.positions, c / heads);
+    const dispatches = attention({ qkv, memory: learned, y }, { heads, order, target });
+    return { dispatches, output: y, macs: 2 * n * c * h * w * (h * w + (memory?.positions ?? 0)) };
+  },
+
+  linearAttention({ heads, divided, memory }, io, context) {
+    const qkv = io.input("qkv");
+    const [n, c3, h, w] = dims4(qkv);
+    const c = c3 / 3;
+    const y = io.output(n, c, h, w);
+    const learned = memory && context.parameter(memory.key, 2, heads, c / heads, memory.positions);
+    const dispatches = linearAttention({ qkv, memory: learned, y }, { heads, divided });
+    return { dispatches, output: y, macs: 2 * n * c * (c / heads) * h * w };
+  },
+
   foldedAttention({ qkv, proj, biased, channels: c }, io, context) {
     const { target } = context;
     const x = io.input("x");
     const norm = io.optional("norm");
-    const [n, , h, w] = x.shape as [number, number, number, number];
+    const [n, , h, w] = dims4(x);
     const layers = [...qkv.map((layer) => ({ layer, rows: (3 * c) / qkv.length })), { layer: proj, rows: c }];
     const weights = layers.map(({ layer, rows }) => ({ key: `${layer}.weight`, elements: rows * c }));
     const biases = layers.map(({ layer, rows }) => ({ key: `${layer}.bias`, elements: rows }));
@@ -69,8 +118,13 @@ export const foldedOps: Ops<FoldedAttentionOp> = {
 };
 
 /** Folds the attention that begins at a node, if it is of one head, nothing else reads what is between its nodes, and it pays. */
-export const foldAttention: Combine = (graph, at, tensor, target) => {
-  const [qkv, attention, proj] = graph.nodes.slice(at, at + 3) as Node<NetworkOp>[];
+function foldAttention(
+  graph: Graph,
+  at: number,
+  tensor: (name: string) => Tensor,
+  target: Target,
+): ReturnType<Combine> {
+  const [qkv, attention, proj] = graph.nodes.slice(at, at + 3) as Node<ConvOp | AttentionOp>[];
   if (!isProjection(qkv) || !isProjection(proj) || attention?.op.kind !== "attention") return undefined;
   const { heads, memory } = attention.op;
   const { x, norm, ...others } = qkv.inputs;
@@ -87,7 +141,7 @@ export const foldAttention: Combine = (graph, at, tensor, target) => {
     readers(graph, qkv.output) === 1 &&
     readers(graph, attention.output) === 1;
   if (!fits) return undefined;
-  const [, channels, h, w] = tensor(x!).shape as [number, number, number, number];
+  const [, channels, h, w] = dims4(tensor(x!));
   if (channels !== c || !suitsFolding(c, h * w, target)) return undefined;
   const layers = [qkv.op, proj.op];
   const op: FoldedAttentionOp = {
@@ -98,10 +152,10 @@ export const foldAttention: Combine = (graph, at, tensor, target) => {
     channels: c,
   };
   return { node: { ...proj, name: attention.name, op, inputs: { x: x!, ...(norm && { norm }) } }, count: 3 };
-};
+}
 
 /** A 1x1 convolution and nothing else. */
-const isProjection = (node: Node<NetworkOp> | undefined): node is Node<ConvOp> =>
+const isProjection = (node: Node<ConvOp | AttentionOp> | undefined): node is Node<ConvOp> =>
   node?.op.kind === "conv" && node.op.kernel === 1 && !node.op.silu && !node.op.upsample && (node.op.stride ?? 1) === 1;
 
 /** How often a tensor is read. */

@@ -4,7 +4,7 @@ import { defaultPadding, outputSize, type Padding } from "../kernels/conv/output
 import { packed } from "../kernels/conv/packing";
 import { type ConvShape, type ConvUse, convShape } from "../kernels/conv/variant";
 import { variantFor } from "../kernels/conv/variants";
-import { elements, f32 } from "../kernels/dispatch";
+import { dims4, elements, f32 } from "../kernels/dispatch";
 
 /** Convolution of `x`, joined with `skip` and normalised by `norm` if given; `temb` and `residual` are added. */
 export interface ConvOp {
@@ -30,7 +30,7 @@ export const convOps: Ops<ConvOp> = {
     const { kernel, layers, channels: oc, stride = 1, upsample = false, silu = false } = op;
     const options = { kernel, stride, upsample, silu, pad: op.pad ?? defaultPadding(stride) };
     const inputs = convInputs(io, op.tembOffset);
-    const [n, c1, h, w] = inputs.x.shape as [number, number, number, number];
+    const [n, c1, h, w] = dims4(inputs.x);
     const c2 = inputs.skip?.shape[1] ?? 0;
     const rows = oc / layers.length;
     const name = layers.join("+");

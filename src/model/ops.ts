@@ -1,8 +1,7 @@
 import type { Ops } from "../graph/lower";
-import { linearAttention } from "../kernels/attention/linear-attention";
 import { anyConv, anyConvSize, anyConvWeight, packAnyConv } from "../kernels/conv/any";
 import { packed } from "../kernels/conv/packing";
-import { f32, type Tensor } from "../kernels/dispatch";
+import { dims4, f32 } from "../kernels/dispatch";
 import { channelNorm } from "../kernels/norm/channel-norm";
 import { chooseGroupNorm, groupNorm } from "../kernels/norm/group-norm";
 import { type Activation, activation } from "../kernels/pointwise/activation";
@@ -14,15 +13,15 @@ import { concat } from "../kernels/pointwise/concat";
 import { spaceToDepth } from "../kernels/pointwise/space-to-depth";
 import { timeEmbedding } from "../kernels/pointwise/time-embedding";
 import { upsample2x } from "../kernels/pointwise/upsample2x";
-import { attention } from "../kernels/product/attention";
 import { chooseLinear, linear, linearWeight } from "../kernels/product/linear";
-import { type FoldedAttentionOp, foldAttention, foldedOps } from "./ops-attention";
+import { type AttentionOp, attentionOps, type FoldedAttentionOp } from "./ops-attention";
 import { type ConvOp, convOps } from "./ops-conv";
 
 /** Operations of a U-Net. Shapes follow from the inputs: sample n of a node reads sample n modulo theirs, so that one
  *  skip or embedding serves a larger batch. Weights are named by checkpoint keys without `.weight` and `.bias`. */
 export type NetworkOp =
   | ConvOp
+  | AttentionOp
   /** time step of the row, or `labels` as the numbers they are -> sinusoids [N, channels] */
   | {
       readonly kind: "timeEmbedding";
@@ -75,20 +74,6 @@ export type NetworkOp =
   | { readonly kind: "affine"; readonly scale: number; readonly shift: number }
   /** x + y, sample by sample */
   | { readonly kind: "add" }
-  /** `memory`: learned keys and values [2, heads, positions, d] before those of the pixels */
-  | {
-      readonly kind: "attention";
-      readonly heads: number;
-      readonly order: "legacy" | "new";
-      readonly memory?: Memory | undefined;
-    }
-  /** `memory`: [2, heads, d, positions]; `divided`: values are divided by the number of pixels first */
-  | {
-      readonly kind: "linearAttention";
-      readonly heads: number;
-      readonly divided: boolean;
-      readonly memory?: Memory | undefined;
-    }
   /** [N, C, H, W] -> [N, 4C, H / 2, W / 2] */
   | { readonly kind: "spaceToDepth" }
   | { readonly kind: "upsample2x" }
@@ -96,17 +81,10 @@ export type NetworkOp =
   /** [N, C1, H, W] and `skip` [N, C2, H, W] -> [N, C1 + C2, H, W] */
   | { readonly kind: "concat" };
 
-/** Learned keys and values of an attention: a checkpoint tensor, and its number of positions. */
-export interface Memory {
-  readonly key: string;
-  readonly positions: number;
-}
-
 /** Kernels of the network's operations, and of those that lowering puts in their place. */
 export const networkOps: Ops<NetworkOp | FoldedAttentionOp> = {
   ...convOps,
-  ...foldedOps,
-  combine: foldAttention,
+  ...attentionOps,
 
   timeEmbedding({ channels, order, shift, frequencies }, io, context) {
     const labels = io.optional("labels");
@@ -150,7 +128,7 @@ export const networkOps: Ops<NetworkOp | FoldedAttentionOp> = {
     const x = io.input("x");
     const skip = io.optional("skip");
     const film = io.optional("film");
-    const [n, c1, h, w] = shapeOf(x);
+    const [n, c1, h, w] = dims4(x);
     const c = c1 + (skip?.shape[1] ?? 0);
     const gamma = context.parameter(`${layer}.weight`, c);
     const beta = context.parameter(`${layer}.bias`, c);
@@ -187,7 +165,7 @@ export const networkOps: Ops<NetworkOp | FoldedAttentionOp> = {
   anyConv(op, io, context) {
     const { layer, channels, kernel } = op;
     const x = io.input("x");
-    const [n, c, h, w] = shapeOf(x);
+    const [n, c, h, w] = dims4(x);
     const weight = context.weight(
       anyConvWeight(`${layer}.weight`, channels, c, op),
       [{ key: `${layer}.weight`, elements: channels * c * kernel ** 2 }],
@@ -217,44 +195,23 @@ export const networkOps: Ops<NetworkOp | FoldedAttentionOp> = {
     return { dispatches: add({ a, b: io.input("y"), y }), output: y };
   },
 
-  attention({ heads, order, memory }, io, context) {
-    const { target } = context;
-    const qkv = io.input("qkv");
-    const [n, c3, h, w] = shapeOf(qkv);
-    const c = c3 / 3;
-    const y = io.output(n, c, h, w);
-    const learned = memory && context.parameter(memory.key, 2, heads, memory.positions, c / heads);
-    const dispatches = attention({ qkv, memory: learned, y }, { heads, order, target });
-    return { dispatches, output: y, macs: 2 * n * c * h * w * (h * w + (memory?.positions ?? 0)) };
-  },
-
-  linearAttention({ heads, divided, memory }, io, context) {
-    const qkv = io.input("qkv");
-    const [n, c3, h, w] = shapeOf(qkv);
-    const c = c3 / 3;
-    const y = io.output(n, c, h, w);
-    const learned = memory && context.parameter(memory.key, 2, heads, c / heads, memory.positions);
-    const dispatches = linearAttention({ qkv, memory: learned, y }, { heads, divided });
-    return { dispatches, output: y, macs: 2 * n * c * (c / heads) * h * w };
-  },
-
   spaceToDepth(_, io) {
     const x = io.input("x");
-    const [n, c, h, w] = shapeOf(x);
+    const [n, c, h, w] = dims4(x);
     const y = io.output(n, 4 * c, h / 2, w / 2);
     return { dispatches: spaceToDepth({ x, y }), output: y };
   },
 
   upsample2x(_, io) {
     const x = io.input("x");
-    const [n, c, h, w] = shapeOf(x);
+    const [n, c, h, w] = dims4(x);
     const y = io.output(n, c, 2 * h, 2 * w);
     return { dispatches: upsample2x({ x, y }), output: y };
   },
 
   avgPool2(_, io) {
     const x = io.input("x");
-    const [n, c, h, w] = shapeOf(x);
+    const [n, c, h, w] = dims4(x);
     const y = io.output(n, c, h >> 1, w >> 1);
     return { dispatches: avgPool2({ x, y }), output: y };
   },
@@ -262,10 +219,8 @@ export const networkOps: Ops<NetworkOp | FoldedAttentionOp> = {
   concat(_, io) {
     const x = io.input("x");
     const skip = io.input("skip");
-    const [n, c, h, w] = shapeOf(x);
+    const [n, c, h, w] = dims4(x);
     const y = io.output(n, c + skip.shape[1]!, h, w);
     return { dispatches: concat({ x, skip, y }), output: y };
   },
 };
-
-const shapeOf = ({ shape }: Tensor) => shape as readonly [n: number, c: number, h: number, w: number];
