@@ -111,7 +111,8 @@ function winogradDispatches(io: ConvTensors, s: ConvSizes, o: ConvOptions, v: Wi
   const lane = [4, 2, 1].find((t) => t <= v.tiles && tilesX % t === 0)!; // input tiles a lane transforms
   const aligned = stride === 1 && !o.upsample && pad === 1 && s.w % (m * lane) === 0;
   const whole = s.ow % m === 0 && s.oh % m === 0;
-  const together = whole && v.product !== "tile" && tilesX % 2 === 0 ? 2 : 1; // output tiles of a lane
+  // Output tiles of a lane. With two of F(4,3), the code outgrows a core's instruction cache.
+  const together = m === 2 && whole && v.product !== "tile" && tilesX % 2 === 0 ? 2 : 1;
   const tileN = stationaryTile(tiles);
   const unit = { stationary: 4 * tileN, quad: 4, any: Math.max(lane, together), tile: 4 }[v.product];
   // product/stationary adds in an order that depends on the column: a sample has the same ones in any batch.
