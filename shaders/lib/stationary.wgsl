@@ -8,7 +8,7 @@
 // skip_column(at, k), what is held of those from skip_from() on, where has_skip(); unit_step() from UNIT to UNIT of a row,
 // row_step() from row to row, and result_step(); quarter(i) of a row, and value(row, q), number q of it; first, what the sums
 // of row m begin with, and residual_at, where has_residual(); earlier(i), the sums of the pass before, and keep.
-// import quad, masks
+// import quad_loop, masks
 override ROWS: u32;            // uniform: rows of a task
 override BEGUN: u32 = 0u;      // uniform: 0 or 1
 const WG: u32 = 4u;
@@ -30,9 +30,10 @@ struct Place {
   own: Own,
 }
 
+var<private> tile: array<Columns, DEPTH>;                    // not of a task, for which it would be zeroed each time
+
 fn task(id: u32, lane: u32) {
   let at = place_of(id, lane);
-  var tile: array<Columns, DEPTH>;
   for (var k0 = 0u; k0 < K; k0 += DEPTH) {
     for (var u = 0u; u < UNITS; u++) {
       for (var s = 0u; s < 4u; s++) {                        // two loops: / and % of one index are four divisions each

@@ -63,6 +63,7 @@ import libPointwise from "../../shaders/lib/pointwise.wgsl";
 import libPrediction from "../../shaders/lib/prediction.wgsl";
 import libPrepared from "../../shaders/lib/prepared.wgsl";
 import libQuad from "../../shaders/lib/quad.wgsl";
+import libQuadLoop from "../../shaders/lib/quad_loop.wgsl";
 import libSamples from "../../shaders/lib/samples.wgsl";
 import libSliced from "../../shaders/lib/sliced.wgsl";
 import libSoftmax from "../../shaders/lib/softmax.wgsl";
@@ -170,6 +171,7 @@ export const library: Readonly<Record<string, string>> = {
   prediction: libPrediction,
   prepared: libPrepared,
   quad: libQuad,
+  quad_loop: libQuadLoop,
   samples: libSamples,
   sliced: libSliced,
   softmax: libSoftmax,

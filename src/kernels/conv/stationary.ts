@@ -1,5 +1,5 @@
 import { ShapeError } from "../../errors";
-import { grid1d, type Tensor } from "../dispatch";
+import type { Tensor } from "../dispatch";
 import {
   evenTile,
   heldCost,
@@ -42,14 +42,14 @@ export const stationary: ConvVariant = {
     const tile = evenTile(pixels);
     if (!tile) throw new ShapeError(`${io.y.name}: ${pixels} pixels, expected a multiple of 8`);
     const k = stationaryDepth(c1 + c2);
-    const { tasks, ...held } = stationaryTasks(oc, k, (pixels / (4 * tile)) * n, tile);
+    const { workgroups, ...held } = stationaryTasks(oc, k, (pixels / (4 * tile)) * n, tile);
     return [
       {
         label: io.y.name,
         shader: "conv/stationary",
         constants: { ...convConstants(io, sizes, silu), JOINED: Number(c2 > 0), K: k, ...held },
         bindings: convBindings(io),
-        workgroups: grid1d(tasks),
+        workgroups,
       },
     ];
   },

@@ -159,7 +159,7 @@ export function gemmStationary(
   { tileN, packed }: { tileN: StationaryTile; packed: boolean },
 ): Dispatch {
   const { m, n, k, batches } = s;
-  const { tasks, ...tile } = stationaryTasks(m, k, (n / (4 * tileN)) * batches, tileN);
+  const { workgroups, ...tile } = stationaryTasks(m, k, (n / (4 * tileN)) * batches, tileN);
   const unit = tile.UNIT;
   return {
     label,
@@ -172,6 +172,6 @@ export function gemmStationary(
       ...(bindings[2].access === "update" && { BEGUN: 1, ONE_PASS: 0 }),
     },
     bindings,
-    workgroups: grid1d(tasks),
+    workgroups,
   };
 }

@@ -1,4 +1,4 @@
-import { ceilDiv } from "../dispatch";
+import { ceilDiv, grid1d } from "../dispatch";
 
 // Units, tiles and tasks of shaders/product/stationary.wgsl and shaders/conv/stationary.wgsl. docs/software-adapter.md has the
 // reasons.
@@ -59,8 +59,11 @@ export const suitsStationary = (m: number, n: number, k: number): boolean =>
 /** Whether a product of this depth never leaves sums in its result, to be added to later: an f16 would round them. */
 export const inOnePass = (k: number): boolean => k === stationaryUnit(k);
 
+/** Workgroups of a dispatch that SwiftShader computes side by side. With more, each would zero a tile of its own. */
+const SIDE_BY_SIDE = 16;
+
 /** Splits a product into tasks: each keeps one of `held` tiles of B in registers, `tile` columns to a lane, and streams a
- *  share of A's rows past it. */
+ *  share of A's rows past it. Workgroups share the tasks out. */
 export function stationaryTasks(rows: number, k: number, held: number, tile: StationaryTile) {
   const unit = stationaryUnit(k);
   const parts = Math.min(Math.max(1, Math.floor(rows / ROWS_THAT_PAY)), ceilDiv(ENOUGH_TASKS, held));
@@ -72,6 +75,6 @@ export function stationaryTasks(rows: number, k: number, held: number, tile: Sta
     UNITS: units,
     TILE_N: tile,
     ONE_PASS: Number(inOnePass(k)),
-    tasks: ceilDiv(rows, share) * held,
+    workgroups: grid1d(Math.min(ceilDiv(rows, share) * held, SIDE_BY_SIDE)),
   };
 }
