@@ -113,6 +113,8 @@ function winogradDispatches(io: ConvTensors, s: ConvSizes, o: ConvOptions, v: Wi
   const whole = s.ow % m === 0 && s.oh % m === 0;
   // Output tiles of a lane. With two of F(4,3), the code outgrows a core's instruction cache.
   const together = m === 2 && whole && v.product !== "tile" && tilesX % 2 === 0 ? 2 : 1;
+  // A workgroup of its own costs a software adapter 1 to 7 us; with still fewer, cores would have nothing to do.
+  const lanes = v.product === "tile" ? 64 : 128;
   const tileN = stationaryTile(tiles);
   const unit = { stationary: 4 * tileN, quad: 4, any: Math.max(lane, together), tile: 4 }[v.product];
   // product/stationary adds in an order that depends on the column: a sample has the same ones in any batch.
@@ -129,6 +131,7 @@ function winogradDispatches(io: ConvTensors, s: ConvSizes, o: ConvOptions, v: Wi
     const transformed = f32(`${name}/tiles${suffix}`, positions, k, cols);
     const sums = f32(`${name}/sums${suffix}`, positions, rows, cols);
     const where = {
+      WG: lanes,
       TILES_X: tilesX,
       SAMPLE: sample,
       COL_START: start,
@@ -164,7 +167,7 @@ function winogradDispatches(io: ConvTensors, s: ConvSizes, o: ConvOptions, v: Wi
         X_UNIT: aligned ? m * lane : 1,
       },
       bindings: [read(x), read(io.norm ?? words(io.weight)), write(transformed)],
-      workgroups: grid1d(ceilDiv((cols / lane) * (end - start), 64)),
+      workgroups: grid1d(ceilDiv((cols / lane) * (end - start), lanes)),
     });
     const inputs = io.skip
       ? [part("input", io.x, 0, s.c1), part("skip", io.skip, s.c1, k)]
@@ -195,7 +198,7 @@ function winogradDispatches(io: ConvTensors, s: ConvSizes, o: ConvOptions, v: Wi
         Y_UNIT: whole ? m * together : 1,
       },
       bindings: [...afterBindings(io), read(sums)],
-      workgroups: grid1d(ceilDiv((cols / together) * s.oc, 64)),
+      workgroups: grid1d(ceilDiv((cols / together) * s.oc, lanes)),
     });
   }
   return dispatches;
