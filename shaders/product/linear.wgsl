@@ -4,7 +4,7 @@
 // import linear, blocks
 alias Input = array<f32, WIDE>;
 alias Words = array<u32, WORDS>;
-const TILE_M: u32 = 4u;
+const TILE_M: u32 = 2u;
 const SUMS: u32 = TILE_M * TILE_N;
 const WORDS: u32 = WIDE / PER_WORD;
 

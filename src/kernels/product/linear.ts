@@ -53,8 +53,8 @@ export function linear(
       : {
           ...shared,
           shader: "product/linear",
-          constants: { ...constants, WIDE: wide(columns), TILE_M: 4 },
-          workgroups: [ceilDiv(rows, 64 * 4), across, 1],
+          constants: { ...constants, WIDE: wide(columns), TILE_M: 2 },
+          workgroups: [ceilDiv(rows, 64 * 2), across, 1],
         };
   return [...before, product];
 }
