@@ -108,15 +108,16 @@ function winogradDispatches(io: ConvTensors, s: ConvSizes, o: ConvOptions, v: Wi
   const tilesX = ceilDiv(s.ow, m);
   const tilesY = ceilDiv(s.oh, m);
   const tiles = tilesX * tilesY;
-  const lane = [4, 2, 1].find((t) => t <= v.tiles && tilesX % t === 0)!; // input tiles a lane transforms
-  const aligned = stride === 1 && !o.upsample && pad === 1 && s.w % (m * lane) === 0;
+  const tilesIn = [4, 2, 1].find((t) => t <= v.tiles && tilesX % t === 0)!; // input tiles of a lane
+  const aligned = stride === 1 && !o.upsample && pad === 1 && s.w % (m * tilesIn) === 0;
   const whole = s.ow % m === 0 && s.oh % m === 0;
   // Output tiles of a lane. With two of F(4,3), the code outgrows a core's instruction cache.
-  const together = m === 2 && whole && v.product !== "tile" && tilesX % 2 === 0 ? 2 : 1;
-  // A workgroup of its own costs a software adapter 1 to 7 us; with still fewer, cores would have nothing to do.
+  const tilesOut = m === 2 && whole && v.product !== "tile" && tilesX % 2 === 0 ? 2 : 1;
+  // Lanes of a transform's workgroup. Each workgroup costs a software adapter 1 to 7 us beside its work; with fewer of them,
+  // a machine of many cores would have some with nothing to do.
   const lanes = v.product === "tile" ? 64 : 128;
   const tileN = stationaryTile(tiles);
-  const unit = { stationary: 4 * tileN, quad: 4, any: Math.max(lane, together), tile: 4 }[v.product];
+  const unit = { stationary: 4 * tileN, quad: 4, any: Math.max(tilesIn, tilesOut), tile: 4 }[v.product];
   // product/stationary adds in an order that depends on the column: a sample has the same ones in any batch.
   const sample = v.product === "stationary" ? ceilDiv(tiles, unit) * unit : tiles;
   const columns = ceilDiv(s.n * sample, unit) * unit;
@@ -162,12 +163,12 @@ function winogradDispatches(io: ConvTensors, s: ConvSizes, o: ConvOptions, v: Wi
         BUILT_IN: Number(v.product === "tile"), // on GPUs
         UPSAMPLE: o.upsample ? 2 : 1,
         PAD: pad,
-        TILES: lane,
+        TILES: tilesIn,
         ALIGNED: Number(aligned),
-        X_UNIT: aligned ? m * lane : 1,
+        X_UNIT: aligned ? m * tilesIn : 1,
       },
       bindings: [read(x), read(io.norm ?? words(io.weight)), write(transformed)],
-      workgroups: grid1d(ceilDiv((cols / lane) * (end - start), lanes)),
+      workgroups: grid1d(ceilDiv((cols / tilesIn) * (end - start), lanes)),
     });
     const inputs = io.skip
       ? [part("input", io.x, 0, s.c1), part("skip", io.skip, s.c1, k)]
@@ -193,12 +194,12 @@ function winogradDispatches(io: ConvTensors, s: ConvSizes, o: ConvOptions, v: Wi
         ROWS: rows,
         OH: s.oh,
         OW: s.ow,
-        TILES: together,
+        TILES: tilesOut,
         WHOLE: Number(whole),
-        Y_UNIT: whole ? m * together : 1,
+        Y_UNIT: whole ? m * tilesOut : 1,
       },
       bindings: [...afterBindings(io), read(sums)],
-      workgroups: grid1d(ceilDiv((cols / together) * s.oc, lanes)),
+      workgroups: grid1d(ceilDiv((cols / tilesOut) * s.oc, lanes)),
     });
   }
   return dispatches;
